@@ -1,0 +1,276 @@
+"""Every error this library raises on purpose, as one tree.
+
+    AfnioError
+    |-- NoEngineError (RuntimeError)         backward/step/clear_grad/fit without an active Run or engine
+    |-- GraphError (RuntimeError)            a graph used in a way it cannot be (freed, no gradient to start from)
+    |-- PlaceholderError (ValueError)        a template and its inputs do not fit
+    |-- ReplyContractError (RuntimeError)    a model broke the reply contract twice; names role, node, variable
+    |-- BatchError (RuntimeError)            some samples of a batch failed; holds the error of each
+    |-- StepError (RuntimeError)             a user's step returned something the Trainer cannot use
+    |-- BudgetExceeded (RuntimeError)        the next call would exceed the budget
+    |-- CheckpointError (ValueError)         a file that is no checkpoint, is cut short or was changed
+    |-- DatasetError (RuntimeError)          a data set cannot be read, downloaded or verified
+    |-- CallLogError (RuntimeError)          a call log cannot be read or written
+    |   `-- ReplayMissError                  replay met a request that was never recorded
+    `-- APIError (RuntimeError)              an LM call failed
+        |-- MissingKeyError                  no API key
+        |-- APIConnectionError               the endpoint cannot be reached
+        |   `-- APITimeoutError
+        |-- APIResponseError                 the answer is not what the API promises (cut JSON, no choices)
+        `-- APIStatusError                   the endpoint answered with an error status
+            |-- BadRequestError 400
+            |   |-- ContextLengthError       the request is longer than the model's context
+            |   `-- UnsupportedFormatError   the endpoint cannot do structured outputs
+            |-- AuthenticationError 401
+            |-- PermissionDeniedError 403
+            |-- NotFoundError 404            unknown model or path
+            |-- ConflictError 409
+            |-- UnprocessableEntityError 422
+            |-- RateLimitError 429
+            |   `-- QuotaError               429 that waiting cannot heal
+            `-- InternalServerError 5xx
+
+The names of the ``API...`` errors are those of the ``openai`` SDK.  Each message says what was given,
+what was expected and what to type next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+__all__ = [
+    "APIConnectionError",
+    "APIError",
+    "APIResponseError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AfnioError",
+    "AuthenticationError",
+    "BadRequestError",
+    "BatchError",
+    "BudgetExceeded",
+    "CallLogError",
+    "CheckpointError",
+    "ConflictError",
+    "ContextLengthError",
+    "DatasetError",
+    "GraphError",
+    "InternalServerError",
+    "MissingKeyError",
+    "NoEngineError",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "PlaceholderError",
+    "QuotaError",
+    "RateLimitError",
+    "ReplayMissError",
+    "ReplyContractError",
+    "StepError",
+    "UnprocessableEntityError",
+    "UnsupportedFormatError",
+]
+
+
+class AfnioError(Exception):
+    """Base of all errors raised on purpose by this library."""
+
+
+class NoEngineError(AfnioError, RuntimeError):
+    """``backward``, ``step``, ``clear_grad`` or ``fit`` was called without an active Run or engine."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what} needs an active Run, and there is none. Call afnio.tellurio.init(...) first, "
+            f"or work offline inside `with afnio.local_engine():`."
+        )
+
+
+class GraphError(AfnioError, RuntimeError):
+    """A graph was used in a way it cannot be used."""
+
+
+class PlaceholderError(AfnioError, ValueError):
+    """A template's ``{placeholders}`` and the given ``inputs`` do not fit."""
+
+
+class ReplyContractError(AfnioError, RuntimeError):
+    """A model's reply broke the contract, and so did the reply to the repair turn.
+
+    Attributes:
+        role: who was asked (``"backward"``, ``"reducer"``, ``"optimizer"``, ``"judge"``).
+        node: label of the graph node or parameter group the call belongs to.
+        variable: role text of the variable concerned, or None.
+        fault: what was wrong with the last reply.
+        reply: the last reply, whole.
+    """
+
+    def __init__(self, *, role: str, node: str, variable: str | None, fault: str, reply: str) -> None:
+        self.role, self.node, self.variable, self.fault, self.reply = role, node, variable, fault, reply
+        about = f" for variable '{variable}'" if variable else ""
+        shown = reply if len(reply) <= 300 else f"{reply[:200]} ... {reply[-100:]}"
+        super().__init__(
+            f"The {role} model's reply at {node}{about} broke the reply contract twice: {fault}. "
+            f"No parameter was changed. The last reply was: {shown!r}"
+        )
+
+
+class BatchError(AfnioError, RuntimeError):
+    """Some samples of a batch failed; the answers of the others are recorded.
+
+    Attributes:
+        errors: position in the batch -> the error of that sample.
+        size: number of samples in the batch.
+    """
+
+    def __init__(self, errors: Mapping[int, BaseException], size: int) -> None:
+        self.errors, self.size = dict(errors), size
+        index, first = next(iter(self.errors.items()))
+        super().__init__(f"{len(self.errors)} of {size} samples failed; sample {index}: {type(first).__name__}: {first}")
+
+
+class StepError(AfnioError, RuntimeError):
+    """A user's step failed or returned something the Trainer cannot use."""
+
+
+class BudgetExceeded(AfnioError, RuntimeError):
+    """The next call would exceed the budget.
+
+    Attributes:
+        limit: name of the limit that was met (``"usd"``, ``"tokens"``, ``"calls"``, ``"seconds"``).
+    """
+
+    def __init__(self, message: str, *, limit: str) -> None:
+        self.limit = limit
+        super().__init__(message)
+
+
+class CheckpointError(AfnioError, ValueError):
+    """A file is no checkpoint of ours, is cut short, or was changed."""
+
+
+class DatasetError(AfnioError, RuntimeError):
+    """A data set cannot be read, downloaded or verified."""
+
+
+class CallLogError(AfnioError, RuntimeError):
+    """A call log cannot be read or written."""
+
+
+class ReplayMissError(CallLogError):
+    """Replay met a request that was never recorded."""
+
+
+class APIError(AfnioError, RuntimeError):
+    """An LM call failed.
+
+    Attributes:
+        provider: e.g. ``"openai"``.
+        model: the model asked for, or None.
+        request_id: the provider's id of the request, or None.
+    """
+
+    def __init__(
+        self, message: str, *, provider: str = "", model: str | None = None, request_id: str | None = None
+    ) -> None:
+        self.provider, self.model, self.request_id = provider, model, request_id
+        super().__init__(message)
+
+
+class MissingKeyError(APIError):
+    """No API key was given and none is in the environment."""
+
+
+class APIConnectionError(APIError):
+    """The endpoint could not be reached."""
+
+
+class APITimeoutError(APIConnectionError):
+    """The endpoint did not answer in time."""
+
+
+class APIResponseError(APIError):
+    """The endpoint answered with something the API does not promise.
+
+    Attributes:
+        body: the answer, as text.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        body: str = "",
+        provider: str = "",
+        model: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        self.body = body
+        super().__init__(message, provider=provider, model=model, request_id=request_id)
+
+
+class APIStatusError(APIError):
+    """The endpoint answered with an error status.
+
+    Attributes:
+        status_code: the HTTP status.
+        body: the decoded JSON body, or its text.
+        retry_after: seconds the endpoint asks to wait, or None.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status_code: int,
+        body: object = None,
+        retry_after: float | None = None,
+        provider: str = "",
+        model: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        self.status_code, self.body, self.retry_after = status_code, body, retry_after
+        super().__init__(message, provider=provider, model=model, request_id=request_id)
+
+
+class BadRequestError(APIStatusError):
+    """400: the request itself is wrong."""
+
+
+class ContextLengthError(BadRequestError):
+    """The request is longer than the model's context."""
+
+
+class UnsupportedFormatError(BadRequestError):
+    """The endpoint or model cannot do the structured output that was asked for."""
+
+
+class AuthenticationError(APIStatusError):
+    """401: the API key is wrong."""
+
+
+class PermissionDeniedError(APIStatusError):
+    """403: the key may not do this."""
+
+
+class NotFoundError(APIStatusError):
+    """404: unknown model or path."""
+
+
+class ConflictError(APIStatusError):
+    """409."""
+
+
+class UnprocessableEntityError(APIStatusError):
+    """422."""
+
+
+class RateLimitError(APIStatusError):
+    """429: too many requests."""
+
+
+class QuotaError(RateLimitError):
+    """429 that waiting cannot heal: the account has no credit left."""
+
+
+class InternalServerError(APIStatusError):
+    """5xx."""
