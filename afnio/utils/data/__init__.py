@@ -1,0 +1,17 @@
+"""Data sets, samplers and the loader that makes batches of them, with the names and habits of ``torch.utils.data``."""
+
+from afnio.utils.data.collate import default_collate
+from afnio.utils.data.dataloader import DataLoader
+from afnio.utils.data.dataset import Dataset
+from afnio.utils.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler, WeightedRandomSampler
+
+__all__ = [
+    "BatchSampler",
+    "DataLoader",
+    "Dataset",
+    "RandomSampler",
+    "Sampler",
+    "SequentialSampler",
+    "WeightedRandomSampler",
+    "default_collate",
+]
