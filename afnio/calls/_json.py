@@ -1,0 +1,41 @@
+"""JSON for the hot path: orjson, imported at the first call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["dumps", "loads"]
+
+SORTED = 1 << 5  # orjson.OPT_SORT_KEYS, without importing it
+
+
+def dumps(value: object, *, sort: bool = False) -> bytes:
+    """Compact UTF-8 JSON.
+
+    Keys that are no strings (``logit_bias={50256: -100}``) and pydantic objects (a message of the SDK put
+    back into ``messages``) are spelled the way the ``openai`` SDK spells them.
+
+    Raises:
+        TypeError: something in ``value`` has no JSON form.
+    """
+    import orjson
+
+    option = SORTED if sort else 0
+    try:
+        return orjson.dumps(value, None, option)
+    except TypeError:
+        return orjson.dumps(value, _plain, option | orjson.OPT_NON_STR_KEYS)
+
+
+def _plain(value: Any) -> Any:
+    dump = getattr(value, "model_dump", None)
+    if dump is None:
+        raise TypeError(f"{type(value).__name__} has no JSON form; pass plain dicts, lists, strings and numbers")
+    return dump(exclude_unset=True, mode="json")
+
+
+def loads(content: bytes) -> Any:
+    """The value of a JSON text; ``ValueError`` when it is none."""
+    import orjson
+
+    return orjson.loads(content)

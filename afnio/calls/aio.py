@@ -1,0 +1,167 @@
+"""HTTP by aiohttp: one connection pool on the LM loop, shared by all clients of the process."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+from afnio.calls import _json
+from afnio.calls.loop import on_exit
+from afnio.calls.request import Request
+from afnio.calls.transport import RawResponse, Timeout
+from afnio.errors import APIConnectionError, APITimeoutError
+
+if TYPE_CHECKING:
+    import aiohttp
+
+__all__ = ["AioTransport", "public_url", "warm"]
+
+Headers = Callable[[], Awaitable[Mapping[str, str]]]
+
+
+class AioTransport:
+    """Posts JSON over kept-alive connections; has no connection limit of its own.
+
+    Args:
+        headers: awaited for each attempt, so that keys can be renewed.
+        query: appended to every URL.
+
+    Proxies are taken from the environment (``HTTPS_PROXY``, ``NO_PROXY``, ...).
+    """
+
+    inline = False
+
+    def __init__(self, headers: Headers, query: Mapping[str, str] | None = None) -> None:
+        self._headers, self._query = headers, dict(query or {})
+        self._targets: dict[tuple[str, str], tuple[Any, str | None]] = {}
+
+    async def send(self, request: Request, timeout: Timeout) -> RawResponse:
+        """Post the request's body once.
+
+        Raises:
+            APIConnectionError: no connection, or it broke before the whole answer was there.
+            APITimeoutError: it took longer than ``timeout``.
+        """
+        import aiohttp
+
+        headers: Mapping[str, str] = await self._headers()
+        if request.headers:
+            headers = {**headers, **request.headers}
+        url, proxy = self._target(request)
+        limits = aiohttp.ClientTimeout(total=timeout.total, sock_connect=timeout.connect)
+        content = _json.dumps(request.body)
+        try:
+            async with _pool().post(url, data=content, headers=headers, timeout=limits, proxy=proxy) as response:
+                return RawResponse(response.status, await response.read(), response.headers)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise _failure(error, request, timeout) from error
+
+    def _target(self, request: Request) -> tuple[Any, str | None]:
+        from yarl import URL
+
+        key = (request.endpoint, request.path)
+        target = self._targets.get(key)
+        if target is None:
+            url = URL(request.endpoint.rstrip("/") + request.path)
+            target = (url.update_query(self._query) if self._query else url, _proxy(url))
+            self._targets[key] = target
+        return (target[0].update_query(request.query), target[1]) if request.query else target
+
+
+def _failure(error: BaseException, request: Request, timeout: Timeout) -> APIConnectionError:
+    import aiohttp
+
+    where, about = public_url(request.endpoint), {"provider": request.provider, "model": request.model}
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        failure = APITimeoutError(
+            f"Cannot reach {where}: no connection within {timeout.connect:g} s. Check base_url, the network, the "
+            f"firewall and the proxy settings.",
+            **about,
+        )
+        failure.weight = 2  # type: ignore[attr-defined]  # a black hole seldom heals: tell the user soon
+        return failure
+    if isinstance(error, TimeoutError):
+        return APITimeoutError(
+            f"{where} did not answer within {timeout.total} s. Raise timeout= or ask for less.", **about
+        )
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return APIConnectionError(
+            f"Cannot reach {where}: {error.os_error or error}. Check that a server runs there, base_url (scheme, host, "
+            f"port), the network and the proxy settings.",
+            **about,
+        )
+    if isinstance(error, aiohttp.InvalidURL):
+        return APIConnectionError(f"{where} is no URL. base_url looks like https://host/v1.", **about)
+    return APIConnectionError(
+        f"The connection to {where} broke before the whole answer was there: {type(error).__name__}: {error}.", **about
+    )
+
+
+def public_url(url: str) -> str:
+    """``url`` without user name, password, query."""
+    try:
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+        return urlunsplit((parts.scheme, host, parts.path, "", ""))
+    except ValueError:
+        return "an invalid URL"
+
+
+# ---------------------------------------------------------------------------------------------- the pool
+
+_pools: list[tuple[object, aiohttp.ClientSession]] = []  # the last one is in use. Older ones belong to a parent
+# process; they are kept, since collecting them would touch its connections
+
+
+def _pool() -> aiohttp.ClientSession:
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    if not _pools or _pools[-1][0] is not loop:
+        session = _new_pool()
+        _pools.append((loop, session))
+        on_exit(session.close)
+    return _pools[-1][1]
+
+
+def _new_pool() -> aiohttp.ClientSession:
+    import aiohttp
+
+    connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=300, keepalive_timeout=60.0)
+    return aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=True,
+        read_bufsize=2**16,
+    )
+
+
+def _proxy(url: Any) -> str | None:
+    from urllib.request import getproxies, proxy_bypass
+
+    if url.host and proxy_bypass(url.host):
+        return None
+    proxies = getproxies()
+    return proxies.get(url.scheme) or proxies.get("all")
+
+
+# ---------------------------------------------------------------------------------------------- warming up
+
+_warming: threading.Thread | None = None
+
+
+def warm() -> None:
+    """Start importing aiohttp in the background, so that the first call does not pay for it."""
+    global _warming
+    if _warming is None:
+        _warming = threading.Thread(target=_import, name="afnio-warm", daemon=True)
+        _warming.start()
+        os.register_at_fork(before=_warming.join)  # a child must not inherit a half-done import and its lock
+
+
+def _import() -> None:
+    import aiohttp  # noqa: F401
+    import orjson  # noqa: F401

@@ -1,0 +1,247 @@
+"""One LM call, from the question to the accounted answer."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from afnio import _dispatch
+from afnio.calls import _json
+from afnio.calls.budget import Pricer
+from afnio.calls.limiter import Limiter, Limits, limiter_of
+from afnio.calls.record import record_of, reply_of
+from afnio.calls.request import Cost, Reply, Request, Source, Usage
+from afnio.calls.retry import persist
+from afnio.calls.session import MEMO_ROLES, Session, current_phase, current_session
+from afnio.calls.tokens import estimate, estimate_body
+from afnio.calls.transport import RawResponse, Timeout, Transport
+from afnio.errors import APIConnectionError, APIResponseError, RateLimitError
+
+__all__ = ["send", "unpriced"]
+
+logger = logging.getLogger("afnio.calls")
+
+DEFAULT_TIMEOUT = Timeout()
+
+
+def unpriced(request: Request, usage: Usage) -> Cost:
+    """The pricer that knows no price."""
+    return Cost()
+
+
+async def send(
+    request: Request,
+    transport: Transport,
+    *,
+    limits: Limits | None = None,
+    max_retries: int = 2,
+    timeout: Timeout = DEFAULT_TIMEOUT,
+    pricer: Pricer = unpriced,
+) -> Reply:
+    """Answer ``request``: from the session's log or memo, by joining an identical call under way, or by asking.
+
+    Runs on the LM loop, or is driven without a loop when the transport is inline. An answer that was paid for is in
+    the call log, on disk, before this returns.
+
+    Raises:
+        APIError: the call failed; see its subclasses.
+        BudgetExceeded: the session's budget does not admit it.
+        CallLogError: the answer could not be recorded; ReplayMissError: replay does not know the request.
+    """
+    session = current_session()
+    reply = None if session.log is None and session.memo is None else _recall(session, request)
+    if reply is None:
+        live = _Live(session, request, transport, limits, max_retries, timeout, pricer)
+        reply = await (live.run() if transport.inline else _join(session, request, live.run))
+    if reply.source != "live":
+        session.ledger.add(current_phase(), request.role, request.model, request.node, reply)
+    _tell(session, reply)
+    if reply.fault is not None:
+        raise reply.fault
+    return reply
+
+
+def _tell(session: Session, reply: Reply) -> None:
+    tracker = _dispatch.current_tracker()
+    if tracker is not None:
+        tracker.call(record_of(reply, current_phase(), session.job))
+    if logger.isEnabledFor(logging.DEBUG):
+        asked, usage = reply.request, reply.usage
+        tokens = f"{usage.input_tokens}+{usage.output_tokens} tokens"
+        logger.debug("%s %s %s: %s, %s, %.3f s", asked.role, asked.node, asked.model, reply.source, tokens, reply.seconds)
+
+
+# ------------------------------------------------------------------------------------- answers at hand
+
+
+def _recall(session: Session, request: Request) -> Reply | None:
+    """The next answer in the log that was not used yet, else the memo's, else (in replay) the last one recorded."""
+    log = session.log
+    if log is not None:
+        found = log.take(request)
+        if found is not None:
+            return _remember(session, reply_of(found[1], request, found[0]))
+    if session.memo is not None and request.role in MEMO_ROLES:
+        known = session.memo.get(request.key)
+        if known is not None:
+            return _again(session, known, request, "memo")
+    if log is not None and log.mode == "replay":
+        line, record = log.last(request)
+        return reply_of(record, request, line)
+    return None
+
+
+def _remember(session: Session, reply: Reply) -> Reply:
+    if session.memo is not None and reply.request.role in MEMO_ROLES and reply.fault is None:
+        session.memo.setdefault(reply.request.key, reply)
+    return reply
+
+
+def _again(session: Session, known: Reply, request: Request, source: Source) -> Reply:
+    """``known`` as the answer to one more request; the log is told, so that replay counts the same."""
+    reply = dataclasses.replace(known, request=request, source=source)
+    log = session.log
+    if log is not None and log.mode != "replay":
+        log.refer(reply, current_phase(), session.job)
+    return reply
+
+
+async def _join(session: Session, request: Request, live: Callable[[], Awaitable[Reply]]) -> Reply:
+    """Wait for an identical call under way, or make the call that others can wait for."""
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    flights, key = session.flights(loop), (request.key, request.endpoint)
+    while (flight := flights.get(key)) is not None:
+        known: Reply | None = await asyncio.shield(flight)
+        if known is not None:
+            return _again(session, known, request, "joined")
+    flight = flights[key] = loop.create_future()
+    outcome: Reply | None = None  # None: cancelled, the next one in line takes over
+    try:
+        outcome = await live()
+        return outcome
+    except Exception as error:
+        flight.set_exception(error)
+        flight.exception()  # seen: perhaps nobody joined
+        raise
+    finally:
+        del flights[key]
+        if not flight.done():
+            flight.set_result(outcome)
+
+
+# ------------------------------------------------------------------------------------- asking
+
+
+@dataclasses.dataclass(slots=True)
+class _Live:
+    """A call that is really made."""
+
+    session: Session
+    request: Request
+    transport: Transport
+    limits: Limits | None
+    max_retries: int
+    timeout: Timeout
+    pricer: Pricer
+
+    async def run(self) -> Reply:
+        session, request = self.session, self.request
+        budget = session.budget
+        hold = None if budget is None else budget.reserve(request, self.pricer)
+        started, clock = time.time(), time.perf_counter()
+        try:
+            reply = await self._ask()
+            reply.cost = self.pricer(request, reply.usage)
+        except BaseException:
+            if budget is not None and hold is not None:
+                budget.release(hold)
+            raise
+        reply.started, reply.seconds = started, time.perf_counter() - clock
+        if budget is not None and hold is not None:
+            budget.settle(hold, reply.usage, reply.cost)
+        session.ledger.add(current_phase(), request.role, request.model, request.node, reply)
+        if session.log is not None:
+            record = record_of(reply, current_phase(), session.job)
+            reply.line = await session.log.append(record, durable=not self.transport.inline)
+        return reply if session.memo is None else _remember(session, reply)
+
+    async def _ask(self) -> Reply:
+        if self.transport.inline:
+            return _reply(await self.transport.send(self.request, self.timeout), self.request)
+        reply, attempts = await persist(self._attempt, self.max_retries)
+        reply.attempts = attempts
+        return reply
+
+    async def _attempt(self) -> Reply:
+        limiter, tokens = limiter_of(self.request, self.limits), 0
+        if limiter.limits.tpm is not None:
+            tokens = estimate_body(self.request.body)
+        entered = await limiter.acquire(tokens)
+        try:
+            return _reply(await self.transport.send(self.request, self.timeout), self.request)
+        except RateLimitError as error:
+            limiter.throttled(entered, error.retry_after)
+            raise
+        finally:
+            limiter.leave()
+
+
+def _reply(raw: RawResponse, request: Request) -> Reply:
+    """The reply a response holds; raises the typed error it is instead."""
+    if raw.status >= 400:
+        raise _status_error(raw, request)
+    body = _decoded(raw, request)
+    usage, fault, text = request.format.usage(body), None, ""
+    try:
+        text = request.format.text(body)
+    except APIResponseError as error:
+        if usage is None:
+            raise  # nothing was answered and nothing paid
+        fault = error
+    if usage is None:
+        usage = Usage(estimate_body(request.body), estimate(text), estimated=True)
+    return Reply(request, text, body, usage, Cost(), request_id=raw.headers.get("x-request-id"), fault=fault)
+
+
+def _decoded(raw: RawResponse, request: Request) -> dict[str, Any]:
+    content = raw.content
+    if isinstance(content, dict):
+        return content
+    try:
+        body = _json.loads(content)
+    except ValueError as error:
+        raise _unreadable(raw, content, request) from error
+    if not isinstance(body, dict):
+        raise _unreadable(raw, content, request)
+    return body
+
+
+def _unreadable(raw: RawResponse, content: bytes, request: Request) -> APIResponseError | APIConnectionError:
+    shown = content[:200].decode(errors="replace")
+    about = {"provider": request.provider, "model": request.model, "request_id": raw.headers.get("x-request-id")}
+    if content[:1] in (b"{", b""):
+        return APIConnectionError(f"The answer of {request.provider} is cut short after {len(content)} bytes.", **about)
+    return APIResponseError(
+        f"{request.provider} answered {raw.status} with something that is no JSON object: {shown!r}. Check base_url.",
+        body=content.decode(errors="replace"),
+        **about,  # type: ignore[arg-type]
+    )
+
+
+def _status_error(raw: RawResponse, request: Request) -> Exception:
+    body: object = raw.content
+    if isinstance(raw.content, bytes):
+        try:
+            body = _json.loads(raw.content)
+        except ValueError:
+            body = raw.content.decode(errors="replace")
+    error = request.format.error(raw.status, raw.headers, body, request)
+    told = raw.headers.get("x-should-retry")
+    if told in ("true", "false"):
+        error.should_retry = told == "true"  # type: ignore[attr-defined]
+    return error

@@ -1,0 +1,148 @@
+"""What one LM call is made of: the request, and the reply with its usage and cost."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from decimal import Decimal
+from typing import Any, Literal, Protocol
+
+from afnio.calls import _json
+from afnio.errors import APIResponseError, APIStatusError
+
+__all__ = ["ApiFormat", "Cost", "Reply", "Request", "Source", "Usage"]
+
+Source = Literal["live", "log", "joined", "memo"]
+
+
+class ApiFormat(Protocol):
+    """How an API spells answers and errors; knows no network."""
+
+    name: str
+
+    def text(self, body: dict[str, Any]) -> str:
+        """The answer's text; ``APIResponseError`` when the body has none."""
+
+    def usage(self, body: dict[str, Any]) -> Usage | None:
+        """The tokens the provider reports, or None when it reports none."""
+
+    def error(self, status: int, headers: Mapping[str, str], body: object, request: Request) -> APIStatusError:
+        """The typed error of an answer with an error status (not raised)."""
+
+
+@dataclass(slots=True)
+class Usage:
+    """Tokens of one call or of many. ``cached_tokens`` and the audio ones are part of their side's total."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+    input_audio_tokens: int = 0
+    output_audio_tokens: int = 0
+    accepted_prediction_tokens: int = 0
+    rejected_prediction_tokens: int = 0
+    estimated: bool = False
+
+    @property
+    def total(self) -> int:
+        """Input plus output tokens."""
+        return self.input_tokens + self.output_tokens
+
+    def __add__(self, other: Usage) -> Usage:
+        sums = [getattr(self, name) + getattr(other, name) for name in _COUNTS]
+        return Usage(*sums, self.estimated or other.estimated)
+
+    def as_dict(self) -> dict[str, Any]:
+        """What is not zero, for the call log."""
+        return {name: value for name in _FIELDS if (value := getattr(self, name))}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Usage:
+        """The inverse of ``as_dict``; unknown names are left out, so that newer logs can be read."""
+        return cls(**{name: values[name] for name in _FIELDS if name in values})
+
+
+_FIELDS = tuple(each.name for each in fields(Usage))
+_COUNTS = _FIELDS[:-1]
+
+
+@dataclass(slots=True)
+class Cost:
+    """Dollars of one call. ``usd`` is None when the price is unknown: never 0 by ignorance.
+
+    The unit prices (USD per million tokens) and the table they come from are kept with each call.
+    """
+
+    usd: Decimal | None = None
+    input_usd_per_mtok: Decimal | None = None
+    output_usd_per_mtok: Decimal | None = None
+    cached_usd_per_mtok: Decimal | None = None
+    table: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Decimals as strings, so that nothing is lost."""
+        values = {name: getattr(self, name) for name in _MONEY}
+        return {name: str(value) for name, value in values.items() if value is not None} | {"table": self.table}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Cost:
+        """The inverse of ``as_dict``."""
+        money = {name: Decimal(values[name]) for name in _MONEY if values.get(name) is not None}
+        return cls(table=values.get("table", ""), **money)
+
+
+_MONEY = ("usd", "input_usd_per_mtok", "output_usd_per_mtok", "cached_usd_per_mtok")
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """One LM request, ready to be sent.
+
+    ``endpoint`` is the base URL, ``path`` what follows it, ``body`` the JSON object. ``role`` and ``node`` say on
+    whose behalf it is made. ``headers`` and ``query`` are extras of this one call; they are never recorded.
+    """
+
+    provider: str
+    endpoint: str
+    path: str
+    model: str
+    body: dict[str, Any]
+    format: ApiFormat
+    role: str = "forward"
+    node: str = ""
+    headers: Mapping[str, str] | None = field(default=None, repr=False)
+    query: Mapping[str, str] | None = field(default=None, repr=False)
+    _key: str | None = field(default=None, repr=False)
+
+    @property
+    def key(self) -> str:
+        """SHA-256 (hex) over the canonical JSON of path and body; the same for every host."""
+        if self._key is None:
+            canonical = _json.dumps({"path": self.path, "body": self.body}, sort=True)
+            self._key = hashlib.sha256(canonical).hexdigest()
+        return self._key
+
+
+@dataclass(slots=True, eq=False)
+class Reply:
+    """The answer to a request.
+
+    ``source`` says where it came from; only a ``"live"`` one cost anything. ``started`` is a Unix time,
+    ``seconds`` how long it took with all its attempts. ``line`` is its line in the call log, if it has one. ``fault``
+    is the error of an answer that was paid for but holds no text; it is raised after it was recorded.
+    """
+
+    request: Request
+    text: str
+    body: dict[str, Any]
+    usage: Usage
+    cost: Cost
+    source: Source = "live"
+    attempts: int = 1
+    started: float = 0.0
+    seconds: float = 0.0
+    request_id: str | None = None
+    line: int | None = None
+    fault: APIResponseError | None = None

@@ -1,0 +1,268 @@
+"""Models: what a Module holds and an op calls. A provider is a subclass with a `Route`."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from afnio.calls.caller import send
+from afnio.calls.limiter import Limits
+from afnio.calls.loop import run_async, run_inline, run_sync
+from afnio.calls.request import ApiFormat, Cost, Reply, Request, Usage
+from afnio.calls.transport import Timeout, Transport
+from afnio.models.prices import price
+
+__all__ = ["BaseModel", "ChatCompletionModel", "EmbeddingModel", "Route", "TextCompletionModel"]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a model's calls go, and how."""
+
+    transport: Transport
+    format: ApiFormat
+    endpoint: str
+    path: str
+    limits: Limits | None = None
+    max_retries: int = 2
+    timeout: Timeout = Timeout()
+
+
+class BaseModel:
+    """A model of some provider.
+
+    Args:
+        provider: e.g. ``"openai"``.
+        config: settings the model was made with, JSON values only.
+        usage: what was used before, as `get_usage` returns it.
+    """
+
+    def __init__(
+        self,
+        provider: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        usage: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._provider = provider
+        self._config = dict(config or {})
+        self._usage_lock = threading.Lock()
+        self._usage = _no_usage()
+        if usage:
+            self.update_usage(usage)
+
+    def get_provider(self) -> str | None:
+        """The provider's name."""
+        return self._provider
+
+    def get_config(self) -> dict[str, Any]:
+        """The settings the model was made with."""
+        return self._config
+
+    def get_usage(self) -> dict[str, Any]:
+        """A copy of the usage: tokens as the OpenAI API names them, and ``cost``.
+
+        ``cost["amount"]`` is the sum over the calls whose price is known; ``cost["unpriced"]`` counts the others.
+        """
+        with self._usage_lock:
+            return copy.deepcopy(self._usage)
+
+    def clear_usage(self) -> None:
+        """Set the usage to zero."""
+        with self._usage_lock:
+            self._usage = _no_usage()
+
+    def update_usage(self, usage: Mapping[str, Any], model_name: str | None = None) -> None:
+        """Add ``usage``; with a ``model_name`` its cost is computed, else the ``cost`` in ``usage`` is added."""
+        tokens = _usage_of(usage)
+        if model_name is None:
+            told = usage.get("cost") or {}
+            self._add(tokens, told.get("amount") or 0.0, told.get("unpriced") or 0)
+            return
+        cost = price(self._provider or "", "", model_name, tokens)
+        self._add(tokens, float(cost.usd or 0), int(cost.usd is None))
+
+    def _count(self, reply: Reply) -> None:
+        if reply.source == "live":
+            usd = reply.cost.usd
+            self._add(reply.usage, float(usd) if usd else 0.0, int(usd is None))
+
+    def _add(self, used: Usage, usd: float, unpriced: int) -> None:
+        with self._usage_lock:
+            usage = self._usage
+            usage["completion_tokens"] += used.output_tokens
+            usage["prompt_tokens"] += used.input_tokens
+            usage["total_tokens"] += used.total
+            given, made = usage["prompt_tokens_details"], usage["completion_tokens_details"]
+            given["cached_tokens"] += used.cached_tokens
+            given["audio_tokens"] += used.input_audio_tokens
+            made["reasoning_tokens"] += used.reasoning_tokens
+            made["audio_tokens"] += used.output_audio_tokens
+            made["accepted_prediction_tokens"] += used.accepted_prediction_tokens
+            made["rejected_prediction_tokens"] += used.rejected_prediction_tokens
+            usage["cost"]["amount"] += usd
+            if unpriced:
+                usage["cost"]["unpriced"] = usage["cost"].get("unpriced", 0) + unpriced
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
+        # What ``state_dict`` keeps of a model: connections and keys are not copied.
+        return {"class_type": type(self).__name__, "provider": self._provider, "usage": self.get_usage()}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(provider={self._provider!r})"
+
+
+def _no_usage() -> dict[str, Any]:
+    return {
+        "completion_tokens": 0,
+        "prompt_tokens": 0,
+        "total_tokens": 0,
+        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+        "completion_tokens_details": {
+            "reasoning_tokens": 0,
+            "audio_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+        "cost": {"amount": 0.0, "currency": "USD"},
+    }
+
+
+def _usage_of(usage: Mapping[str, Any]) -> Usage:
+    given = usage.get("prompt_tokens_details") or {}
+    made = usage.get("completion_tokens_details") or {}
+    return Usage(
+        input_tokens=usage.get("prompt_tokens") or 0,
+        output_tokens=usage.get("completion_tokens") or 0,
+        cached_tokens=given.get("cached_tokens") or 0,
+        reasoning_tokens=made.get("reasoning_tokens") or 0,
+        input_audio_tokens=given.get("audio_tokens") or 0,
+        output_audio_tokens=made.get("audio_tokens") or 0,
+        accepted_prediction_tokens=made.get("accepted_prediction_tokens") or 0,
+        rejected_prediction_tokens=made.get("rejected_prediction_tokens") or 0,
+    )
+
+
+class TextCompletionModel(BaseModel):
+    """A model that continues a text."""
+
+    def complete(self, prompt: str, **kwargs: Any) -> str:
+        """The continuation of ``prompt``."""
+        raise NotImplementedError(f"{type(self).__name__} has no complete().")
+
+    async def acomplete(self, prompt: str, **kwargs: Any) -> str:
+        """`complete`, for async code."""
+        raise NotImplementedError(f"{type(self).__name__} has no acomplete().")
+
+
+class EmbeddingModel(BaseModel):
+    """A model that turns texts into vectors."""
+
+    def embed(self, input: list[str], **kwargs: Any) -> list[list[float]]:
+        """One vector for each text."""
+        raise NotImplementedError(f"{type(self).__name__} has no embed().")
+
+    async def aembed(self, input: list[str], **kwargs: Any) -> list[list[float]]:
+        """`embed`, for async code."""
+        raise NotImplementedError(f"{type(self).__name__} has no aembed().")
+
+
+class ChatCompletionModel(BaseModel):
+    """A model that answers a conversation.
+
+    A provider sets ``_route`` and gets ``chat`` and ``achat`` from ``_ask_sync`` and ``_ask_async``. A user's own
+    subclass may instead just define ``chat`` or ``achat``.
+
+    Attributes:
+        inline: calls never wait, so that they can be made without an event loop (a scripted model).
+    """
+
+    inline: bool = False
+    _route: Route | None = None
+
+    def chat(self, *, messages: list[dict[str, Any]], **completion_args: Any) -> str:
+        """The text of the model's answer."""
+        raise NotImplementedError(f"{type(self).__name__} has no chat(); use `await model.achat(...)`.")
+
+    async def achat(self, *, messages: list[dict[str, Any]], **completion_args: Any) -> str:
+        """`chat`, for async code."""
+        raise NotImplementedError(f"{type(self).__name__} has no achat(); use `model.chat(...)`.")
+
+    def _ask_sync(self, messages: list[dict[str, Any]], completion_args: dict[str, Any]) -> str:
+        call = self._send(messages, **completion_args)
+        return (run_inline(call) if self.inline else run_sync(call)).text
+
+    async def _ask_async(self, messages: list[dict[str, Any]], completion_args: dict[str, Any]) -> str:
+        call = self._send(messages, **completion_args)
+        return (await (call if self.inline else run_async(call))).text
+
+    async def _send(
+        self, messages: list[dict[str, Any]], *, role: str = "forward", node: str = "", **completion_args: Any
+    ) -> Reply:
+        """One accounted call; to be awaited on the LM loop, or driven inline when ``self.inline``."""
+        route = self._route
+        if route is None:
+            raise NotImplementedError(f"{type(self).__name__} has no route; call it with `complete(client, ...)`.")
+        request = self._request(route, messages, role, node, completion_args)
+        timeout = route.timeout
+        if "timeout" in completion_args:
+            timeout = timeout_of(completion_args["timeout"])
+        reply = await send(
+            request,
+            route.transport,
+            limits=route.limits,
+            max_retries=route.max_retries,
+            timeout=timeout,
+            pricer=self._price,
+        )
+        self._count(reply)
+        return reply
+
+    def _request(
+        self, route: Route, messages: list[dict[str, Any]], role: str, node: str, args: dict[str, Any]
+    ) -> Request:
+        if _TRANSPORT_ARGS.isdisjoint(args):
+            body, headers, query = {"messages": messages, **args}, None, None
+        else:
+            args = dict(args)
+            headers, query, extra = (args.pop(name, None) for name in ("extra_headers", "extra_query", "extra_body"))
+            args.pop("timeout", None)
+            body = {"messages": messages, **args, **(extra or {})}
+        body = {name: value for name, value in body.items() if is_given(value)}
+        if (body.get("n") or 1) > 1:
+            raise ValueError(f"n={body['n']}: one answer per call. Make several calls instead; they run side by side.")
+        if body.get("stream"):
+            raise ValueError("stream=True: chat() returns the whole text. Leave it out.")
+        model = body.get("model")
+        if not isinstance(model, str):
+            raise TypeError("A chat completion needs a model: pass model='...' (e.g. model='gpt-4o-mini').")
+        return Request(
+            self._provider or "", route.endpoint, route.path, model, body, route.format, role, node, headers, query
+        )
+
+    def _price(self, request: Request, usage: Usage) -> Cost:
+        return price(request.provider, request.endpoint, request.model, usage, free=self.inline)
+
+
+_TRANSPORT_ARGS = frozenset({"extra_headers", "extra_query", "extra_body", "timeout"})
+
+
+def is_given(value: object) -> bool:
+    """Whether an argument is a value, not the ``openai`` package's NOT_GIVEN, Omit or ours."""
+    return type(value).__name__ not in _ABSENT
+
+
+_ABSENT = frozenset({"NotGiven", "Omit", "_NotGiven"})
+
+
+def timeout_of(value: Any) -> Timeout:
+    """A `Timeout` from seconds, None (no limit), a `Timeout` or an ``httpx.Timeout``."""
+    if isinstance(value, Timeout):
+        return value
+    if value is None or isinstance(value, (int, float)):
+        return Timeout(total=value, connect=5.0 if value is None else min(value, 5.0))
+    if hasattr(value, "read") and hasattr(value, "connect"):
+        return Timeout(total=value.read, connect=value.connect)
+    raise TypeError(f"timeout is seconds, None or an httpx.Timeout; got {type(value).__name__}.")

@@ -1,0 +1,166 @@
+"""The chat completions API: OpenAI, and all who speak it (vLLM, Ollama, OpenRouter, ...)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from time import time
+from typing import Any
+
+from afnio import errors
+from afnio.calls.aio import public_url
+from afnio.calls.request import Request, Usage
+from afnio.errors import APIResponseError, APIStatusError
+
+__all__ = ["OPENAI_CHAT", "OpenAIChat"]
+
+PATH = "/chat/completions"
+
+BY_STATUS: dict[int, type[APIStatusError]] = {
+    400: errors.BadRequestError,
+    401: errors.AuthenticationError,
+    403: errors.PermissionDeniedError,
+    404: errors.NotFoundError,
+    409: errors.ConflictError,
+    422: errors.UnprocessableEntityError,
+    429: errors.RateLimitError,
+}
+
+TOO_LONG = re.compile(
+    r"context_length_exceeded|maximum context length|context (?:length|window|size)|max_model_len|prompt is too long"
+    r"|input is too long|too many (?:input )?tokens|input length and .?max_tokens|reduce the length of the (?:messages|prompt)",
+    re.IGNORECASE,
+)
+NO_SCHEMA = re.compile(
+    r"response_format|json_schema|json_object|structured.?output|guided.?(?:json|decoding)|grammar", re.IGNORECASE
+)
+NO_CREDIT = re.compile(r"insufficient_quota|billing_hard_limit|exceeded your current quota", re.IGNORECASE)
+
+
+class OpenAIChat:
+    """The format's ``ApiFormat``."""
+
+    name = "openai.chat"
+
+    def text(self, body: dict[str, Any]) -> str:
+        """Text of the first choice, ``""`` when it only calls tools."""
+        try:
+            choice = body["choices"][0]
+            message = choice["message"]
+            content = message.get("content")
+        except (KeyError, IndexError, TypeError, AttributeError):
+            raise APIResponseError(f"The answer has no choices: {_short(body)}.", body=str(body)) from None
+        if isinstance(content, str):
+            return content
+        if isinstance(content, list):  # some endpoints answer in parts
+            return "".join(part.get("text", "") for part in content if isinstance(part, dict))
+        if message.get("tool_calls"):
+            return ""
+        raise APIResponseError(_why_empty(choice, message), body=str(body))
+
+    def usage(self, body: dict[str, Any]) -> Usage | None:
+        """The reported tokens; fields that are missing or null count as 0."""
+        told = body.get("usage")
+        if not isinstance(told, dict) or told.get("prompt_tokens") is None:
+            return None
+        usage = Usage(told["prompt_tokens"], told.get("completion_tokens") or 0)
+        given = told.get("prompt_tokens_details")
+        if given:
+            usage.cached_tokens = given.get("cached_tokens") or 0
+            usage.input_audio_tokens = given.get("audio_tokens") or 0
+        made = told.get("completion_tokens_details")
+        if made:
+            usage.reasoning_tokens = made.get("reasoning_tokens") or 0
+            usage.output_audio_tokens = made.get("audio_tokens") or 0
+            usage.accepted_prediction_tokens = made.get("accepted_prediction_tokens") or 0
+            usage.rejected_prediction_tokens = made.get("rejected_prediction_tokens") or 0
+        return usage
+
+    def error(self, status: int, headers: Mapping[str, str], body: object, request: Request) -> APIStatusError:
+        """The typed error: what was asked of whom, what was answered, what to do about it."""
+        said = _message(body)
+        kind = _kind(status, f"{_codes(body)} {said}", request)
+        where = public_url(request.endpoint)
+        hint = HINTS.get(kind, "").format(model=request.model)
+        return kind(
+            f"{request.provider} answered {status} for model '{request.model}' at {where}: {said}{hint}",
+            status_code=status,
+            body=body,
+            retry_after=_retry_after(headers),
+            provider=request.provider,
+            model=request.model,
+            request_id=headers.get("x-request-id"),
+        )
+
+
+OPENAI_CHAT = OpenAIChat()
+
+HINTS: dict[type[APIStatusError], str] = {
+    errors.AuthenticationError: " Check the API key: OPENAI_API_KEY or api_key=...",
+    errors.PermissionDeniedError: " Check what the API key, its project and organization may do.",
+    errors.NotFoundError: " Check the model's name ('{model}') and base_url.",
+    errors.ContextLengthError: " Send less, or use a model with a longer context.",
+    errors.QuotaError: " The account has no credit left: check its plan and billing. Waiting does not help.",
+}
+
+
+def _kind(status: int, said: str, request: Request) -> type[APIStatusError]:
+    if status in (400, 413, 422) and TOO_LONG.search(said):
+        return errors.ContextLengthError
+    if status in (400, 422) and "response_format" in request.body and NO_SCHEMA.search(said):
+        return errors.UnsupportedFormatError
+    if status == 429 and NO_CREDIT.search(said):
+        return errors.QuotaError
+    if status >= 500:
+        return errors.InternalServerError
+    return BY_STATUS.get(status, APIStatusError)
+
+
+def _fault(body: object) -> object:
+    return body.get("error", body) if isinstance(body, dict) else body
+
+
+def _message(body: object) -> str:
+    fault = _fault(body)
+    said = fault.get("message") or fault.get("detail") if isinstance(fault, dict) else fault
+    return _short(said or body)
+
+
+def _codes(body: object) -> str:
+    fault = _fault(body)
+    return f"{fault.get('code')} {fault.get('type')} {fault.get('param')}" if isinstance(fault, dict) else ""
+
+
+def _short(value: object) -> str:
+    text = str(value).strip()
+    return text if len(text) <= 500 else f"{text[:400]} ... {text[-80:]}"
+
+
+def _why_empty(choice: Mapping[str, Any], message: Mapping[str, Any]) -> str:
+    if message.get("refusal"):
+        return f"The model refused: {_short(message['refusal'])}"
+    reason = choice.get("finish_reason")
+    if reason == "length":
+        return "The answer was cut before its first word (finish_reason 'length'). Raise max_completion_tokens."
+    return f"The answer has no text (finish_reason {reason!r})."
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait: ``retry-after-ms``, ``retry-after`` in seconds or as a date."""
+    try:
+        return float(headers["retry-after-ms"]) / 1000
+    except (KeyError, ValueError):
+        pass
+    told = headers.get("retry-after")
+    if told is None:
+        return None
+    try:
+        return float(told)
+    except ValueError:
+        pass
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return max(parsedate_to_datetime(told).timestamp() - time(), 0.0)
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,101 @@
+"""One call of any client a user may hand us."""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from afnio.calls.loop import in_thread
+from afnio.calls.request import Reply, Request
+from afnio.calls.transport import RawResponse, Timeout
+from afnio.models.base import ChatCompletionModel, Route
+from afnio.models.formats.openai_chat import OPENAI_CHAT, PATH
+from afnio.models.sdk import SdkTransport, endpoint_of, is_sdk_client
+
+__all__ = ["complete", "is_inline"]
+
+
+async def complete(
+    client: Any, messages: list[dict[str, Any]], *, role: str = "forward", node: str = "", **completion_args: Any
+) -> Reply:
+    """Make one accounted call; to be awaited on the LM loop, or driven inline when ``is_inline(client)``.
+
+    Args:
+        client: a model of ours, a user's own `ChatCompletionModel` that only has ``chat`` or ``achat``, or a client
+            object of the ``openai`` package.
+        messages: the conversation, as the chat completions API spells it.
+        role: on whose behalf: ``"forward"``, ``"backward"``, ``"reducer"``, ``"optimizer"``, ``"judge"``.
+        node: label of the graph node.
+        completion_args: what ``chat.completions.create`` takes.
+
+    Raises:
+        TypeError: ``client`` is none of these.
+    """
+    return await _model(client)._send(messages, role=role, node=node, **completion_args)
+
+
+def is_inline(client: Any) -> bool:
+    """Whether calls of ``client`` never wait and can be driven by ``run_inline``."""
+    return getattr(client, "inline", False) is True
+
+
+_adapters: WeakKeyDictionary[Any, ChatCompletionModel] = WeakKeyDictionary()
+
+
+def _model(client: Any) -> ChatCompletionModel:
+    if isinstance(client, ChatCompletionModel) and client._route is not None:
+        return client
+    adapter = _adapters.get(client)
+    if adapter is None:
+        adapter = _adapters[client] = _adapted(client)
+    return adapter
+
+
+def _adapted(client: Any) -> ChatCompletionModel:
+    if isinstance(client, ChatCompletionModel):
+        return _Adapter(client.get_provider() or type(client).__name__, Route(_UserTransport(client), OPENAI_CHAT, "", PATH, max_retries=0), client)
+    if is_sdk_client(client):
+        transport = SdkTransport(client)
+        route = Route(
+            transport, OPENAI_CHAT, endpoint_of(client), PATH, None, transport.max_retries, Timeout(None, None)
+        )
+        return _Adapter("openai", route)
+    raise TypeError(
+        f"A model client is an afnio model (e.g. afnio.models.openai.AsyncOpenAI), a subclass of ChatCompletionModel or "
+        f"a client of the openai package; got {type(client).__name__}."
+    )
+
+
+class _Adapter(ChatCompletionModel):
+    """Puts a foreign client behind our calls. A user's model object counts its own usage."""
+
+    def __init__(self, provider: str, route: Route, counter: ChatCompletionModel | None = None) -> None:
+        super().__init__(provider)
+        self._route, self._counter = route, counter
+
+    def _count(self, reply: Reply) -> None:
+        (super() if self._counter is None else self._counter)._count(reply)
+
+    def _request(
+        self, route: Route, messages: list[dict[str, Any]], role: str, node: str, args: dict[str, Any]
+    ) -> Request:
+        if self._counter is not None:
+            args = {"model": type(self._counter).__name__, **args}
+        return super()._request(route, messages, role, node, args)
+
+
+class _UserTransport:
+    """A user's ``achat`` (on the LM loop) or ``chat`` (in a thread). Usage is estimated: they return only text."""
+
+    inline = False
+
+    def __init__(self, client: ChatCompletionModel) -> None:
+        self._is_async = type(client).achat is not ChatCompletionModel.achat
+        self._ask: Any = client.achat if self._is_async else client.chat
+
+    async def send(self, request: Request, timeout: Timeout) -> RawResponse:
+        """Ask once; the user's own errors pass through as they are."""
+        text = await (self._ask(**request.body) if self._is_async else in_thread(self._ask, **request.body))
+        if not isinstance(text, str):
+            raise TypeError(f"{self._ask.__qualname__}() must return the answer's text (str), got {type(text).__name__}.")
+        return RawResponse(200, {"choices": [{"message": {"role": "assistant", "content": text}}]})

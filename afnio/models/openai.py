@@ -1,0 +1,179 @@
+"""OpenAI, and every endpoint that speaks its chat completions API (``base_url=``)."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from afnio.calls.aio import AioTransport, public_url, warm
+from afnio.calls.limiter import Limits
+from afnio.calls.transport import Timeout
+from afnio.errors import MissingKeyError
+from afnio.models.base import ChatCompletionModel, Route, is_given, timeout_of
+from afnio.models.formats.openai_chat import OPENAI_CHAT, PATH
+from afnio.models.model_registry import register_model
+from afnio.models.sdk import SdkTransport, endpoint_of
+
+__all__ = ["AsyncOpenAI", "OpenAI"]
+
+DEFAULT_MAX_RETRIES = 2
+DEFAULT_BASE_URL = "https://api.openai.com/v1"
+ApiKey = str | Callable[[], str | Awaitable[str]]
+
+
+class _NotGiven:
+    def __bool__(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return "NOT_GIVEN"
+
+
+not_given = _NotGiven()
+
+
+class _OpenAIModel(ChatCompletionModel):
+    """What the sync and the async class share.
+
+    Args:
+        api_key: or a function that returns one (renewed for each request); default: ``OPENAI_API_KEY``.
+        organization: default: ``OPENAI_ORG_ID``.
+        project: default: ``OPENAI_PROJECT_ID``.
+        base_url: default: ``OPENAI_BASE_URL``, else OpenAI itself.
+        timeout: seconds a call may take (default 600), None for no limit, or an ``httpx.Timeout``.
+        max_retries: retries after failures that may heal; 0 for none.
+        default_headers, default_query: sent with every request.
+        limits: calls at once, requests and tokens per minute.
+        client: a user's own ``openai`` client object, used as it is (Azure, Bedrock, own auth).
+        workload_identity, http_client: need the ``openai`` package, whose client is then used.
+
+    Raises:
+        MissingKeyError: no key is given and none is in the environment.
+    """
+
+    _sdk_class = "OpenAI"
+
+    def __init__(
+        self,
+        api_key: ApiKey | None = None,
+        workload_identity: Any = None,
+        organization: str | None = None,
+        project: str | None = None,
+        webhook_secret: str | None = None,
+        base_url: str | Any | None = None,
+        websocket_base_url: str | Any | None = None,
+        timeout: Any = not_given,
+        max_retries: int = DEFAULT_MAX_RETRIES,
+        default_headers: Mapping[str, str] | None = None,
+        default_query: Mapping[str, object] | None = None,
+        http_client: Any = None,
+        *,
+        limits: Limits | None = None,
+        client: Any = None,
+    ) -> None:
+        settings = {
+            "organization": organization or os.environ.get("OPENAI_ORG_ID"),
+            "project": project or os.environ.get("OPENAI_PROJECT_ID"),
+            "base_url": str(base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL),
+            "timeout": timeout if isinstance(timeout, (int, float)) else None,
+            "max_retries": max_retries,
+            "default_query": default_query,
+        }
+        super().__init__("openai", {name: value for name, value in settings.items() if value is not None})
+        if client is None and (http_client is not None or workload_identity is not None):
+            given = {"workload_identity": workload_identity, "http_client": http_client, "timeout": timeout}
+            client = self._sdk_client({"api_key": api_key, **settings, "default_headers": default_headers, **given})
+        how = {"limits": limits, "max_retries": max_retries}
+        if client is not None:
+            transport = SdkTransport(client)
+            self._route = Route(transport, OPENAI_CHAT, endpoint_of(client), PATH, **{**how, "max_retries": transport.max_retries})  # type: ignore[arg-type]
+            return
+        headers = _Headers(_key(api_key), settings["organization"], settings["project"], default_headers)
+        query = {name: str(value) for name, value in (default_query or {}).items()}
+        self._route = Route(
+            AioTransport(headers, query),
+            OPENAI_CHAT,
+            settings["base_url"].rstrip("/"),
+            PATH,
+            limits,
+            max_retries,
+            timeout_of(timeout) if is_given(timeout) else Timeout(),
+        )
+        warm()
+
+    def __repr__(self) -> str:
+        assert self._route is not None
+        return f"{type(self).__name__}(base_url={public_url(self._route.endpoint)!r})"
+
+    def _sdk_client(self, settings: dict[str, Any]) -> Any:
+        import openai
+
+        given = {name: value for name, value in settings.items() if value is not None and is_given(value)}
+        return getattr(openai, self._sdk_class)(**given)
+
+
+@register_model
+class OpenAI(_OpenAIModel):
+    __doc__ = f"An OpenAI model for sync code.\n\n    {_OpenAIModel.__doc__}"
+
+    def chat(self, *, messages: list[dict[str, Any]], **completion_args: Any) -> str:
+        """The text of the model's answer; works inside a running loop (a notebook) too.
+
+        Takes what ``openai.OpenAI().chat.completions.create`` takes.
+
+        Raises:
+            APIError: the call failed; see its subclasses.
+            ValueError: ``n`` is above 1, or ``stream`` is set.
+        """
+        return self._ask_sync(messages, completion_args)
+
+    _sdk_class = "OpenAI"
+
+
+@register_model
+class AsyncOpenAI(_OpenAIModel):
+    __doc__ = f"An OpenAI model for async code.\n\n    {_OpenAIModel.__doc__}"
+
+    async def achat(self, *, messages: list[dict[str, Any]], **completion_args: Any) -> str:
+        """The text of the model's answer; see `OpenAI.chat`."""
+        return await self._ask_async(messages, completion_args)
+
+    _sdk_class = "AsyncOpenAI"
+
+
+def _key(api_key: ApiKey | None) -> ApiKey:
+    key = api_key if api_key is not None else os.environ.get("OPENAI_API_KEY")
+    if key is None:
+        raise MissingKeyError(
+            "No API key for OpenAI. Set the environment variable OPENAI_API_KEY or pass api_key='...'. "
+            "A local server that needs none takes any, e.g. api_key='none'.",
+            provider="openai",
+        )
+    return key
+
+
+class _Headers:
+    """The headers of each request. Its repr shows no key."""
+
+    def __init__(
+        self, key: ApiKey, organization: str | None, project: str | None, more: Mapping[str, str] | None
+    ) -> None:
+        self._key = key
+        self._fixed = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "afnio"}
+        if organization:
+            self._fixed["OpenAI-Organization"] = organization
+        if project:
+            self._fixed["OpenAI-Project"] = project
+        if isinstance(key, str):
+            self._fixed["Authorization"] = f"Bearer {key}"
+        self._more = dict(more or {})
+        self._fixed.update(self._more)
+
+    async def __call__(self) -> Mapping[str, str]:
+        if isinstance(self._key, str):
+            return self._fixed
+        key = self._key()
+        key = await key if inspect.isawaitable(key) else key
+        return {**self._fixed, "Authorization": f"Bearer {key}", **self._more}
