@@ -1,0 +1,82 @@
+"""What every API format is read into, and what every world answers with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["Answer", "Ask", "Tool", "ToolCall", "Turn"]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message: ``role`` is ``system``, ``user``, ``assistant`` or ``tool``."""
+
+    role: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function the model may call; ``parameters`` is its JSON schema."""
+
+    name: str
+    parameters: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A function the simulation calls; ``arguments`` is JSON text."""
+
+    name: str
+    arguments: str
+
+
+@dataclass(slots=True)
+class Ask:
+    """One request, whatever API it came by.
+
+    Attributes:
+        extra_chars: length of what is no message but counts as input: tools and output schema.
+        cached_chars: length of what the request marks as cacheable (Anthropic's ``cache_control``), or None
+            when the API caches by itself.
+        tool_choice: ``auto``, ``none``, ``required``, or the name of one tool.
+    """
+
+    model: str
+    turns: list[Turn]
+    schema_name: str = ""
+    schema: dict[str, Any] | None = None
+    json_mode: bool = False
+    tools: list[Tool] = field(default_factory=list)
+    tool_choice: str = "auto"
+    max_tokens: int | None = None
+    effort: str = ""
+    stream: bool = False
+    stream_usage: bool = False
+    choices: int = 1
+    extra_chars: int = 0
+    cached_chars: int | None = None
+
+    @property
+    def system(self) -> str:
+        """All system texts, a blank line between two."""
+        return "\n\n".join([turn.text for turn in self.turns if turn.role == "system"])
+
+    @property
+    def user(self) -> str:
+        """The last user message, or ``""``."""
+        return next((turn.text for turn in reversed(self.turns) if turn.role == "user"), "")
+
+
+@dataclass(slots=True)
+class Answer:
+    """What the simulation says: text, or tool calls, and what that costs in tokens."""
+
+    text: str
+    tool_calls: list[ToolCall] = field(default_factory=list)
+    cut: bool = False
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0

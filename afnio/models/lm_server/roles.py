@@ -1,0 +1,51 @@
+"""Who asks: worked out from the request, for the statistics, the faults and the worlds."""
+
+from __future__ import annotations
+
+import re
+
+from afnio.models.lm_server.ask import Ask
+
+__all__ = ["ROLES", "role_of", "task_of"]
+
+ROLES = ("forward", "backward", "reducer", "optimizer", "judge")
+
+_SCHEMAS = {"afnio_update": "optimizer", "afnio_verdict": "judge"}
+_VARIABLE_ID = re.compile(r"<variable\b[^>]*\bid=")
+_JUDGE_TEXT = re.compile(r"\bscore\b.*\bexplanation\b|\bexplanation\b.*\bscore\b", re.DOTALL | re.IGNORECASE)
+
+
+def task_of(ask: Ask) -> str:
+    """The last user message that carries our tags, else the last user message.
+
+    A repair turn comes after the request it repairs and has no tags of its own.
+    """
+    for turn in reversed(ask.turns):
+        if turn.role == "user" and "<variable" in turn.text:
+            return turn.text
+    return ask.user
+
+
+def role_of(ask: Ask) -> str:
+    """One of ``ROLES``: by the schema's name where there is one, else by the tags of the request."""
+    named = _SCHEMAS.get(ask.schema_name)
+    if named:
+        return named
+    task = task_of(ask)
+    if "<variable" in task:
+        return _training_role(task)
+    if ask.schema_name == "afnio_feedback":
+        return "backward"
+    return "judge" if _is_judge(ask) else "forward"
+
+
+def _training_role(task: str) -> str:
+    if not _VARIABLE_ID.search(task):
+        return "optimizer"
+    return "reducer" if "<feedback" in task and "<sample" not in task else "backward"
+
+
+def _is_judge(ask: Ask) -> bool:
+    if ask.schema is not None:
+        return {"score", "explanation"} <= set(ask.schema.get("properties", ()))
+    return bool(_JUDGE_TEXT.search(ask.system or ask.user))

@@ -1,0 +1,81 @@
+"""The forward answer: the fields that were asked for, in the form that was asked for."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from afnio.models.lm_server.ask import Ask
+from afnio.models.lm_server.filling import fill
+from afnio.models.lm_server.worlds.tickets.laws import FIELDS
+from afnio.models.lm_server.worlds.tickets.locating import prompt_and_ticket
+from afnio.models.lm_server.worlds.tickets.reading import read
+
+__all__ = ["asked_fields", "classify", "in_form"]
+
+_FIELD_WORDS = {
+    "sentiment": re.compile(r"\b(sentiment|tone|mood|polarity)\b", re.IGNORECASE),
+    "urgency": re.compile(r"\b(urgency|priority|severity)\b", re.IGNORECASE),
+    "queue": re.compile(r"\b(queue|department|category|topic)\b", re.IGNORECASE),
+}
+_JSON = re.compile(r"\bjson\b", re.IGNORECASE)
+_FENCE = re.compile(r"```|\bfenced?\b|\bcode block\b", re.IGNORECASE)
+_TAGS = re.compile(r"\b(?:in|inside|within|between|with|using|use)\b[^<\n]{0,40}<([a-z_]\w*)>", re.IGNORECASE)
+
+
+def classify(ask: Ask) -> str:
+    """The answer to a request that shows a ticket (or any other message) and a prompt."""
+    system = ask.system
+    prompt, ticket = prompt_and_ticket(system, ask.user)
+    fields = read(ticket, prompt)
+    if ask.schema is not None:
+        return _dump(fill(ask.schema, lambda name, allowed: _value(name, allowed, fields, ticket)))
+    asked = asked_fields(prompt)
+    named = {word: fields[field] for field, word in asked}
+    if len(named) == 1 and not ask.json_mode and not _JSON.search(prompt):
+        return in_form(next(iter(named.values())), prompt, fence=False)
+    return in_form(_dump(named), prompt)
+
+
+@lru_cache(maxsize=4096)
+def asked_fields(prompt: str) -> tuple[tuple[str, str], ...]:
+    """``(field, the prompt's word for it)`` of each field the prompt speaks of; all three when of none."""
+    matches = [(field, words.search(prompt)) for field, words in _FIELD_WORDS.items()]
+    found = [(field, match.group(1).lower()) for field, match in matches if match]
+    return tuple(found or [(field, field) for field in FIELDS])
+
+
+def in_form(text: str, prompt: str, *, fence: bool = True) -> str:
+    """``text`` in the tags or the fence that ``prompt`` asks for."""
+    tags = _TAGS.search(prompt)
+    if tags:
+        return f"<{tags.group(1)}>{text}</{tags.group(1)}>"
+    if fence and _FENCE.search(prompt):
+        return f"```json\n{text}\n```"
+    return text
+
+
+def _value(name: str, allowed: Sequence[Any], fields: dict[str, str], ticket: str) -> Any:
+    for field, words in _FIELD_WORDS.items():
+        if words.search(name.replace("_", " ")):
+            return fields[field]
+    said = next((value for value in fields.values() if value in allowed), None)
+    if said is not None or allowed:
+        return said
+    return _mentions(name, ticket)
+
+
+def _mentions(name: str, ticket: str) -> bool | None:
+    """Whether a flag such as ``cleaning_services`` is named by the text: two of its words (or its only one) occur."""
+    words = [word for word in re.split(r"[\W_]+", name.lower()) if len(word) > 3]
+    if not words:
+        return None
+    text = ticket.lower()
+    return sum([word.rstrip("s") in text for word in words]) >= min(2, len(words))
+
+
+def _dump(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,74 @@
+"""The parts of a training request (critic, reducer, optimizer), found by their tags."""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import dataclass
+
+__all__ = ["Sample", "Variable", "call_text", "feedback_texts", "samples", "undone", "variables"]
+
+_VARIABLE = re.compile(r"<variable\b([^>]*)>(.*?)</variable>", re.DOTALL)
+_SAMPLE = re.compile(r"<sample\b([^>]*)>(.*?)</sample>", re.DOTALL)
+_FEEDBACK = re.compile(r"<feedback\b[^>]*>(.*?)</feedback>", re.DOTALL)
+_INPUT = re.compile(r"<input\b[^>]*>(.*?)</input>", re.DOTALL)
+_OUTPUT = re.compile(r"<output\b[^>]*>(.*?)</output>", re.DOTALL)
+_CALL = re.compile(r"<call\b[^>]*>(.*?)</call>", re.DOTALL)
+_VERSION = re.compile(r"<version\b([^>]*)>(.*?)</version>", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One ``<variable>``: ``name`` is its id (or ``""``)."""
+
+    name: str
+    role: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One ``<sample>``: what went in, what came out, what was said about it."""
+
+    ticket: str
+    output: str
+    feedback: str
+
+
+def variables(task: str) -> list[Variable]:
+    """Every ``<variable>`` of the request, in order."""
+    return [
+        Variable(_attribute(head, "id"), _attribute(head, "role"), value.strip("\n"))
+        for head, value in _VARIABLE.findall(task)
+    ]
+
+
+def samples(task: str) -> list[Sample]:
+    """Every ``<sample>`` of the request, in order."""
+    return [_sample(inner) for _, inner in _SAMPLE.findall(task)]
+
+
+def _sample(inner: str) -> Sample:
+    output, feedback = _OUTPUT.findall(inner), _FEEDBACK.findall(inner)
+    given = _INPUT.findall(inner) or [inner.partition("<output")[0]]
+    return Sample("\n".join(given), "\n".join(output), "\n".join(feedback))
+
+
+def call_text(task: str) -> str:
+    """The templates of the call the samples went through, or ``""``."""
+    return "\n".join(_CALL.findall(task))
+
+
+def feedback_texts(task: str) -> list[str]:
+    """Every ``<feedback>`` that stands outside a sample, in order."""
+    return [text.strip() for text in _FEEDBACK.findall(_SAMPLE.sub("", task))]
+
+
+def undone(task: str) -> list[str]:
+    """The values of the history that were tried and undone."""
+    return [value.strip() for head, value in _VERSION.findall(task) if _attribute(head, "status") == "undone"]
+
+
+def _attribute(head: str, name: str) -> str:
+    found = re.search(rf'\b{name}="([^"]*)"', head)
+    return html.unescape(found.group(1)) if found else ""
