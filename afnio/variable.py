@@ -260,6 +260,7 @@ class Variable:
         if self._is_leaf:
             raise RuntimeError("retain_grad() is for Variables that are not leaves; a leaf keeps its gradients anyway.")
         self._retain_grad = True
+        self._grad_fn.watch(self)
 
     def register_hook(self, hook: Callable[[Variable], Variable | None]) -> RemovableHandle:
         """Call ``hook(gradient)`` for each gradient computed for this Variable, in order, before it is used.

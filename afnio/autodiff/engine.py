@@ -1,0 +1,246 @@
+"""The engine: walks the graph as a wavefront and runs optimizer rules; all ready LM calls run at once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from afnio import _dispatch
+from afnio.autodiff.feedback import EMPTY, IDENTITY, EdgePieces, Pieces, as_gradient, distinct, grad_output, per_edge
+from afnio.autodiff.graph import AccumulateGrad, Node
+from afnio.autodiff.job import BackwardJob, StepJob
+from afnio.autodiff.settings import DEFAULT, EngineSettings, settings_slot
+from afnio.autodiff.together import together
+from afnio.calls import Budget, CallLog, Session
+from afnio.gradient import Gradient
+from afnio.variable import Variable
+
+if TYPE_CHECKING:
+    from afnio.calls import Ledger
+
+__all__ = ["LocalEngine", "local_engine"]
+
+
+class LocalEngine:
+    """Runs backward passes and optimizer steps in this process.
+
+    Args:
+        call_log: where LM calls are recorded and read again: a `CallLog`, or None.
+        budget: bounds what all LM calls together may cost.
+        settings: how calls and tokens are spent.
+    """
+
+    def __init__(
+        self,
+        call_log: CallLog | None = None,
+        budget: Budget | None = None,
+        settings: EngineSettings | None = None,
+    ) -> None:
+        self.settings = settings or DEFAULT
+        self._session = Session(log=call_log, budget=budget)
+
+    @property
+    def ledger(self) -> Ledger:
+        """What the calls of this engine's session cost so far."""
+        return self._session.ledger
+
+    def session(self) -> contextlib.AbstractContextManager[Any]:
+        """The context in which LM calls go to this engine's ledger, budget and call log."""
+        return self._session.activate()
+
+    async def run_backward(self, job: BackwardJob) -> None:
+        """Walk the graph of ``job``; fill its results."""
+        token = settings_slot.set(self.settings)
+        try:
+            await _Walk(job).run()
+        finally:
+            settings_slot.reset(token)
+        if not job.retain_graph:
+            for node in job.front.order:
+                node.ctx = None
+
+    async def run_step(self, job: StepJob) -> list[Any]:
+        """Run the optimizer rule on each parameter, all at once."""
+        rule = _dispatch.rules[job.rule]
+        token = settings_slot.set(self.settings)
+        try:
+            return await together([rule(**item) for item in job.items], inline=not _has_running_loop())
+        finally:
+            settings_slot.reset(token)
+
+
+class _Walk:
+    """One backward pass under way."""
+
+    def __init__(self, job: BackwardJob) -> None:
+        self.job, self.front = job, job.front
+        self._inline = not _has_running_loop()
+        self._running: set[asyncio.Task[None]] = set()
+        self._wake: asyncio.Event | None = None
+        self._failed: BaseException | None = None
+
+    async def run(self) -> None:
+        try:
+            while self.front.left:
+                while (node := self.front.take()) is not None:
+                    await self._start(node)
+                if self._failed is not None:
+                    raise self._failed
+                if self.front.left:
+                    await self._until_something_ended()
+        finally:
+            await self._cancel_running()
+
+    async def _start(self, node: Node) -> None:
+        """Run code at once; LM calls and users' code as a task beside the others."""
+        if isinstance(node, AccumulateGrad):
+            await self._accumulate(node)
+            return
+        outputs = self.front.incoming(node)
+        node.ctx.needs_edge = self.front.wants(node)
+        if node._watched is not None:
+            outputs = await self._watch(node, outputs)
+        if self.front.leads_nowhere(node) or not any(outputs):
+            self.front.finish(node, [[] for _ in node.next_functions])
+        elif all(piece is EMPTY or not (piece._data or piece is IDENTITY) for pieces in outputs for piece in pieces):
+            self.front.skip(node)
+        elif self._may_wait(node):
+            task = asyncio.ensure_future(self._run_node(node, outputs))
+            self._running.add(task)
+            task.add_done_callback(self._ended)
+        else:
+            result = _run_backward(node, outputs)
+            self._deliver(node, outputs, await result if inspect.isawaitable(result) else result)
+
+    def _may_wait(self, node: Node) -> bool:
+        """Whether the node's backward waits for a model or for the thread that runs users' code."""
+        return not self._inline and (node.op.calls_lm or (self.job.user is not None and not node.op.built_in))
+
+    async def _run_node(self, node: Node, outputs: list[Pieces]) -> None:
+        if self.job.user is not None and not node.op.built_in:
+            result = await self.job.user(lambda: _run_backward(node, outputs))
+        else:
+            result = _run_backward(node, outputs)
+            if inspect.isawaitable(result):
+                result = await result
+        self._deliver(node, outputs, result)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and task.exception() is not None and self._failed is None:
+            self._failed = task.exception()
+        if self._wake is not None:
+            self._wake.set()
+
+    async def _until_something_ended(self) -> None:
+        self._wake = self._wake or asyncio.Event()
+        if self._running:
+            await self._wake.wait()
+        self._wake.clear()
+
+    async def _cancel_running(self) -> None:
+        if self._running:
+            running = list(self._running)
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    def _deliver(self, node: Node, outputs: list[Pieces], returned: Any) -> None:
+        if isinstance(returned, EdgePieces):
+            edges = list(returned)
+        else:
+            like = next(grad_output(pieces) for pieces in outputs if pieces)
+            edges = per_edge(node.ctx.arguments, returned, like)
+        wanted = node.ctx.needs_edge
+        self.front.finish(node, [pieces if want else [] for pieces, want in zip(edges, wanted, strict=True)])
+
+    async def _accumulate(self, node: AccumulateGrad) -> None:
+        deliveries = self.front.deliveries(node)
+        self.front.finish(node, ())
+        variable = node.variable
+        if self.job.restricted is not None and id(variable) not in self.job.restricted:
+            return
+        # One gradient for each edge that leads here; an empty one only where there is nothing else.
+        pieces = [piece for pieces in deliveries for piece in distinct(pieces)]
+        found = [piece for piece in pieces if piece._data] or ([Gradient("", f"feedback to {variable.role}")] if pieces else [])
+        if found:
+            self.job.results.append((variable, await self._hooked(variable, found)))
+
+    async def _watch(self, node: Node, outputs: list[Pieces]) -> list[Pieces]:
+        for variable in node.watched():
+            pieces = outputs[variable.output_nr]
+            if not pieces:
+                continue
+            pieces = await self._hooked(variable, pieces)
+            outputs[variable.output_nr] = pieces
+            if variable._retain_grad and (self.job.restricted is None or id(variable) in self.job.restricted):
+                self.job.results.append((variable, pieces))
+        return outputs
+
+    async def _hooked(self, variable: Variable, pieces: Pieces) -> Pieces:
+        if not variable._hooks:
+            return pieces
+        if self.job.user is None:
+            return _through_hooks(variable, pieces)
+        result: Pieces = await self.job.user(lambda: _through_hooks(variable, pieces))
+        return result
+
+
+def _has_running_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _run_backward(node: Node, outputs: list[Pieces]) -> Any:
+    given = [grad_output(pieces) if pieces else Gradient("") for pieces in outputs]
+    return node.op.backward(node.ctx, *given)
+
+
+def _through_hooks(variable: Variable, pieces: Pieces) -> Pieces:
+    result = []
+    for piece in pieces:
+        for hook in list((variable._hooks or {}).values()):
+            returned = hook(piece)
+            if returned is not None:
+                if not isinstance(returned, Variable):
+                    raise TypeError(f"A gradient hook returns a Variable or None, got {type(returned).__name__}.")
+                piece = as_gradient(returned, piece)
+        result.append(piece)
+    return result
+
+
+@contextlib.contextmanager
+def local_engine(
+    call_log: CallLog | str | Path | None = None,
+    mode: Literal["live", "cache", "replay"] = "cache",
+    *,
+    budget: Budget | None = None,
+    settings: EngineSettings | None = None,
+) -> Iterator[LocalEngine]:
+    """Work offline: compute gradients and updates in this process, without a server, login or Run.
+
+    Args:
+        call_log: a file to record LM calls in (appended to, never overwritten), or an open `CallLog`.
+        mode: ``"cache"`` answers a recorded call from the file and records the others; ``"live"`` only records;
+            ``"replay"`` only reads: a request that was never recorded raises `ReplayMissError`.
+        budget: bounds all LM calls inside the block together.
+        settings: how calls and tokens are spent.
+
+    Yields:
+        the engine; ``engine.ledger`` says what was spent.
+    """
+    opened = CallLog(call_log, mode=mode) if isinstance(call_log, (str, Path)) else call_log
+    engine = LocalEngine(opened, budget, settings)
+    try:
+        with engine.session(), _dispatch.use_engine(engine):
+            yield engine
+    finally:
+        if opened is not None and opened is not call_log:
+            opened.close()

@@ -1,0 +1,183 @@
+"""`Function`: an operation with a forward and a backward, built in or a user's own.
+
+Source: https://docs.pytorch.org/docs/stable/autograd.html#torch.autograd.Function
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Coroutine
+from typing import Any, ClassVar
+
+from afnio.autodiff.grad_mode import _enabled, no_grad
+from afnio.autodiff.graph import Node, edge_to
+from afnio.calls import run_async, run_inline, run_sync
+from afnio.variable import Variable
+
+__all__ = ["Context", "Function", "variables_of"]
+
+
+class Context:
+    """What a forward hands to its backward.  Any attribute may be set on it.
+
+    Attributes:
+        needs_input_grad: one bool for each argument of ``forward``: whether a gradient is wanted for it.
+        saved_variables: what `save_for_backward` was given.
+    """
+
+    needs_input_grad: tuple[bool, ...] = ()
+    saved_variables: tuple[Variable | None, ...] = ()
+    arguments: tuple[Any, ...] = ()
+    needs_edge: list[bool]
+    label: str = ""
+
+    def save_for_backward(self, *variables: Variable | None) -> None:
+        """Keep ``variables`` for the backward; read them as ``ctx.saved_variables``."""
+        self.saved_variables = variables
+
+
+class Function:
+    """An operation on Variables that feedback can flow back through.
+
+    Subclass it with static methods::
+
+        class Shout(Function):
+            @staticmethod
+            def forward(ctx, x):
+                return Variable(x.data.upper(), role=f"shouted {x.role}")
+
+            @staticmethod
+            def backward(ctx, grad_output):
+                return Variable(f"Once shouted: {grad_output.data}", role=grad_output.role)
+
+        y = Shout.apply(x)
+
+    ``forward(ctx, *args, **kwargs)`` returns a Variable or a tuple of Variables; with ``setup_context(ctx,
+    inputs, output)`` defined it is ``forward(*args, **kwargs)``.  It may be ``async def``.
+
+    ``backward(ctx, *grad_outputs)`` gets one Variable for each output: the feedback on it, as text (several
+    pieces as one numbered text; ``grad_output.parts`` has them one by one; ``""`` for an output without
+    feedback).  It returns one value for each argument of ``forward``: a Variable, a list of Variables, or
+    None.  Handing on ``grad_output`` itself hands on each piece unchanged.  Sample ids are carried along by
+    the engine.  It runs in the thread that called ``backward()``, also when the engine is a server's; it is
+    not called at all where there is nothing to improve.
+    """
+
+    calls_lm: ClassVar[bool] = False
+    """Whether forward or backward makes LM calls: both are then coroutines for the LM loop."""
+
+    is_linear: ClassVar[bool] = False
+    """Whether feedback passes through unchanged, so that ``backward()`` may start at a sum of evaluations."""
+
+    built_in: ClassVar[bool] = False
+    """Whether the engine may run the backward itself, or must ask the process that defined it."""
+
+    _is_evaluator: ClassVar[bool] = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        raise RuntimeError(f"{type(self).__name__} is not instantiated; call {type(self).__name__}.apply(...).")
+
+    @staticmethod
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        """Compute the outputs; to be defined."""
+        raise NotImplementedError("A Function needs a static method forward(ctx, *args, **kwargs).")
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> Any:
+        """Keep on ``ctx`` what the backward needs; optional."""
+        raise NotImplementedError("setup_context is optional; define it to write forward() without ctx.")
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+        """Turn feedback on the outputs into feedback on the inputs; to be defined."""
+        raise NotImplementedError("A Function needs a static method backward(ctx, *grad_outputs).")
+
+    @classmethod
+    def inputs_of(cls, ctx: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Variable]:
+        """The Variables that feedback may flow to, one edge each, in order."""
+        return variables_of((args, tuple(kwargs.values())))
+
+    @classmethod
+    def runs_inline(cls, *args: Any, **kwargs: Any) -> bool:
+        """Whether this call never waits (a scripted model), so that no event loop is needed."""
+        return False
+
+    @classmethod
+    def apply(cls, *args: Any, **kwargs: Any) -> Any:
+        """Run the forward and, where a gradient is wanted, add a node to the graph."""
+        ctx = Context()
+        result = _forward(cls, ctx, args, kwargs)
+        if inspect.iscoroutine(result):
+            result = run_inline(result) if cls.runs_inline(*args, **kwargs) else run_sync(result)
+        return _attach(cls, ctx, args, kwargs, result)
+
+    @classmethod
+    async def aapply(cls, *args: Any, **kwargs: Any) -> Any:
+        """`apply`, for code that runs in an event loop."""
+        ctx = Context()
+        result = _forward(cls, ctx, args, kwargs)
+        if inspect.iscoroutine(result):
+            result = await (_on_lm_loop(result) if cls.calls_lm else result)
+        return _attach(cls, ctx, args, kwargs, result)
+
+
+async def _on_lm_loop(coro: Coroutine[Any, Any, Any]) -> Any:
+    return await run_async(coro)
+
+
+def _forward(cls: type[Function], ctx: Context, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if cls.calls_lm:
+        # Built-in LM ops make plain output Variables and apply no other op: no grad mode to switch off.
+        return cls.forward(ctx, *args, **kwargs)
+    with no_grad():
+        if cls.setup_context is Function.setup_context:
+            return cls.forward(ctx, *args, **kwargs)
+        output = cls.forward(*args, **kwargs)
+        cls.setup_context(ctx, args, output)
+        return output
+
+
+def _attach(cls: type[Function], ctx: Context, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Any:
+    """Make ``result``'s Variables outputs of a new node, if any input wants a gradient."""
+    inputs = cls.inputs_of(ctx, args, kwargs)
+    if not (_enabled.get() and any(variable.requires_grad for variable in inputs)):
+        return result
+    result = _fresh(result, inputs)
+    outputs = [result] if isinstance(result, Variable) else [out for out in result if isinstance(out, Variable)]
+    node = Node(cls, ctx, tuple([edge_to(variable) for variable in inputs]), len(outputs))
+    if not cls.calls_lm:
+        ctx.arguments = (*args, *kwargs.values())
+        ctx.needs_input_grad = tuple([any(v.requires_grad for v in variables_of(arg)) for arg in ctx.arguments])
+    for number, output in enumerate(outputs):
+        output.requires_grad = True
+        output._set_grad_fn(node, number)
+    return result
+
+
+def _fresh(result: Any, inputs: list[Variable]) -> Any:
+    """``result`` with inputs that were returned as they are replaced by copies: an output has one origin."""
+    if isinstance(result, Variable):
+        return result.detach() if any(result is variable for variable in inputs) else result
+    if not isinstance(result, (tuple, list)):
+        raise TypeError(f"forward must return a Variable or a tuple of Variables, got {type(result).__name__}.")
+    if not any(item is variable for item in result for variable in inputs):
+        return result
+    return tuple(_fresh(item, inputs) if isinstance(item, Variable) else item for item in result)
+
+
+def variables_of(value: Any) -> list[Variable]:
+    """The Variables in nested lists, tuples and dicts, in order."""
+    found: list[Variable] = []
+    _collect(value, found)
+    return found
+
+
+def _collect(value: Any, found: list[Variable]) -> None:
+    if isinstance(value, Variable):
+        found.append(value)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            _collect(item, found)
+    elif isinstance(value, dict):
+        for item in value.values():
+            _collect(item, found)

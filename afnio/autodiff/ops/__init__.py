@@ -1,0 +1,19 @@
+"""The built-in ops, one a file."""
+
+from afnio.autodiff.ops.add import Add as Add
+from afnio.autodiff.ops.chat_completion import ChatCompletion as ChatCompletion
+from afnio.autodiff.ops.deterministic_evaluator import DeterministicEvaluator as DeterministicEvaluator
+from afnio.autodiff.ops.exact_match_evaluator import ExactMatchEvaluator as ExactMatchEvaluator
+from afnio.autodiff.ops.lm_judge_evaluator import LMJudgeEvaluator as LMJudgeEvaluator
+from afnio.autodiff.ops.split import Split as Split
+from afnio.autodiff.ops.sum import Sum as Sum
+
+__all__ = [
+    "Add",
+    "ChatCompletion",
+    "DeterministicEvaluator",
+    "ExactMatchEvaluator",
+    "LMJudgeEvaluator",
+    "Split",
+    "Sum",
+]

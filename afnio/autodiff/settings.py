@@ -1,0 +1,56 @@
+"""How the engine spends calls and tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from afnio.words import Words
+from afnio.words.critic import CRITIC
+from afnio.words.reducer import REDUCER
+
+__all__ = ["EngineSettings", "current_settings", "settings_slot"]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """How the engine spends calls and tokens.
+
+    Attributes:
+        samples_per_critic: failing samples of one node that share a critic call; None: as many as fit into
+            ``critic_tokens``.
+        critic_tokens: size of a critic's request at which a further call is opened, in estimated tokens.  One
+            sample is never cut, however long.
+        feedback_tokens: feedback on one value that is shown as it is; more is reduced by the model first, in
+            groups of this size, side by side.
+        words: instructions to use in place of ours, by name (``"critic"``, ``"reducer"``).
+
+    Raises:
+        ValueError: a number is below 1.
+    """
+
+    samples_per_critic: int | None = None
+    critic_tokens: int = 8_000
+    feedback_tokens: int = 6_000
+    words: Mapping[str, Words] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("samples_per_critic", "critic_tokens", "feedback_tokens"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}.")
+
+    def words_of(self, name: str) -> Words:
+        """The instructions of ``"critic"`` or ``"reducer"``."""
+        return self.words.get(name) or {"critic": CRITIC, "reducer": REDUCER}[name]
+
+
+DEFAULT = EngineSettings()
+
+settings_slot: ContextVar[EngineSettings] = ContextVar("afnio_engine_settings", default=DEFAULT)
+
+
+def current_settings() -> EngineSettings:
+    """The settings of the engine that runs in this context."""
+    return settings_slot.get()

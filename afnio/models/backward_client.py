@@ -1,0 +1,112 @@
+"""The model that computes gradients: one for the process, set once."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from afnio.models.base import ChatCompletionModel
+from afnio.models.invoke import is_inline
+from afnio.models.openai import OpenAI
+
+__all__ = ["BackwardModelClient", "backward_runs_inline", "get_backward_model_client", "set_backward_model_client"]
+
+_PROVIDERS = {"openai": OpenAI}
+
+
+class BackwardModelClient:
+    """The client, model and arguments that gradients are computed with."""
+
+    def __init__(
+        self,
+        client: Any,
+        provider: str,
+        model: str | None,
+        client_args: dict[str, Any],
+        completion_args: dict[str, Any],
+    ) -> None:
+        self._client = client
+        self._provider = provider
+        self._model = model
+        self._client_args = client_args
+        self._completion_args = completion_args
+
+    @property
+    def completion_args(self) -> dict[str, Any]:
+        """What is passed with every call, the model's name included."""
+        return {"model": self._model, **self._completion_args} if self._model else dict(self._completion_args)
+
+    def chat(self, messages: list[dict[str, Any]], **kwargs: Any) -> str:
+        """Call the model; returns the text of its answer."""
+        text: str = self._client.chat(messages=messages, **{**self.completion_args, **kwargs})
+        return text
+
+    def get_provider(self) -> str:
+        """The provider's name."""
+        return self._provider
+
+    def get_usage(self) -> dict[str, Any]:
+        """Tokens and cost so far; see ``BaseModel.get_usage``."""
+        usage: dict[str, Any] = self._client.get_usage()
+        return usage
+
+    def clear_usage(self) -> None:
+        """Set tokens and cost to zero."""
+        self._client.clear_usage()
+
+
+_current: BackwardModelClient | None = None
+
+
+def set_backward_model_client(
+    model_path: str | ChatCompletionModel = "openai/gpt-4o",
+    client_args: dict[str, Any] | None = None,
+    completion_args: dict[str, Any] | None = None,
+) -> None:
+    """Choose the model that ``backward()`` asks for feedback.
+
+    Args:
+        model_path: ``"provider/model"``, or a client of yours (a scripted one, say): its model's name is then
+            one of ``completion_args``.
+        client_args: arguments of the provider's client: ``api_key``, ``base_url``, ...
+        completion_args: sent with every call: ``temperature``, ...
+
+    Raises:
+        ValueError: the path has no ``/``, or names an unknown provider.
+        MissingKeyError: no API key is given and none is in the environment.
+    """
+    global _current
+    client_args, completion_args = dict(client_args or {}), dict(completion_args or {})
+    if isinstance(model_path, ChatCompletionModel):
+        provider = model_path.get_provider() or type(model_path).__name__
+        _current = BackwardModelClient(model_path, provider, None, client_args, completion_args)
+        return
+    provider, slash, model = model_path.partition("/")
+    if not slash or not model:
+        raise ValueError(f"model_path must be 'provider/model', for example 'openai/gpt-4o'; got {model_path!r}.")
+    if provider not in _PROVIDERS:
+        raise ValueError(f"Unknown provider {provider!r} in {model_path!r}; known: {', '.join(sorted(_PROVIDERS))}.")
+    if "api_key" not in client_args and os.environ.get("OPENAI_API_KEY"):
+        client_args["api_key"] = os.environ["OPENAI_API_KEY"]
+    wanted = (provider, model, client_args, completion_args)
+    if _current and (_current._provider, _current._model, _current._client_args, _current._completion_args) == wanted:
+        return
+    _current = BackwardModelClient(_PROVIDERS[provider](**client_args), provider, model, client_args, completion_args)
+
+
+def get_backward_model_client() -> BackwardModelClient:
+    """The model that computes gradients.
+
+    Raises:
+        RuntimeError: none was set.
+    """
+    if _current is None:
+        raise RuntimeError(
+            "No backward model is set. Call afnio.set_backward_model_client('openai/gpt-4o') before backward()."
+        )
+    return _current
+
+
+def backward_runs_inline() -> bool:
+    """Whether the backward model answers in process, without waiting."""
+    return _current is not None and is_inline(_current._client)

@@ -1,0 +1,156 @@
+"""The reply contract: ask a model for JSON of a given shape, check the reply, give it one chance to mend it.
+
+Where the endpoint has structured outputs the schema is sent with the request; where it has not, the same
+JSON is asked for in a fence.  A reply that breaks the contract is quoted back once, with the fault; a second
+one raises `ReplyContractError`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any
+
+from afnio.calls import Reply
+from afnio.errors import ReplyContractError, UnsupportedFormatError
+from afnio.models.invoke import complete
+
+__all__ = ["Contract", "Fault", "ask"]
+
+
+class Fault(Exception):
+    """What is wrong with a reply, in words the model can act on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """The shape of a reply.
+
+    Attributes:
+        name: name of the schema, part of the request: ``afnio_feedback``, ``afnio_update``, ``afnio_verdict``.
+        schema: JSON schema of the reply (strict: every property required, no others).
+        read: turns the decoded reply into the result; raises `Fault`.
+    """
+
+    name: str
+    schema: dict[str, Any]
+    read: Callable[[dict[str, Any]], Any]
+
+    def response_format(self) -> dict[str, Any]:
+        """The schema as chat completion APIs take it."""
+        return {"type": "json_schema", "json_schema": {"name": self.name, "schema": self.schema, "strict": True}}
+
+    def in_words(self) -> str:
+        """The schema as an instruction, for endpoints without structured outputs."""
+        return (
+            "Answer with nothing but one JSON object in a ```json fence. It must match this JSON schema "
+            f"({self.name}):\n{json.dumps(self.schema)}"
+        )
+
+
+_without_schemas: set[tuple[str, str]] = set()
+"""(endpoint, model) pairs that refused structured outputs in this process."""
+
+
+async def ask(
+    client: Any,
+    messages: list[dict[str, Any]],
+    contract: Contract,
+    *,
+    role: str,
+    node: str,
+    variable: str | None = None,
+    completion_args: dict[str, Any] | None = None,
+    words: str = "",
+) -> Any:
+    """Send ``messages``; return what ``contract`` reads from the reply.
+
+    Raises:
+        ReplyContractError: the reply and the reply to the repair turn both broke the contract.
+        APIError: the call failed.
+        BudgetExceeded: the budget does not allow the call.
+    """
+    flow = _flow(messages, contract, role, node, variable)
+    turn = next(flow)
+    while True:
+        reply = await _send(client, turn, contract, {"role": role, "node": node}, completion_args or {})
+        try:
+            turn = flow.send(reply.text)
+        except StopIteration as end:
+            return end.value
+
+
+def _flow(
+    messages: list[dict[str, Any]], contract: Contract, role: str, node: str, variable: str | None
+) -> Generator[list[dict[str, Any]], str, Any]:
+    """The conversation, without I/O: yields what to send, is sent the text of the reply."""
+    text = yield messages
+    try:
+        return _read(text, contract)
+    except Fault as fault:
+        repair = [
+            *messages,
+            {"role": "assistant", "content": text},
+            {"role": "user", "content": f"This reply cannot be used: {fault}. Reply again in full, with that mended."},
+        ]
+    text = yield repair
+    try:
+        return _read(text, contract)
+    except Fault as fault:
+        raise ReplyContractError(role=role, node=node, variable=variable, fault=str(fault), reply=text) from None
+
+
+async def _send(
+    client: Any, messages: list[dict[str, Any]], contract: Contract, who: dict[str, str], args: dict[str, Any]
+) -> Reply:
+    place = (str(getattr(client, "endpoint", id(client))), str(args.get("model", "")))
+    if place not in _without_schemas and "response_format" not in args:
+        try:
+            return await complete(client, messages, response_format=contract.response_format(), **who, **args)
+        except UnsupportedFormatError:
+            _without_schemas.add(place)
+    return await complete(client, _with_words(messages, contract), **who, **args)
+
+
+def _with_words(messages: list[dict[str, Any]], contract: Contract) -> list[dict[str, Any]]:
+    first, *rest = messages
+    if first["role"] != "system" or not isinstance(first["content"], str):
+        return [{"role": "system", "content": contract.in_words()}, *messages]
+    return [{**first, "content": f"{first['content']}\n\n{contract.in_words()}"}, *rest]
+
+
+def _read(text: str, contract: Contract) -> Any:
+    value = _decode(text)
+    if not isinstance(value, dict):
+        raise Fault(f"it must be one JSON object, not {_kind(value)}")
+    missing = [name for name in contract.schema["required"] if name not in value]
+    if missing:
+        raise Fault(f"the JSON object has no {' and no '.join(map(repr, missing))}")
+    return contract.read(value)
+
+
+_FENCE = re.compile(r"```(?:json)?\s*\n?(.*?)```", re.DOTALL)
+_TAGS = re.compile(r"<(json|answer|afnio_\w+)>(.*?)</\1>", re.DOTALL)
+
+
+def _decode(text: str) -> Any:
+    """The JSON in ``text``: bare, in a fence, in tags, or after some words."""
+    candidates = [text, *(found for found in _FENCE.findall(text)), *(found for _, found in _TAGS.findall(text))]
+    for candidate in candidates:
+        try:
+            return json.loads(candidate)
+        except ValueError:
+            continue
+    brace = text.find("{")
+    if brace >= 0:
+        try:
+            return json.JSONDecoder(strict=False).raw_decode(text, brace)[0]
+        except ValueError as error:
+            raise Fault(f"it is not valid JSON ({error})") from None
+    raise Fault("it is not JSON")
+
+
+def _kind(value: Any) -> str:
+    return {list: "a list", str: "a string", type(None): "null", bool: "a boolean"}.get(type(value), "a number")
