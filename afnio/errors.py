@@ -12,6 +12,7 @@
     |-- DatasetError (RuntimeError)          a data set cannot be read, downloaded or verified
     |-- CallLogError (RuntimeError)          a call log cannot be read or written
     |   `-- ReplayMissError                  replay met a request that was never recorded
+    |-- ScriptError (LookupError)            a scripted model was asked what its script does not foresee
     `-- APIError (RuntimeError)              an LM call failed
         |-- MissingKeyError                  no API key
         |-- APIConnectionError               the endpoint cannot be reached
@@ -65,6 +66,7 @@ __all__ = [
     "RateLimitError",
     "ReplayMissError",
     "ReplyContractError",
+    "ScriptError",
     "StepError",
     "UnprocessableEntityError",
     "UnsupportedFormatError",
@@ -158,6 +160,10 @@ class CallLogError(AfnioError, RuntimeError):
 
 class ReplayMissError(CallLogError):
     """Replay met a request that was never recorded."""
+
+
+class ScriptError(AfnioError, LookupError):
+    """A scripted model was asked something its script has no answer for."""
 
 
 class APIError(AfnioError, RuntimeError):

@@ -132,10 +132,11 @@ def refusal_of(fault: Fault, ask: Ask, limit: int) -> Refusal | None:
 
 
 def key_of(path: str, body: dict[str, Any]) -> str:
-    """SHA-256 of the request's path and canonical body, in hex."""
+    """The ``key`` of ``afnio.calls.Request``: SHA-256 of the path below ``/v1`` and the canonical body, in hex."""
     import orjson
 
-    return hashlib.sha256(orjson.dumps({"path": path, "body": body}, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    canonical = orjson.dumps({"path": path.removeprefix("/v1"), "body": body}, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(canonical).hexdigest()
 
 
 def _without_placeholders(text: str) -> str:
