@@ -9,6 +9,7 @@ from afnio.calls.caller import unpriced as unpriced
 from afnio.calls.ledger import Ledger as Ledger
 from afnio.calls.ledger import Row as Row
 from afnio.calls.limiter import Limits as Limits
+from afnio.calls.log import CallLog as CallLog
 from afnio.calls.loop import Hop as Hop
 from afnio.calls.loop import OnLoop as OnLoop
 from afnio.calls.loop import User as User

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 __all__ = ["dumps", "loads"]
-
-SORTED = 1 << 5  # orjson.OPT_SORT_KEYS, without importing it
 
 
 def dumps(value: object, *, sort: bool = False) -> bytes:
@@ -20,7 +19,7 @@ def dumps(value: object, *, sort: bool = False) -> bytes:
     """
     import orjson
 
-    option = SORTED if sort else 0
+    option = orjson.OPT_SORT_KEYS if sort else 0
     try:
         return orjson.dumps(value, None, option)
     except TypeError:
@@ -35,7 +34,23 @@ def _plain(value: Any) -> Any:
 
 
 def loads(content: bytes) -> Any:
-    """The value of a JSON text; ``ValueError`` when it is none."""
+    """The value of a JSON text; ``ValueError`` when it is none.
+
+    Half characters (a model cut in the middle of an emoji) and bytes that are no UTF-8 become U+FFFD.
+    """
     import orjson
 
-    return orjson.loads(content)
+    try:
+        return orjson.loads(content)
+    except ValueError:
+        return _clean(json.loads(content.decode(errors="replace")))
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_clean(each) for each in value]
+    if isinstance(value, dict):
+        return {_clean(name): _clean(each) for name, each in value.items()}
+    return value

@@ -89,7 +89,7 @@ def _failure(error: BaseException, request: Request, timeout: Timeout) -> APICon
         )
     if isinstance(error, aiohttp.ClientConnectorError):
         return APIConnectionError(
-            f"Cannot reach {where}: {error.os_error or error}. Check that a server runs there, base_url (scheme, host, "
+            f"Cannot reach {where}: {error.os_error}. Check that a server runs there, base_url (scheme, host, "
             f"port), the network and the proxy settings.",
             **about,
         )

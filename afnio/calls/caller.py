@@ -11,7 +11,7 @@ from typing import Any
 from afnio import _dispatch
 from afnio.calls import _json
 from afnio.calls.budget import Pricer
-from afnio.calls.limiter import Limiter, Limits, limiter_of
+from afnio.calls.limiter import Limits, limiter_of
 from afnio.calls.record import record_of, reply_of
 from afnio.calls.request import Cost, Reply, Request, Source, Usage
 from afnio.calls.retry import persist
@@ -70,8 +70,8 @@ def _tell(session: Session, reply: Reply) -> None:
         tracker.call(record_of(reply, current_phase(), session.job))
     if logger.isEnabledFor(logging.DEBUG):
         asked, usage = reply.request, reply.usage
-        tokens = f"{usage.input_tokens}+{usage.output_tokens} tokens"
-        logger.debug("%s %s %s: %s, %s, %.3f s", asked.role, asked.node, asked.model, reply.source, tokens, reply.seconds)
+        what = f"{asked.role} {asked.node} {asked.model}: {usage.input_tokens}+{usage.output_tokens} tokens"
+        logger.debug("%s, %s, %.3f s, %d attempts", what, reply.source, reply.seconds, reply.attempts)
 
 
 # ------------------------------------------------------------------------------------- answers at hand
@@ -223,13 +223,16 @@ def _decoded(raw: RawResponse, request: Request) -> dict[str, Any]:
 
 def _unreadable(raw: RawResponse, content: bytes, request: Request) -> APIResponseError | APIConnectionError:
     shown = content[:200].decode(errors="replace")
-    about = {"provider": request.provider, "model": request.model, "request_id": raw.headers.get("x-request-id")}
+    name, model, request_id = request.provider, request.model, raw.headers.get("x-request-id")
     if content[:1] in (b"{", b""):
-        return APIConnectionError(f"The answer of {request.provider} is cut short after {len(content)} bytes.", **about)
+        said = f"The answer of {name} is cut short after {len(content)} bytes."
+        return APIConnectionError(said, provider=name, model=model, request_id=request_id)
     return APIResponseError(
-        f"{request.provider} answered {raw.status} with something that is no JSON object: {shown!r}. Check base_url.",
+        f"{name} answered {raw.status} with something that is no JSON object: {shown!r}. Check base_url.",
         body=content.decode(errors="replace"),
-        **about,  # type: ignore[arg-type]
+        provider=name,
+        model=model,
+        request_id=request_id,
     )
 
 

@@ -54,10 +54,10 @@ class Row:
         elif usd:
             self.usd += usd
 
-    def __iadd__(self, other: Row) -> Row:
+    def absorb(self, other: Row) -> None:
+        """Add another row's sums."""
         for name in _NAMES:
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        return self
 
 
 _NAMES = tuple(each.name for each in fields(Row))
@@ -91,7 +91,7 @@ class Ledger:
         total = Row()
         for key, row in self.rows().items():
             if all(want is None or want == have for want, have in zip(wanted, key, strict=False)):
-                total += row
+                total.absorb(row)
         return total
 
     def by(self, *names: str) -> dict[tuple[str, ...], Row]:
@@ -100,7 +100,7 @@ class Ledger:
         groups: dict[tuple[str, ...], Row] = {}
         for key, row in self.rows().items():
             group = groups.setdefault(tuple(key[place] for place in places), Row())
-            group += row
+            group.absorb(row)
         return groups
 
     def __repr__(self) -> str:

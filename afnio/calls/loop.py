@@ -25,7 +25,20 @@ if TYPE_CHECKING:
     import asyncio
     from concurrent.futures import ThreadPoolExecutor
 
-__all__ = ["Hop", "OnLoop", "User", "adrive", "drive", "hop", "in_thread", "on_exit", "run_async", "run_inline", "run_sync", "user"]
+__all__ = [
+    "Hop",
+    "OnLoop",
+    "User",
+    "adrive",
+    "drive",
+    "hop",
+    "in_thread",
+    "on_exit",
+    "run_async",
+    "run_inline",
+    "run_sync",
+    "user",
+]
 
 T = TypeVar("T")
 
@@ -224,8 +237,9 @@ async def in_thread(fn: Callable[..., T], **kwargs: Any) -> T:
     lm = _current()
     if lm.threads is None:
         lm.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="afnio-call")
-    call = partial(copy_context().run, fn, **kwargs)
-    return await asyncio.get_running_loop().run_in_executor(lm.threads, call)
+    call = partial(copy_context().run, partial(fn, **kwargs))
+    result: T = await asyncio.get_running_loop().run_in_executor(lm.threads, call)
+    return result
 
 
 # ---------------------------------------------------------------------------------------------- commands
@@ -237,7 +251,8 @@ class Hop(Generic[T]):
     __slots__ = ()
 
     def __await__(self) -> Generator[Hop[T], Any, T]:
-        return (yield self)
+        result: T = yield self
+        return result
 
 
 class OnLoop(Hop[T]):
@@ -285,7 +300,7 @@ def _sync_outcome(command: object) -> tuple[Any, BaseException | None]:
             result = command.fn(*command.args, **command.kwargs)
             return (run_sync(_awaiting(result)) if inspect.isawaitable(result) else result), None
         raise _not_a_command(command)
-    except BaseException as error:  # Ctrl-C too: the core coroutine must be able to clean up
+    except BaseException as error:  # noqa: BLE001  # Ctrl-C too: the core coroutine must be able to clean up
         return None, error
 
 
@@ -309,7 +324,7 @@ async def _async_outcome(command: object) -> tuple[Any, BaseException | None]:
         raise _not_a_command(command)
     except GeneratorExit:
         raise
-    except BaseException as error:  # cancellation too: the core coroutine must be able to clean up
+    except BaseException as error:  # noqa: BLE001  # cancellation too: the core coroutine must be able to clean up
         return None, error
 
 
@@ -338,3 +353,11 @@ def _not_a_command(command: object) -> AfnioError:
         f"A driven coroutine awaited {command!r}, which is no command. Wrap it: "
         f"`await hop(coroutine)` for work on the LM loop, `await user(fn, ...)` for a user's function."
     )
+
+
+def submit(coro: Coroutine[Any, Any, T], tell: Callable[[], object]) -> _Running[T]:
+    """Start ``coro`` on the LM loop and return at once; ``tell()`` is called, on the loop, when it is over.
+
+    The result has ``cancel()``, ``ended`` (a ``threading.Event``) and ``result()``.
+    """
+    return _Running(_current(), coro, tell)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from afnio.calls.request import Cost, Reply, Request, Usage
-from afnio.errors import APIResponseError
+from afnio.calls.request import ApiFormat, Cost, Reply, Request, Usage
+from afnio.errors import APIResponseError, CallLogError
 
-__all__ = ["VERSION", "record_of", "reply_of"]
+__all__ = ["VERSION", "formats", "record_of", "ref_of", "reply_of", "request_of"]
 
 VERSION = 1
+
+formats: dict[str, ApiFormat] = {}
+"""Name -> API format: how a record's response is to be read."""
 
 
 def record_of(reply: Reply, phase: str, job: str) -> dict[str, Any]:
@@ -24,6 +27,7 @@ def record_of(reply: Reply, phase: str, job: str) -> dict[str, Any]:
         "node": request.node,
         "role": request.role,
         "provider": request.provider,
+        "format": request.format.name,
         "host": _host(request.endpoint),
         "path": request.path,
         "model": request.model,
@@ -38,6 +42,45 @@ def record_of(reply: Reply, phase: str, job: str) -> dict[str, Any]:
         "request_id": reply.request_id,
         "source": reply.source,
     }
+
+
+def ref_of(reply: Reply, phase: str, job: str) -> dict[str, Any]:
+    """The short record of a call that an earlier line answered."""
+    request = reply.request
+    return {
+        "v": VERSION,
+        "key": request.key,
+        "ref": reply.line,
+        "job": job,
+        "phase": phase,
+        "node": request.node,
+        "role": request.role,
+        "source": reply.source,
+    }
+
+
+def request_of(record: dict[str, Any], asked: dict[str, Any]) -> Request:
+    """The request of a record; role and node are taken from ``asked``, the record or a reference to it.
+
+    Raises:
+        CallLogError: its API format is not known here.
+    """
+    name = record["format"]
+    if name not in formats:
+        raise CallLogError(
+            f"A recorded call has the API format {name!r}; known are {sorted(formats)}. Import its model class first."
+        )
+    return Request(
+        record["provider"],
+        record["host"],
+        record["path"],
+        record["model"],
+        record["request"],
+        formats[name],
+        asked["role"],
+        asked["node"],
+        _key=record["key"],
+    )
 
 
 def reply_of(record: dict[str, Any], request: Request, line: int) -> Reply:

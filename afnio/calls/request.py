@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
@@ -51,8 +50,8 @@ class Usage:
         return self.input_tokens + self.output_tokens
 
     def __add__(self, other: Usage) -> Usage:
-        sums = [getattr(self, name) + getattr(other, name) for name in _COUNTS]
-        return Usage(*sums, self.estimated or other.estimated)
+        sums = {name: getattr(self, name) + getattr(other, name) for name in _COUNTS}
+        return Usage(**sums, estimated=self.estimated or other.estimated)
 
     def as_dict(self) -> dict[str, Any]:
         """What is not zero, for the call log."""
@@ -120,6 +119,8 @@ class Request:
     def key(self) -> str:
         """SHA-256 (hex) over the canonical JSON of path and body; the same for every host."""
         if self._key is None:
+            import hashlib
+
             canonical = _json.dumps({"path": self.path, "body": self.body}, sort=True)
             self._key = hashlib.sha256(canonical).hexdigest()
         return self._key

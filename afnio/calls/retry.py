@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -74,7 +73,7 @@ async def _again(
         reraise=True,
     )
     try:
-        result = await retrying(go_on)
+        result: T = await retrying(go_on)
     except APIError as error:
         raise _counted(error, retrying.statistics["attempt_number"]) from error.__cause__
     return result, retrying.statistics["attempt_number"]
@@ -99,8 +98,10 @@ def _wait(state: RetryCallState) -> float:
     asked = getattr(error, "retry_after", None)
     if asked is not None and 0 < asked <= LONGEST_RETRY_AFTER:
         return float(asked)
+    import random
+
     wait = min(FIRST_WAIT * 2.0 ** (state.attempt_number - 1), LONGEST_WAIT)
-    return wait * (1 - 0.25 * random.random())  # noqa: S311  # spreads retries, guards nothing
+    return wait * (1 - 0.25 * random.random())  # spreads retries, guards nothing
 
 
 def _counted(error: APIError, attempts: int) -> APIError:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from afnio.calls.budget import Budget
 from afnio.calls.ledger import Ledger
+from afnio.calls.log import CallLog
 from afnio.calls.request import Reply
-
-if TYPE_CHECKING:
-    from afnio.calls.log import CallLog
 
 __all__ = ["Session", "current_phase", "current_session", "phase"]
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from afnio.calls.caller import send
+from afnio.calls.caller import DEFAULT_TIMEOUT, send
 from afnio.calls.limiter import Limits
 from afnio.calls.loop import run_async, run_inline, run_sync
 from afnio.calls.request import ApiFormat, Cost, Reply, Request, Usage
@@ -28,7 +28,7 @@ class Route:
     path: str
     limits: Limits | None = None
     max_retries: int = 2
-    timeout: Timeout = Timeout()
+    timeout: Timeout = DEFAULT_TIMEOUT
 
 
 class BaseModel:

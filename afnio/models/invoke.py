@@ -10,7 +10,7 @@ from afnio.calls.request import Reply, Request
 from afnio.calls.transport import RawResponse, Timeout
 from afnio.models.base import ChatCompletionModel, Route
 from afnio.models.formats.openai_chat import OPENAI_CHAT, PATH
-from afnio.models.sdk import SdkTransport, endpoint_of, is_sdk_client
+from afnio.models.sdk import is_sdk_client, sdk_route
 
 __all__ = ["complete", "is_inline"]
 
@@ -53,16 +53,13 @@ def _model(client: Any) -> ChatCompletionModel:
 
 def _adapted(client: Any) -> ChatCompletionModel:
     if isinstance(client, ChatCompletionModel):
-        return _Adapter(client.get_provider() or type(client).__name__, Route(_UserTransport(client), OPENAI_CHAT, "", PATH, max_retries=0), client)
+        route = Route(_UserTransport(client), OPENAI_CHAT, endpoint="", path=PATH, max_retries=0)
+        return _Adapter(client.get_provider() or type(client).__name__, route, client)
     if is_sdk_client(client):
-        transport = SdkTransport(client)
-        route = Route(
-            transport, OPENAI_CHAT, endpoint_of(client), PATH, None, transport.max_retries, Timeout(None, None)
-        )
-        return _Adapter("openai", route)
+        return _Adapter("openai", sdk_route(client))
     raise TypeError(
-        f"A model client is an afnio model (e.g. afnio.models.openai.AsyncOpenAI), a subclass of ChatCompletionModel or "
-        f"a client of the openai package; got {type(client).__name__}."
+        f"A model client is an afnio model (e.g. afnio.models.openai.AsyncOpenAI), a subclass of ChatCompletionModel "
+        f"or a client of the openai package; got {type(client).__name__}."
     )
 
 
@@ -74,7 +71,10 @@ class _Adapter(ChatCompletionModel):
         self._route, self._counter = route, counter
 
     def _count(self, reply: Reply) -> None:
-        (super() if self._counter is None else self._counter)._count(reply)
+        if self._counter is not None:
+            self._counter._count(reply)
+        else:
+            super()._count(reply)
 
     def _request(
         self, route: Route, messages: list[dict[str, Any]], role: str, node: str, args: dict[str, Any]
@@ -97,5 +97,7 @@ class _UserTransport:
         """Ask once; the user's own errors pass through as they are."""
         text = await (self._ask(**request.body) if self._is_async else in_thread(self._ask, **request.body))
         if not isinstance(text, str):
-            raise TypeError(f"{self._ask.__qualname__}() must return the answer's text (str), got {type(text).__name__}.")
+            raise TypeError(
+                f"{self._ask.__qualname__}() must return the answer's text (str), got {type(text).__name__}."
+            )
         return RawResponse(200, {"choices": [{"message": {"role": "assistant", "content": text}}]})

@@ -14,7 +14,7 @@ from afnio.errors import MissingKeyError
 from afnio.models.base import ChatCompletionModel, Route, is_given, timeout_of
 from afnio.models.formats.openai_chat import OPENAI_CHAT, PATH
 from afnio.models.model_registry import register_model
-from afnio.models.sdk import SdkTransport, endpoint_of
+from afnio.models.sdk import sdk_route
 
 __all__ = ["AsyncOpenAI", "OpenAI"]
 
@@ -73,34 +73,28 @@ class _OpenAIModel(ChatCompletionModel):
         limits: Limits | None = None,
         client: Any = None,
     ) -> None:
+        organization = organization or os.environ.get("OPENAI_ORG_ID")
+        project = project or os.environ.get("OPENAI_PROJECT_ID")
+        endpoint = str(base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL).rstrip("/")
         settings = {
-            "organization": organization or os.environ.get("OPENAI_ORG_ID"),
-            "project": project or os.environ.get("OPENAI_PROJECT_ID"),
-            "base_url": str(base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL),
+            "organization": organization,
+            "project": project,
+            "base_url": endpoint,
             "timeout": timeout if isinstance(timeout, (int, float)) else None,
             "max_retries": max_retries,
             "default_query": default_query,
         }
         super().__init__("openai", {name: value for name, value in settings.items() if value is not None})
         if client is None and (http_client is not None or workload_identity is not None):
-            given = {"workload_identity": workload_identity, "http_client": http_client, "timeout": timeout}
-            client = self._sdk_client({"api_key": api_key, **settings, "default_headers": default_headers, **given})
-        how = {"limits": limits, "max_retries": max_retries}
+            special = {"workload_identity": workload_identity, "http_client": http_client, "timeout": timeout}
+            client = self._sdk_client(settings | {"api_key": api_key, "default_headers": default_headers} | special)
         if client is not None:
-            transport = SdkTransport(client)
-            self._route = Route(transport, OPENAI_CHAT, endpoint_of(client), PATH, **{**how, "max_retries": transport.max_retries})  # type: ignore[arg-type]
+            self._route = sdk_route(client, limits)
             return
-        headers = _Headers(_key(api_key), settings["organization"], settings["project"], default_headers)
-        query = {name: str(value) for name, value in (default_query or {}).items()}
-        self._route = Route(
-            AioTransport(headers, query),
-            OPENAI_CHAT,
-            settings["base_url"].rstrip("/"),
-            PATH,
-            limits,
-            max_retries,
-            timeout_of(timeout) if is_given(timeout) else Timeout(),
-        )
+        headers = Headers(_key(api_key), organization, project, default_headers)
+        transport = AioTransport(headers, {name: str(value) for name, value in (default_query or {}).items()})
+        seconds = timeout_of(timeout) if is_given(timeout) else Timeout()
+        self._route = Route(transport, OPENAI_CHAT, endpoint, PATH, limits, max_retries, seconds)
         warm()
 
     def __repr__(self) -> str:
@@ -154,7 +148,7 @@ def _key(api_key: ApiKey | None) -> ApiKey:
     return key
 
 
-class _Headers:
+class Headers:
     """The headers of each request. Its repr shows no key."""
 
     def __init__(

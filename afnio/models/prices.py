@@ -95,8 +95,13 @@ def _listed(provider: str, model: str, usage: Usage) -> Cost:
     except LookupError:
         return UNPRICED
     prices: Any = found.model_price
-    units = [_unit(getattr(prices, name, None), usage) for name in ("input_mtok", "output_mtok", "cache_read_mtok")]
-    return Cost(Decimal(found.total_price), *units, f"genai-prices {genai_prices.__version__}")
+    return Cost(
+        usd=Decimal(found.total_price),
+        input_usd_per_mtok=_unit(getattr(prices, "input_mtok", None), usage),
+        output_usd_per_mtok=_unit(getattr(prices, "output_mtok", None), usage),
+        cached_usd_per_mtok=_unit(getattr(prices, "cache_read_mtok", None), usage),
+        table=f"genai-prices {genai_prices.__version__}",
+    )
 
 
 def _their_usage(usage: Usage) -> Any:

@@ -9,12 +9,15 @@ import inspect
 from typing import Any
 
 from afnio.calls.aio import public_url
+from afnio.calls.limiter import Limits
 from afnio.calls.loop import in_thread
 from afnio.calls.request import Request
 from afnio.calls.transport import RawResponse, Timeout
 from afnio.errors import APIConnectionError, APITimeoutError
+from afnio.models.base import Route
+from afnio.models.formats.openai_chat import OPENAI_CHAT, PATH
 
-__all__ = ["SdkTransport", "endpoint_of", "is_sdk_client"]
+__all__ = ["SdkTransport", "is_sdk_client", "sdk_route"]
 
 
 def is_sdk_client(client: object) -> bool:
@@ -22,9 +25,11 @@ def is_sdk_client(client: object) -> bool:
     return any(cls.__module__.partition(".")[0] == "openai" for cls in type(client).__mro__) and hasattr(client, "chat")
 
 
-def endpoint_of(client: Any) -> str:
-    """Base URL of an SDK client."""
-    return str(client.base_url).rstrip("/")
+def sdk_route(client: Any, limits: Limits | None = None) -> Route:
+    """The route through an SDK client, with its own base URL, timeouts and ``max_retries``."""
+    transport = SdkTransport(client)
+    endpoint = str(client.base_url).rstrip("/")
+    return Route(transport, OPENAI_CHAT, endpoint, PATH, limits, transport.max_retries, Timeout(None, None))
 
 
 class SdkTransport:
@@ -48,7 +53,7 @@ class SdkTransport:
         args = self._arguments(request, timeout)
         try:
             raw = await (self._create(**args) if self._is_async else in_thread(self._create, **args))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # sorted out there
             return _answer_in(error, request)
         return _raw(raw.http_response)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from afnio import errors
 from afnio.calls.aio import public_url
+from afnio.calls.record import formats
 from afnio.calls.request import Request, Usage
 from afnio.errors import APIResponseError, APIStatusError
 
@@ -28,7 +29,8 @@ BY_STATUS: dict[int, type[APIStatusError]] = {
 
 TOO_LONG = re.compile(
     r"context_length_exceeded|maximum context length|context (?:length|window|size)|max_model_len|prompt is too long"
-    r"|input is too long|too many (?:input )?tokens|input length and .?max_tokens|reduce the length of the (?:messages|prompt)",
+    r"|input is too long|too many (?:input )?tokens|input length and .?max_tokens"
+    r"|reduce the length of the (?:messages|prompt)",
     re.IGNORECASE,
 )
 NO_SCHEMA = re.compile(
@@ -94,6 +96,7 @@ class OpenAIChat:
 
 
 OPENAI_CHAT = OpenAIChat()
+formats[OPENAI_CHAT.name] = OPENAI_CHAT
 
 HINTS: dict[type[APIStatusError], str] = {
     errors.AuthenticationError: " Check the API key: OPENAI_API_KEY or api_key=...",
