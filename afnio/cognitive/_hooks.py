@@ -1,0 +1,184 @@
+"""Calling a Module: its hooks around its ``forward``, sync or async, in torch's order."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import warnings
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Generator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from afnio.variable import RemovableHandle
+
+__all__ = ["HookHandle", "Hooked", "Hooks"]
+
+_ids = itertools.count()
+
+
+class HookHandle(RemovableHandle):
+    """Takes back a registered hook.  Ids are never used twice, so a second ``remove()`` harms nobody."""
+
+    __slots__ = ()
+
+    def __init__(self, hooks: OrderedDict[int, Any], hook: Any, prepend: bool = False) -> None:
+        self._hooks = hooks
+        self.id = next(_ids)
+        hooks[self.id] = hook
+        if prepend:
+            hooks.move_to_end(self.id, last=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Hook:
+    """A hook of the forward pass; it is given the keyword arguments only if it wants them."""
+
+    function: Callable[..., Any]
+    with_kwargs: bool
+    always_call: bool = False
+
+    def __call__(self, module: Hooked, args: tuple[Any, ...], kwargs: dict[str, Any], *output: Any) -> Any:
+        if self.with_kwargs:
+            return self.function(module, args, kwargs, *output)
+        return self.function(module, args, *output)
+
+
+Hooks: TypeAlias = OrderedDict[int, _Hook]
+_Flow: TypeAlias = Generator[Any, Any, Any]
+
+
+class Hooked:
+    """Something with a ``forward`` that is called between hooks."""
+
+    _forward_pre_hooks: Hooks
+    _forward_hooks: Hooks
+
+    def __init__(self) -> None:
+        self.__dict__["_forward_pre_hooks"] = OrderedDict()
+        self.__dict__["_forward_hooks"] = OrderedDict()
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What a call computes; to be defined by each subclass.  May be ``async def``."""
+        raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the hooks and ``forward``.  Of an ``async def forward`` this is a coroutine, to be awaited."""
+        if not (self._forward_pre_hooks or self._forward_hooks):
+            return self.forward(*args, **kwargs)
+        flow = self._flow(self.forward, args, kwargs)
+        output = next(flow)
+        return _finish_later(flow, output) if inspect.isawaitable(output) else _finish(flow, output)
+
+    async def acall(self, *args: Any, **kwargs: Any) -> Any:
+        """A call for code that runs in an event loop: ``output = await module.acall(...)``.
+
+        Runs ``aforward`` where the class has one (the modules that call LMs do), else ``forward``, which may be
+        ``async def`` or not.
+        """
+        flow = self._flow(self._awaited_forward(), args, kwargs)
+        output = next(flow)
+        return await _finish_later(flow, output) if inspect.isawaitable(output) else _finish(flow, output)
+
+    def _awaited_forward(self) -> Callable[..., Any]:
+        """The most derived of ``aforward`` and ``forward``: a subclass that redefines one means it."""
+        for cls in type(self).__mro__:
+            for name in ("aforward", "forward"):
+                if name in vars(cls):
+                    function: Callable[..., Any] = getattr(self, name)
+                    return function
+        return self.forward
+
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> HookHandle:
+        """Call ``hook(module, args)`` before each forward.
+
+        It may return new arguments: a tuple, or one value.  With ``with_kwargs`` it is called as
+        ``hook(module, args, kwargs)`` and may return ``(args, kwargs)``.  With ``prepend`` it runs before
+        the hooks that are there.  Hooks are plain functions, also around an ``async def forward``.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.register_forward_pre_hook
+        """
+        return HookHandle(self._forward_pre_hooks, _Hook(hook, with_kwargs), prepend)
+
+    def register_forward_hook(
+        self,
+        hook: Callable[..., Any],
+        *,
+        prepend: bool = False,
+        with_kwargs: bool = False,
+        always_call: bool = False,
+    ) -> HookHandle:
+        """Call ``hook(module, args, output)`` after each forward, of an async one when it has been awaited.
+
+        It may return another output.  With ``with_kwargs`` it is called as ``hook(module, args, kwargs, output)``.
+        With ``always_call`` it runs too (output None) when the forward, or a hook before it, fails.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.register_forward_hook
+        """
+        return HookHandle(self._forward_hooks, _Hook(hook, with_kwargs, always_call), prepend)
+
+    def _flow(self, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Flow:
+        """A call as a generator without I/O: yields what ``call`` returns, is sent the output, returns it."""
+        begun: set[int] = set()
+        output = None
+        try:
+            args, kwargs = self._run_pre_hooks(args, kwargs)
+            output = yield call(*args, **kwargs)
+            for number, hook in list(self._forward_hooks.items()):
+                begun.add(number)
+                changed = hook(self, args, kwargs, output)
+                output = output if changed is None else changed
+        except GeneratorExit:  # a coroutine that nobody awaited
+            raise
+        except BaseException:
+            self._run_always_called(begun, args, kwargs, output)
+            raise
+        return output
+
+    def _run_pre_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        for hook in list(self._forward_pre_hooks.values()):
+            changed = hook(self, args, kwargs)
+            if changed is None:
+                continue
+            if not hook.with_kwargs:
+                args = changed if isinstance(changed, tuple) else (changed,)
+            elif isinstance(changed, tuple) and len(changed) == 2:
+                args, kwargs = changed
+            else:
+                raise RuntimeError(
+                    f"forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got {changed}."
+                )
+        return args, kwargs
+
+    def _run_always_called(self, begun: set[int], args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        for number, hook in list(self._forward_hooks.items()):
+            if not hook.always_call or number in begun:
+                continue
+            try:
+                changed = hook(self, args, kwargs, output)
+                output = output if changed is None else changed
+            except Exception as error:  # noqa: BLE001 - the error of the forward is the one to report
+                warnings.warn(
+                    "module forward hook with ``always_call=True`` raised an exception "
+                    f"that was silenced as another error was raised in forward: {error}",
+                    stacklevel=2,
+                )
+
+
+def _finish(flow: _Flow, output: Any) -> Any:
+    try:
+        flow.send(output)
+    except StopIteration as end:
+        return end.value
+    raise AssertionError("a call yields once")
+
+
+async def _finish_later(flow: _Flow, pending: Awaitable[Any]) -> Any:
+    try:
+        output = await pending
+    except BaseException as error:
+        flow.throw(error)  # runs the hooks that are always called, and raises the error again
+        raise
+    return _finish(flow, output)
