@@ -1,0 +1,180 @@
+"""The docs are true: commands exist, code runs, names are explained, versions agree, nothing of a machine got in."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPO = Path(__file__).parents[1]
+PAGES = sorted(path.relative_to(REPO) for path in [*REPO.glob("*.md"), *(REPO / "docs").rglob("*.md")])
+MODULES = sorted(
+    ".".join(path.relative_to(REPO).with_suffix("").parts).removesuffix(".__init__")
+    for package in ("afnio", "ao", "tellurio")
+    for path in (REPO / package).rglob("*.py")
+    if not any(part.startswith("_") and part != "__init__.py" for part in path.relative_to(REPO).parts)
+)
+
+
+def blocks(language: str) -> Iterator[tuple[Path, int, str]]:
+    """Page, line and text of each fenced block in ``language``."""
+    for page in PAGES:
+        text = (REPO / page).read_text(encoding="utf-8")
+        for found in re.finditer(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+            yield page, text.count("\n", 0, found.start()) + 1, found[1]
+
+
+def version() -> str:
+    return str(tomllib.loads((REPO / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
+
+
+# --- commands and code
+
+
+def test_every_make_command_in_the_docs_is_a_target() -> None:
+    targets = set(re.findall(r"^([a-z][a-z-]*):", (REPO / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    named = {
+        (str(page), target)
+        for page in PAGES
+        for target in re.findall(r"(?:^|`|\s&& )(?:\w+=\S+ )*make ([a-z-]+)", (REPO / page).read_text(), re.MULTILINE)
+    }
+    assert ("README.md", "demo") in named
+    assert ("README.md", "test") in named
+    assert {(page, target) for page, target in named if target not in targets} == set()
+
+
+@pytest.mark.parametrize("path", ["Makefile", ".ci/run"])
+def test_scripts_that_are_called_are_there(path: str) -> None:
+    for called in re.findall(r"scripts/[\w-]+|tutorials/[\w-]+\.py", (REPO / path).read_text(encoding="utf-8")):
+        assert (REPO / called).exists(), called
+
+
+@pytest.mark.parametrize(("page", "line", "code"), [pytest.param(*b, id=f"{b[0]}:{b[1]}") for b in blocks("python")])
+def test_python_in_the_docs_runs(page: Path, line: int, code: str, tmp_path: Path) -> None:
+    """Each block by itself, as a reader would paste it: no key, an empty folder, warnings are errors."""
+    environment = {name: value for name, value in os.environ.items() if not name.endswith(("_API_KEY", "_BASE_URL"))}
+    script = tmp_path / "example.py"
+    script.write_text("\n" * line + code, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(script)],
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": str(REPO), "HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, f"{page}, line {line}:\n{done.stderr}"
+
+
+# --- names
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_what_is_public_is_explained(name: str) -> None:
+    module = importlib.import_module(name)
+    assert inspect.getdoc(module), f"{name} has no docstring"
+    assert list(_unexplained(module)) == []
+
+
+def _unexplained(module: Any) -> Iterator[str]:
+    for name in getattr(module, "__all__", []):
+        member = getattr(module, name)
+        if not inspect.isclass(member) and not inspect.isroutine(member):
+            continue
+        if not member.__doc__:
+            yield f"{module.__name__}.{name}"
+        if inspect.isclass(member) and member.__module__ == module.__name__:
+            yield from (
+                f"{module.__name__}.{name}.{method}"
+                for method, function in vars(member).items()
+                if not method.startswith("_")
+                and inspect.isfunction(function)
+                and not inspect.getdoc(getattr(member, method))
+            )
+
+
+def test_every_name_in_all_is_there() -> None:
+    missing = [
+        f"{name}.{public}"
+        for name in MODULES
+        for module in [importlib.import_module(name)]
+        for public in getattr(module, "__all__", [])
+        if not hasattr(module, public)
+    ]
+    assert missing == []
+
+
+# --- versions
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    tops = re.findall(r"^## (\S+)", (REPO / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert tops[0] == version()
+
+
+def test_the_installed_version_is_this_one() -> None:
+    assert importlib.import_module("afnio").__version__ == version()
+
+
+def test_the_tree_of_errors_is_drawn_as_it_is() -> None:
+    errors = importlib.import_module("afnio.errors")
+    drawn = set(re.findall(r"\b(\w+Error|BudgetExceeded)\b", errors.__doc__ or ""))
+    assert set(errors.__all__) <= drawn
+
+
+# --- nothing of a machine
+
+MACHINE = re.compile(
+    r"(?<![\w.~/-])/(?:root|work|opt|home/\w+|Users/\w+|tmp/plan)/"  # somebody's folders
+    r"|pypi\.org|files\.pythonhosted\.org|registry\.npmjs|--(?:extra-)?index-url|--find-links"  # somebody's registry
+)
+
+
+def tracked() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=REPO, capture_output=True, text=True, check=True).stdout
+    return [REPO / name for name in listed.split("\0") if name and (REPO / name).is_file()]
+
+
+def test_no_file_names_a_folder_of_this_machine_or_a_registry() -> None:
+    found = []
+    for path in tracked():
+        if path == Path(__file__):
+            continue
+        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+            if MACHINE.search(line):
+                found.append(f"{path.relative_to(REPO)}:{number}: {line.strip()[:100]}")
+    assert found == []
+
+
+def test_the_pattern_finds_what_it_should() -> None:
+    for line in ("cd /work/main", "x = '/root/.pyenv'", "https://pypi.org/simple", "pip --index-url x", "/home/eve/a"):
+        assert MACHINE.search(line), line
+    for line in ("~/.cache/afnio", "tests/work/x", "https://example.org/work/", "a/opt/b"):
+        assert not MACHINE.search(line), line
+
+
+def test_the_locks_hold_only_pinned_and_hashed_packages() -> None:
+    for lock in sorted((REPO / "requirements").glob("*.txt")):
+        text = lock.read_text(encoding="utf-8").replace("\\\n", "")
+        lines = [line for line in text.splitlines() if line.strip()]
+        assert lines
+        for line in lines:
+            assert re.match(r"[\w.-]+==\S+ .*--hash=sha256:[0-9a-f]{64}", line), line
+
+
+def test_the_runtime_lock_is_part_of_the_dev_lock() -> None:
+    def pins(name: str) -> set[str]:
+        text = (REPO / "requirements" / name).read_text(encoding="utf-8")
+        return set(re.findall(r"^[\w.-]+==[^\s;]+", text, re.MULTILINE))
+
+    assert pins("runtime.txt") <= pins("dev.txt")
