@@ -124,7 +124,8 @@ class Hooked:
         begun: set[int] = set()
         output = None
         try:
-            args, kwargs = self._run_pre_hooks(args, kwargs)
+            for hook in list(self._forward_pre_hooks.values()):
+                args, kwargs = _changed(hook, hook(self, args, kwargs), args, kwargs)
             output = yield call(*args, **kwargs)
             for number, hook in list(self._forward_hooks.items()):
                 begun.add(number)
@@ -136,21 +137,6 @@ class Hooked:
             self._run_always_called(begun, args, kwargs, output)
             raise
         return output
-
-    def _run_pre_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        for hook in list(self._forward_pre_hooks.values()):
-            changed = hook(self, args, kwargs)
-            if changed is None:
-                continue
-            if not hook.with_kwargs:
-                args = changed if isinstance(changed, tuple) else (changed,)
-            elif isinstance(changed, tuple) and len(changed) == 2:
-                args, kwargs = changed
-            else:
-                raise RuntimeError(
-                    f"forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got {changed}."
-                )
-        return args, kwargs
 
     def _run_always_called(self, begun: set[int], args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         for number, hook in list(self._forward_hooks.items()):
@@ -165,6 +151,19 @@ class Hooked:
                     f"that was silenced as another error was raised in forward: {error}",
                     stacklevel=2,
                 )
+
+
+def _changed(
+    hook: _Hook, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments after a pre-hook returned ``result``."""
+    if result is None:
+        return args, kwargs
+    if not hook.with_kwargs:
+        return (result if isinstance(result, tuple) else (result,)), kwargs
+    if isinstance(result, tuple) and len(result) == 2:
+        return result
+    raise RuntimeError(f"forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got {result}.")
 
 
 def _finish(flow: _Flow, output: Any) -> Any:

@@ -1,0 +1,51 @@
+"""Agents as Modules with learnable Parameters: ``import afnio.cognitive as cog``."""
+
+from __future__ import annotations
+
+from afnio._utils import MultiTurnMessages as MultiTurnMessages
+from afnio.cognitive import functional as functional
+from afnio.cognitive.containers import ModuleDict as ModuleDict
+from afnio.cognitive.containers import ModuleList as ModuleList
+from afnio.cognitive.containers import Sequential as Sequential
+from afnio.cognitive.functional import achat_completion as achat_completion
+from afnio.cognitive.functional import add as add
+from afnio.cognitive.functional import alm_judge_evaluator as alm_judge_evaluator
+from afnio.cognitive.functional import chat_completion as chat_completion
+from afnio.cognitive.functional import deterministic_evaluator as deterministic_evaluator
+from afnio.cognitive.functional import exact_match_evaluator as exact_match_evaluator
+from afnio.cognitive.functional import lm_judge_evaluator as lm_judge_evaluator
+from afnio.cognitive.functional import split as split
+from afnio.cognitive.functional import sum as sum
+from afnio.cognitive.module import Module as Module
+from afnio.cognitive.ops import Add as Add
+from afnio.cognitive.ops import ChatCompletion as ChatCompletion
+from afnio.cognitive.ops import DeterministicEvaluator as DeterministicEvaluator
+from afnio.cognitive.ops import ExactMatchEvaluator as ExactMatchEvaluator
+from afnio.cognitive.ops import LMJudgeEvaluator as LMJudgeEvaluator
+from afnio.cognitive.ops import Split as Split
+from afnio.cognitive.ops import Sum as Sum
+from afnio.parameter import Parameter as Parameter
+
+__all__ = [
+    "Add",
+    "ChatCompletion",
+    "DeterministicEvaluator",
+    "ExactMatchEvaluator",
+    "LMJudgeEvaluator",
+    "Module",
+    "ModuleDict",
+    "ModuleList",
+    "Parameter",
+    "Sequential",
+    "Split",
+    "Sum",
+    "achat_completion",
+    "add",
+    "alm_judge_evaluator",
+    "chat_completion",
+    "deterministic_evaluator",
+    "exact_match_evaluator",
+    "lm_judge_evaluator",
+    "split",
+    "sum",
+]
