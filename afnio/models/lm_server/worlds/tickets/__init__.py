@@ -9,5 +9,6 @@ from afnio.models.lm_server.worlds.tickets.reading import naive as naive
 from afnio.models.lm_server.worlds.tickets.reading import read as read
 from afnio.models.lm_server.worlds.tickets.reading import shown_laws as shown_laws
 from afnio.models.lm_server.worlds.tickets.reading import truth as truth
+from afnio.models.lm_server.worlds.tickets.wording import blanket_rules as blanket_rules
 from afnio.models.lm_server.worlds.tickets.wording import stated_laws as stated_laws
 from afnio.models.lm_server.worlds.tickets.world import Tickets as Tickets

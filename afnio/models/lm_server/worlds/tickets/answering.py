@@ -23,7 +23,7 @@ _FIELD_WORDS = {
 }
 _JSON = re.compile(r"\bjson\b", re.IGNORECASE)
 _FENCE = re.compile(r"```|\bfenced?\b|\bcode block\b", re.IGNORECASE)
-_TAGS = re.compile(r"\b(?:in|inside|within|between|with|using|use)\b[^<\n]{0,40}<([a-z_]\w*)>", re.IGNORECASE)
+_TAGS = re.compile(r"<(json|answer|result|output|response|reply|classification|label|final_answer|afnio_\w+)>")
 
 
 def classify(ask: Ask) -> str:

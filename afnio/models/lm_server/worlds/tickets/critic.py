@@ -12,6 +12,7 @@ from afnio.models.lm_server.worlds.tickets.reading import shown_laws
 from afnio.models.lm_server.worlds.tickets.request import (
     Sample,
     Variable,
+    asked_variables,
     call_text,
     feedback_texts,
     samples,
@@ -65,10 +66,13 @@ def advice_of(text: str) -> Advice:
 def criticize(task: str) -> str:
     """The reply to a critic request: ``afnio_feedback`` JSON with one entry for each variable asked for."""
     prompt, advice = call_text(task), Advice()
-    asked = variables(task)
+    asked = asked_variables(task)
     prompt = prompt or "\n".join([variable.value for variable in asked])
     for sample in samples(task):
-        advice.add(_diagnose(sample, prompt))
+        for feedback in sample.feedback or [""]:
+            advice.add(_diagnose(sample, feedback, prompt))
+    if advice.laws or advice.remove:
+        advice.hints.clear()
     return _reply(asked, advice)
 
 
@@ -91,14 +95,15 @@ def _reply(asked: list[Variable], advice: Advice) -> str:
     return json.dumps({"feedback": entries}, ensure_ascii=False)
 
 
-def _diagnose(sample: Sample, prompt: str) -> Advice:
+def _diagnose(sample: Sample, feedback: str, prompt: str) -> Advice:
     """What one failing sample shows: laws its prompt lacks, blanket rules that misled it."""
-    said, right = _values(sample.output), _target(sample.feedback)
+    said = _values(sample.output)
+    right = _target(feedback, said)
     wrong = [name for name in right if said.get(name) != right[name]] if right else list(said)
     known = {law.name for law in stated_laws(prompt)}
     missing = {law.name for law in shown_laws(sample.ticket) if law.name not in known and _explains(law, said, right)}
     remove = [rule for rule, name, value in blanket_rules(prompt) if name in wrong and said.get(name) == value]
-    passed_on = advice_of(sample.feedback)
+    passed_on = advice_of(feedback)
     passed_on.laws -= known
     advice = Advice(missing, remove, [] if missing or remove else wrong)
     advice.add(passed_on)
@@ -111,10 +116,10 @@ def _explains(law: Law, said: dict[str, str], right: dict[str, str]) -> bool:
     return law.field in said and said[law.field] != law.value
 
 
-def _target(feedback: str) -> dict[str, str]:
-    """The right values a feedback names: those after its last word for "target"."""
-    after = [match.end() for match in _TARGET.finditer(feedback)]
-    return _values(feedback[after[-1] :]) if after else {}
+def _target(feedback: str, said: dict[str, str]) -> dict[str, str]:
+    """The right values a feedback names: those after its last word for "target" that are not what was said."""
+    after = [_values(feedback[match.end() :]) for match in _TARGET.finditer(feedback)]
+    return next((values for values in reversed(after) if values and not values.items() <= said.items()), {})
 
 
 def _values(text: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ import html
 import re
 from dataclasses import dataclass
 
-__all__ = ["Sample", "Variable", "call_text", "feedback_texts", "samples", "undone", "variables"]
+__all__ = ["Sample", "Variable", "asked_variables", "call_text", "feedback_texts", "samples", "undone", "variables"]
 
 _VARIABLE = re.compile(r"<variable\b([^>]*)>(.*?)</variable>", re.DOTALL)
 _SAMPLE = re.compile(r"<sample\b([^>]*)>(.*?)</sample>", re.DOTALL)
@@ -14,6 +14,8 @@ _FEEDBACK = re.compile(r"<feedback\b[^>]*>(.*?)</feedback>", re.DOTALL)
 _INPUT = re.compile(r"<input\b[^>]*>(.*?)</input>", re.DOTALL)
 _OUTPUT = re.compile(r"<output\b[^>]*>(.*?)</output>", re.DOTALL)
 _CALL = re.compile(r"<call\b[^>]*>(.*?)</call>", re.DOTALL)
+_ASKED = re.compile(r"^Give feedback on: (.*)$", re.MULTILINE)
+_TAG = re.compile(r"</?variable\b[^>]*>")
 _VERSION = re.compile(r"<version\b([^>]*)>(.*?)</version>", re.DOTALL)
 
 
@@ -28,11 +30,11 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One ``<sample>``: what went in, what came out, what was said about it."""
+    """One ``<sample>``: what went in, what came out, and each thing that was said about it."""
 
     ticket: str
     output: str
-    feedback: str
+    feedback: list[str]
 
 
 def variables(task: str) -> list[Variable]:
@@ -43,20 +45,28 @@ def variables(task: str) -> list[Variable]:
     ]
 
 
+def asked_variables(task: str) -> list[Variable]:
+    """Those the request asks feedback on: the ones its last line names, else every one."""
+    found = variables(task)
+    line = _ASKED.findall(task)
+    named = set(re.findall(r"\bv\d+\b", line[-1])) if line else {variable.name for variable in found}
+    return [variable for variable in found if variable.name in named]
+
+
 def samples(task: str) -> list[Sample]:
     """Every ``<sample>`` of the request, in order."""
     return [_sample(inner) for _, inner in _SAMPLE.findall(task)]
 
 
 def _sample(inner: str) -> Sample:
-    output, feedback = _OUTPUT.findall(inner), _FEEDBACK.findall(inner)
+    inner = _TAG.sub("", inner)
     given = _INPUT.findall(inner) or [inner.partition("<output")[0]]
-    return Sample("\n".join(given), "\n".join(output), "\n".join(feedback))
+    return Sample("\n".join(given), "\n".join(_OUTPUT.findall(inner)), _FEEDBACK.findall(inner))
 
 
 def call_text(task: str) -> str:
     """The templates of the call the samples went through, or ``""``."""
-    return "\n".join(_CALL.findall(task))
+    return _TAG.sub("", "\n".join(_CALL.findall(task)))
 
 
 def feedback_texts(task: str) -> list[str]:
