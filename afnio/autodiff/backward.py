@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import inspect
 import queue
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from afnio import _dispatch
 from afnio.autodiff.feedback import IDENTITY
@@ -20,6 +19,9 @@ from afnio.errors import GraphError
 from afnio.gradient import Gradient
 from afnio.models.backward_client import backward_runs_inline
 from afnio.variable import Variable
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ["abackward", "backward"]
 
@@ -74,6 +76,8 @@ async def abackward(
     """`backward`, for code that runs in an event loop."""
     engine, job = _prepare(variables, grad_variables, retain_graph, create_graph, inputs)
     if _has_user_code(job):
+        import asyncio
+
         job.user = _caller_of(asyncio.get_running_loop())
     await run_async(engine.run_backward(job))
     _append(job)
@@ -200,6 +204,8 @@ def _run_with_inbox(engine: _dispatch.Engine, job: BackwardJob) -> None:
 
 
 def _poster(inbox: queue.SimpleQueue[Callable[[], None] | None]) -> Callable[[Callable[[], Any]], Any]:
+    import asyncio
+
     async def user(function: Callable[[], Any]) -> Any:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
@@ -231,6 +237,8 @@ def _settle(answer: asyncio.Future[Any], result: Any, error: Exception | None) -
 
 def _caller_of(home: asyncio.AbstractEventLoop) -> Callable[[Callable[[], Any]], Any]:
     """Run users' code for a backward awaited in ``home``: plain functions in a thread, coroutines in ``home``."""
+    import asyncio
+
     context = contextvars.copy_context()
 
     async def call(function: Callable[[], Any]) -> Any:

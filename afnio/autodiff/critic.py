@@ -8,7 +8,7 @@ from typing import Any
 
 from afnio.autodiff.chat import Chat
 from afnio.autodiff.feedback import EdgePieces, Joined, Pieces, union
-from afnio.autodiff.reduce import feedback_contract, reduce_feedback, tokens
+from afnio.autodiff.reduce import Reducer, feedback_contract, reduce_feedback, tokens
 from afnio.autodiff.settings import EngineSettings, current_settings
 from afnio.autodiff.together import together
 from afnio.gradient import Gradient
@@ -53,8 +53,9 @@ async def criticise(
     slots = _slots(chat, wanted)
     by_sample = _by_sample(chat, grad_output)
     inline = is_inline(client._client)
+    reducer = Reducer(client._client, client.completion_args)
     for index, pieces in by_sample.items():
-        by_sample[index] = await reduce_feedback(pieces, f"answer to {chat.title}", outputs[index], node)
+        by_sample[index] = await reduce_feedback(pieces, f"answer to {chat.title}", outputs[index], node, reducer)
     blocks = {index: _sample_block(chat, outputs, index, pieces, slots) for index, pieces in by_sample.items()}
     groups = _groups(blocks, _call_block(chat, slots), settings)
     answers = await together([_ask(client, chat, group, blocks, by_sample, slots, node) for group in groups], inline)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import inspect
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,6 +20,8 @@ from afnio.gradient import Gradient
 from afnio.variable import Variable
 
 if TYPE_CHECKING:
+    import asyncio
+
     from afnio.calls import Ledger
 
 __all__ = ["LocalEngine", "local_engine"]
@@ -109,9 +111,7 @@ class _Walk:
         elif all(piece is EMPTY or not (piece._data or piece is IDENTITY) for pieces in outputs for piece in pieces):
             self.front.skip(node)
         elif self._may_wait(node):
-            task = asyncio.ensure_future(self._run_node(node, outputs))
-            self._running.add(task)
-            task.add_done_callback(self._ended)
+            self._spawn(node, outputs)
         else:
             result = _run_backward(node, outputs)
             self._deliver(node, outputs, await result if inspect.isawaitable(result) else result)
@@ -119,6 +119,13 @@ class _Walk:
     def _may_wait(self, node: Node) -> bool:
         """Whether the node's backward waits for a model or for the thread that runs users' code."""
         return not self._inline and (node.op.calls_lm or (self.job.user is not None and not node.op.built_in))
+
+    def _spawn(self, node: Node, outputs: list[Pieces]) -> None:
+        import asyncio
+
+        task = asyncio.ensure_future(self._run_node(node, outputs))
+        self._running.add(task)
+        task.add_done_callback(self._ended)
 
     async def _run_node(self, node: Node, outputs: list[Pieces]) -> None:
         if self.job.user is not None and not node.op.built_in:
@@ -137,6 +144,8 @@ class _Walk:
             self._wake.set()
 
     async def _until_something_ended(self) -> None:
+        import asyncio
+
         self._wake = self._wake or asyncio.Event()
         if self._running:
             await self._wake.wait()
@@ -144,6 +153,8 @@ class _Walk:
 
     async def _cancel_running(self) -> None:
         if self._running:
+            import asyncio
+
             running = list(self._running)
             for task in running:
                 task.cancel()
@@ -191,11 +202,8 @@ class _Walk:
 
 
 def _has_running_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
+    asyncio = sys.modules.get("asyncio")  # no loop runs before it is imported
+    return asyncio is not None and asyncio._get_running_loop() is not None
 
 
 def _run_backward(node: Node, outputs: list[Pieces]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass
 from typing import Any
 
 from afnio.autodiff.feedback import Pieces, union
@@ -10,11 +11,10 @@ from afnio.autodiff.settings import current_settings
 from afnio.autodiff.together import together
 from afnio.calls.tokens import estimate
 from afnio.gradient import Gradient
-from afnio.models.backward_client import get_backward_model_client
 from afnio.models.contract import Contract, Fault, ask
 from afnio.models.invoke import is_inline
 
-__all__ = ["feedback_contract", "reduce_feedback", "tokens"]
+__all__ = ["Reducer", "feedback_contract", "reduce_feedback", "tokens"]
 
 
 def tokens(text: str) -> int:
@@ -58,7 +58,15 @@ def _read(names: tuple[str, ...], value: dict[str, Any]) -> dict[str, str]:
     return texts
 
 
-async def reduce_feedback(pieces: Pieces, role: str, value: str, node: str) -> Pieces:
+@dataclass(frozen=True, slots=True)
+class Reducer:
+    """The model that reduces feedback, with what is passed with every call."""
+
+    client: Any
+    completion_args: dict[str, Any]
+
+
+async def reduce_feedback(pieces: Pieces, role: str, value: str, node: str, reducer: Reducer) -> Pieces:
     """``pieces``, or fewer and shorter ones that say the same if they exceed the token budget.
 
     Args:
@@ -66,6 +74,7 @@ async def reduce_feedback(pieces: Pieces, role: str, value: str, node: str) -> P
         role: what the value is.
         value: the value itself, shown to the reducer whole.
         node: label for the ledger.
+        reducer: the model to ask.
     """
     budget = current_settings().feedback_tokens
     if len(pieces) > 1 and sum(len(piece.data) for piece in pieces) > budget:  # a token has at least one character
@@ -73,8 +82,8 @@ async def reduce_feedback(pieces: Pieces, role: str, value: str, node: str) -> P
             groups = _groups(pieces, budget)
             if len(groups) == len(pieces):
                 break
-            inline = is_inline(get_backward_model_client()._client)
-            pieces = await together([_merge(group, role, value, node) for group in groups], inline)
+            merges = [_merge(group, role, value, node, reducer) for group in groups]
+            pieces = await together(merges, is_inline(reducer.client))
     return pieces
 
 
@@ -92,10 +101,10 @@ def _groups(pieces: Pieces, budget: int) -> list[Pieces]:
     return groups
 
 
-async def _merge(group: Pieces, role: str, value: str, node: str) -> Gradient:
+async def _merge(group: Pieces, role: str, value: str, node: str, reducer: Reducer) -> Gradient:
     if len(group) == 1:
         return group[0]
-    client, words = get_backward_model_client(), current_settings().words_of("reducer")
+    words = current_settings().words_of("reducer")
     user = "\n".join(
         [
             f'<variable id="v1" role="{role}">{value}</variable>',
@@ -103,13 +112,13 @@ async def _merge(group: Pieces, role: str, value: str, node: str) -> Gradient:
         ]
     )
     texts = await ask(
-        client._client,
+        reducer.client,
         [{"role": "system", "content": words.system}, {"role": "user", "content": user}],
         feedback_contract(("v1",)),
         role="reducer",
         node=node,
         variable=role,
-        completion_args=client.completion_args,
+        completion_args=reducer.completion_args,
         words=words.label,
     )
     return Gradient(

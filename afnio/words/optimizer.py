@@ -20,7 +20,7 @@ OPTIMIZER = Words(
             "Generalise rather than memorise (GEPA, arXiv:2507.19457).",
         ),
         Part(
-            "- Keep every instruction the feedback does not question, and every {placeholder} exactly as it is.",
+            "- Keep every instruction the feedback does not question, and every {{placeholder}} exactly as it is.",
             "The commonest way an update destroys a prompt is by forgetting what it knew.",
         ),
         Part(
@@ -42,5 +42,5 @@ OPTIMIZER = Words(
     ),
 )
 
-OPTIMIZER_USER = "{variable}\n{feedback}\n{momentum}\n{history}\n{constraints}"
-"""The user message: what stands in each place is written by ``afnio.optim.tgd``; empty places leave no line."""
+OPTIMIZER_USER = "{variable}{feedback}{momentum}{history}{constraints}"
+"""The user message.  Each place holds a whole section, or nothing; ``afnio.optim.update`` writes them."""

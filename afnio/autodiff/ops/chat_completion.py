@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from afnio.autodiff.chat import Chat
 from afnio.autodiff.critic import criticise
@@ -25,6 +24,9 @@ from afnio.errors import (
 from afnio.gradient import Gradient
 from afnio.models.invoke import complete, is_inline
 from afnio.variable import Variable
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ["ChatCompletion", "answers"]
 
@@ -130,6 +132,8 @@ async def _all(
     client: Any, bodies: list[Any], role: str, node: str, args: dict[str, Any]
 ) -> list[Reply | BaseException]:
     """Ask all at once.  An error all would meet ends the others: they would only cost time."""
+    import asyncio
+
     tasks = [asyncio.ensure_future(complete(client, body, role=role, node=node, **args)) for body in bodies]
 
     def ended(task: asyncio.Task[Reply]) -> None:

@@ -1,0 +1,54 @@
+"""`Constraint`: a rule an update must keep, told to the model and, where it can be, checked by code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from afnio.variable import Variable
+
+__all__ = ["Constraint", "constraint_text", "max_words", "must_contain"]
+
+
+class Constraint:
+    """A rule that a new value must keep.
+
+    Args:
+        text: the rule, in words; the model reads it.
+        check: ``check(value) -> bool``; a value it refuses is a fault of the reply, and the model is asked again.
+    """
+
+    __slots__ = ("check", "text")
+
+    def __init__(self, text: str, check: Callable[[str], bool] | None = None) -> None:
+        if not isinstance(text, str) or not text.strip():
+            raise ValueError("A constraint needs a text that says the rule.")
+        self.text = text
+        self.check = check
+
+    def __repr__(self) -> str:
+        return f"Constraint({self.text!r}{'' if self.check is None else ', checked'})"
+
+
+def max_words(count: int) -> Constraint:
+    """At most ``count`` words."""
+    return Constraint(f"The text has at most {count} words.", lambda value: len(value.split()) <= count)
+
+
+def must_contain(phrase: str) -> Constraint:
+    """``phrase`` stays in the text, letter by letter."""
+    return Constraint(f"The text contains, letter by letter: {phrase}", lambda value: phrase in value)
+
+
+def constraint_text(constraint: Any) -> str:
+    """The words of a constraint given as text, Variable or `Constraint`.
+
+    Raises:
+        TypeError: it is none of these.
+    """
+    if isinstance(constraint, Constraint):
+        return constraint.text
+    text = constraint.data if isinstance(constraint, Variable) else constraint
+    if not isinstance(text, str):
+        raise TypeError(f"A constraint is a string, a Variable that holds one, or a Constraint; got {type(text).__name__}.")
+    return text

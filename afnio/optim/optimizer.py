@@ -1,0 +1,315 @@
+"""`Optimizer`: parameters in groups, their state, and a step that an engine runs.
+
+Source: https://docs.pytorch.org/docs/stable/optim.html#torch.optim.Optimizer
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from afnio import _dispatch
+from afnio.autodiff.job import StepJob
+from afnio.calls import run_async, run_inline, run_sync
+from afnio.models.invoke import is_inline
+from afnio.optim.update import Proposal, Version
+from afnio.variable import Variable
+
+__all__ = ["Optimizer", "Snapshot", "Update"]
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What a step did to one parameter.
+
+    Attributes:
+        parameter: the parameter.
+        before: its data before the step.
+        after: its data after it.
+        reasoning: the model's reason.
+    """
+
+    parameter: Variable
+    before: Any
+    after: Any
+    reasoning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Parameters and optimizer state at one moment; see `Optimizer.snapshot`."""
+
+    data: tuple[Any, ...]
+    state: dict[int, dict[str, Any]]
+
+
+class Optimizer:
+    """Base of all optimizers.
+
+    Args:
+        params: Variables, or dicts with ``"params"`` and settings of their own.
+        defaults: settings of groups that do not have their own.
+
+    Attributes:
+        param_groups: the groups, with their settings.
+        state: parameter -> what the optimizer remembers of it.
+        last_updates: what the last step changed.
+
+    Raises:
+        TypeError: ``params`` is a single Variable, a set, or holds something else than Variables.
+        ValueError: no parameters, a non-leaf, or a parameter that is in two groups.
+    """
+
+    rule: str = ""
+    """Name of the update rule in the table of rules."""
+
+    def __init__(self, params: Iterable[Variable] | Iterable[dict[str, Any]], defaults: dict[str, Any]) -> None:
+        self.defaults = defaults
+        self.param_groups: list[dict[str, Any]] = []
+        self.state: defaultdict[Variable, dict[str, Any]] = defaultdict(dict)
+        self.last_updates: list[Update] = []
+        for group in _groups(params):
+            self.add_param_group(group)
+
+    # groups
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add parameters with settings of their own."""
+        if not isinstance(param_group, dict):
+            raise TypeError(f"A parameter group is a dict, got {type(param_group).__name__}.")
+        group = dict(param_group)
+        params = group.get("params")
+        group["params"] = [params] if isinstance(params, Variable) else _ordered(params)
+        for param in group["params"]:
+            if not isinstance(param, Variable):
+                raise TypeError(f"An optimizer optimizes Variables, got {type(param).__name__}.")
+            if not param.is_leaf:
+                raise ValueError(f"Cannot optimize {param.role!r}: it is not a leaf, it was computed from other Variables.")
+        for name, value in self.defaults.items():
+            group.setdefault(name, value)
+        known = {id(param) for other in self.param_groups for param in other["params"]}
+        if any(id(param) in known for param in group["params"]):
+            raise ValueError("A parameter appears in more than one parameter group.")
+        if len({id(param) for param in group["params"]}) != len(group["params"]):
+            raise ValueError("A parameter appears twice in a parameter group.")
+        self.param_groups.append(group)
+
+    def params(self) -> list[Variable]:
+        """All parameters, in order."""
+        return [param for group in self.param_groups for param in group["params"]]
+
+    # steps
+
+    def clear_grad(self) -> None:
+        """Forget the gradients; the list objects stay the same.
+
+        Raises:
+            NoEngineError: no active Run and no engine.
+        """
+        _dispatch.require_engine("optimizer.clear_grad()")
+        for param in self.params():
+            param.grad.clear()
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Rewrite each parameter that has feedback, all at once; all change, or none.
+
+        Args:
+            closure: computes the loss again, ``backward()`` included; called first.
+
+        Returns:
+            what ``closure`` returned, or ``(None, None)``.
+
+        Raises:
+            NoEngineError: no active Run and no engine.
+            ReplyContractError: a model's reply could not be used; no parameter was changed.
+        """
+        engine = _dispatch.require_engine("optimizer.step()")
+        loss = closure() if closure is not None else (None, None)
+        due = self._due()
+        if due:
+            job = StepJob(self.rule, [{"item": self.item(param, group)} for param, group in due])
+            coro = engine.run_step(job)
+            inline = all(is_inline(group.get("model_client")) for _, group in due)
+            self._apply(due, run_inline(coro) if inline else run_sync(coro))
+        else:
+            self.last_updates = []
+        return loss
+
+    async def astep(self, closure: Callable[[], Any] | None = None) -> Any:
+        """`step`, for code that runs in an event loop; ``closure`` may be ``async def``."""
+        engine = _dispatch.require_engine("optimizer.astep()")
+        loss: Any = (None, None)
+        if closure is not None:
+            loss = closure()
+            loss = await loss if hasattr(loss, "__await__") else loss
+        due = self._due()
+        if due:
+            job = StepJob(self.rule, [{"item": self.item(param, group)} for param, group in due])
+            self._apply(due, await run_async(engine.run_step(job)))
+        else:
+            self.last_updates = []
+        return loss
+
+    def item(self, param: Variable, group: dict[str, Any]) -> Any:
+        """What the rule needs to know of ``param``; to be defined by each optimizer."""
+        raise NotImplementedError(f"{type(self).__name__} must define item().")
+
+    def remember(self, param: Variable, group: dict[str, Any], before: Any) -> None:
+        """Called for each parameter after its update; optimizers with momentum keep what they need."""
+
+    def _due(self) -> list[tuple[Variable, dict[str, Any]]]:
+        """The parameters that have something to improve."""
+        return [
+            (param, group)
+            for group in self.param_groups
+            for param in group["params"]
+            if param.requires_grad and any(gradient.data for gradient in param.grad)
+        ]
+
+    def _apply(self, due: Sequence[tuple[Variable, dict[str, Any]]], proposals: Sequence[Proposal]) -> None:
+        self.last_updates = []
+        for (param, group), proposal in zip(due, proposals, strict=True):
+            before = param.data
+            param.data = proposal.value
+            self.remember(param, group, before)
+            self.last_updates.append(Update(param, before, param.data, proposal.reasoning))
+        tracker = _dispatch.current_tracker()
+        if tracker is not None:
+            for update in self.last_updates:
+                tracker.event("prompt", _told(update))
+
+    # undo
+
+    def snapshot(self) -> Snapshot:
+        """Parameters and state as they are now."""
+        state = {index: _copied(self.state[param]) for index, param in enumerate(self.params()) if param in self.state}
+        return Snapshot(tuple(copy.copy(param.data) for param in self.params()), state)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Bring parameters and state back to ``snapshot``; what was tried since stays in the history, gradients stay."""
+        for index, (param, data) in enumerate(zip(self.params(), snapshot.data, strict=True)):
+            param.data = data
+            history = self.state[param].get("history") if param in self.state else None
+            kept = _copied(snapshot.state.get(index, {}))
+            if history:
+                kept["history"] = history
+            self.state[param] = kept
+
+    def record(self, score: float | None, kept: bool) -> None:
+        """Note what the last step's values scored; the next request shows it to the model."""
+        for update in self.last_updates:
+            if update.after != update.before:
+                version = Version(str(update.after), score, "kept" if kept else "undone")
+                self.state[update.parameter].setdefault("history", []).append(version)
+
+    # state
+
+    def state_dict(self) -> dict[str, Any]:
+        """State and settings; parameters by their number, clients by class and usage."""
+        params = self.params()
+        numbers = {id(param): index for index, param in enumerate(params)}
+        groups = []
+        for group in self.param_groups:
+            saved = {name: _saved(value) for name, value in group.items() if name != "params"}
+            groups.append({**saved, "params": [numbers[id(param)] for param in group["params"]]})
+        state = {numbers[id(param)]: _saved_state(kept) for param, kept in self.state.items() if kept}
+        return {"state": state, "param_groups": groups}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], model_clients: Mapping[int, Any] | None = None) -> None:
+        """Take over what `state_dict` returned.
+
+        Args:
+            state_dict: the saved state.
+            model_clients: group number -> client to use; groups that are not named keep theirs.
+
+        Raises:
+            ValueError: the groups do not fit, or a group has no client.
+        """
+        saved = state_dict["param_groups"]
+        if len(saved) != len(self.param_groups):
+            raise ValueError(f"The saved state has {len(saved)} parameter groups, this optimizer {len(self.param_groups)}.")
+        for number, (group, other) in enumerate(zip(self.param_groups, saved, strict=True)):
+            if len(group["params"]) != len(other["params"]):
+                raise ValueError(
+                    f"Parameter group {number} has {len(group['params'])} parameters, the saved one {len(other['params'])}."
+                )
+            self._load_group(number, group, other, model_clients or {})
+        params = self.params()
+        self.state.clear()
+        for index, kept in state_dict["state"].items():
+            self.state[params[int(index)]] = _loaded_state(kept)
+
+    def _load_group(self, number: int, group: dict[str, Any], saved: Mapping[str, Any], clients: Mapping[int, Any]) -> None:
+        for name, value in saved.items():
+            if name in ("params", "model_client", "constraints"):
+                continue
+            group[name] = copy.deepcopy(value)
+        if number in clients:
+            group["model_client"] = clients[number]
+        if saved.get("model_client") is not None and group.get("model_client") is None:
+            raise ValueError(f"Parameter group {number} has no model client: pass model_clients={{{number}: client}}.")
+
+    def __repr__(self) -> str:
+        lines = [f"{type(self).__name__} ("]
+        for number, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {number}")
+            lines += [f"    {name}: {group[name]}" for name in sorted(group) if name not in ("params", "messages")]
+        return "\n".join([*lines, ")"])
+
+
+def _groups(params: Any) -> list[dict[str, Any]]:
+    if isinstance(params, Variable):
+        raise TypeError("params must be an iterable of Variables or dicts: write [parameter].")
+    given = _ordered(params)
+    if not given:
+        raise ValueError("The optimizer got an empty parameter list.")
+    return given if isinstance(given[0], dict) else [{"params": given}]
+
+
+def _ordered(params: Any) -> list[Any]:
+    if isinstance(params, (set, frozenset)):
+        raise TypeError("Parameters in a set have no order that lasts from run to run; use a list instead.")
+    if not isinstance(params, Iterable) or isinstance(params, (str, bytes, Mapping)):
+        raise TypeError(f"params must be an iterable of Variables or dicts, got {type(params).__name__}.")
+    return list(params)
+
+
+def _copied(state: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: list(value) if isinstance(value, list) else value for name, value in state.items()}
+
+
+def _saved(value: Any) -> Any:
+    if hasattr(value, "get_provider") and hasattr(value, "get_usage"):
+        return copy.deepcopy(value)  # a model: its class, provider and usage
+    if isinstance(value, (list, tuple)):
+        return [_saved(item) for item in value]
+    if isinstance(value, Mapping):
+        return {name: _saved(item) for name, item in value.items()}
+    return getattr(value, "text", value) if type(value).__name__ == "Constraint" else value
+
+
+def _saved_state(kept: Mapping[str, Any]) -> dict[str, Any]:
+    saved = dict(kept)
+    if "history" in saved:
+        saved["history"] = [[version.value, version.score, version.status] for version in saved["history"]]
+    return saved
+
+
+def _loaded_state(kept: Mapping[str, Any]) -> dict[str, Any]:
+    loaded = _copied(kept)
+    if "history" in loaded:
+        loaded["history"] = [Version(*entry) for entry in loaded["history"]]
+    return loaded
+
+
+def _told(update: Update) -> dict[str, Any]:
+    return {
+        "role": update.parameter.role,
+        "before": update.before,
+        "after": update.after,
+        "reasoning": update.reasoning,
+        "gradients": [gradient.data for gradient in update.parameter.grad],
+    }

@@ -1,0 +1,148 @@
+"""The rule of TGD: one request to a model turns a value and the feedback on it into a new value.
+
+Source: Yuksekgonul et al., TextGrad: automatic "differentiation" via text, arXiv:2406.07496.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from afnio import _dispatch
+from afnio.autodiff.feedback import union
+from afnio.autodiff.reduce import Reducer, reduce_feedback
+from afnio.autodiff.template import fill
+from afnio.gradient import Gradient
+from afnio.models.contract import Contract, ask
+from afnio.optim.checks import check_value
+from afnio.optim.constraint import constraint_text
+from afnio.words.optimizer import OPTIMIZER
+
+__all__ = ["Proposal", "Version", "tgd_update"]
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A value that was tried.
+
+    Attributes:
+        value: the text.
+        score: what it scored, higher is better; None: it was not measured.
+        status: ``"kept"`` or ``"undone"``.
+    """
+
+    value: str
+    score: float | None
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What a rule proposes for one parameter.
+
+    Attributes:
+        value: the new text.
+        reasoning: why, in the model's words.
+    """
+
+    value: str
+    reasoning: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TGDItem:
+    """Everything the rule needs to know of one parameter, as plain values."""
+
+    value: str
+    role: str
+    feedback: Sequence[Gradient]
+    past: Sequence[tuple[str, Sequence[str]]]
+    history: Sequence[Version]
+    constraints: Sequence[Any]
+    messages: Sequence[tuple[str, Sequence[tuple[str, str]]]]
+    inputs: Mapping[str, str]
+    client: Any
+    completion_args: Mapping[str, Any] = field(default_factory=dict)
+    max_length: int | None = None
+    demos: bool = False
+
+    @property
+    def node(self) -> str:
+        """Label for the ledger."""
+        return f"TGD: {self.role[:80]}"
+
+
+async def tgd_update(item: TGDItem) -> Proposal:
+    """Ask the model for a new value.
+
+    Raises:
+        ReplyContractError: neither its reply nor the mended one can be used.
+    """
+    reducer = Reducer(item.client, dict(item.completion_args))
+    feedback = await reduce_feedback(list(item.feedback), item.role, item.value, item.node, reducer)
+    sources = () if item.demos else union(piece.sources for piece in item.feedback)
+    contract = Contract("afnio_update", _SCHEMA, functools.partial(_read, item, sources))
+    proposal: Proposal = await ask(
+        item.client,
+        _request(item, feedback),
+        contract,
+        role="optimizer",
+        node=item.node,
+        variable=item.role,
+        completion_args=dict(item.completion_args),
+        words=OPTIMIZER.label,
+    )
+    return proposal
+
+
+_SCHEMA = {
+    "type": "object",
+    "properties": {"reasoning": {"type": "string"}, "value": {"type": "string"}},
+    "required": ["reasoning", "value"],
+    "additionalProperties": False,
+}
+
+
+def _read(item: TGDItem, sources: Sequence[str], value: dict[str, Any]) -> Proposal:
+    text = check_value(
+        value["value"], item.value, max_length=item.max_length, constraints=item.constraints, sources=sources
+    )
+    reasoning = value["reasoning"]
+    return Proposal(text, reasoning if isinstance(reasoning, str) else "")
+
+
+def _request(item: TGDItem, feedback: Sequence[Gradient]) -> list[dict[str, Any]]:
+    inputs = {**item.inputs, **_sections(item, feedback)}
+    return [
+        {"role": role, "content": "\n".join(fill(text, inputs, where) for where, text in parts).strip()}
+        for role, parts in item.messages
+    ]
+
+
+def _sections(item: TGDItem, feedback: Sequence[Gradient]) -> dict[str, str]:
+    """What stands in the places of the user message; a section begins on a line of its own or is empty."""
+    past = [
+        f'\n<past_version>{value}{"".join(f"{chr(10)}<feedback>{text}</feedback>" for text in texts)}</past_version>'
+        for value, texts in item.past
+    ]
+    tried = [f'<version score="{_shown(v.score)}" status="{v.status}">{v.value}</version>' for v in item.history]
+    return {
+        "variable": f'<variable role="{item.role}">{item.value}</variable>',
+        "feedback": "".join(f"\n<feedback{_samples(piece)}>{piece.data}</feedback>" for piece in feedback),
+        "momentum": "".join(past),
+        "history": "\n<history>\n{}\n</history>".format("\n".join(tried)) if tried else "",
+        "constraints": "".join(f"\n<constraint>{constraint_text(c)}</constraint>" for c in item.constraints),
+    }
+
+
+def _samples(piece: Gradient) -> str:
+    return f' samples="{",".join(piece.samples)}"' if piece.samples else ""
+
+
+def _shown(score: float | None) -> str:
+    return "unknown" if score is None else f"{score:.3g}"
+
+
+_dispatch.rules["TGD"] = tgd_update
