@@ -26,6 +26,7 @@ def record_of(reply: Reply, phase: str, job: str) -> dict[str, Any]:
         "phase": phase,
         "node": request.node,
         "role": request.role,
+        "words": request.words,
         "provider": request.provider,
         "format": request.format.name,
         "host": _host(request.endpoint),

@@ -100,7 +100,7 @@ class Request:
     """One LM request, ready to be sent.
 
     ``endpoint`` is the base URL, ``path`` what follows it, ``body`` the JSON object. ``role`` and ``node`` say on
-    whose behalf it is made. ``headers`` and ``query`` are extras of this one call; they are never recorded.
+    whose behalf it is made, ``words`` which of our own instructions it carries (``"critic/1"``), if any. ``headers`` and ``query`` are extras of this one call; they are never recorded.
     """
 
     provider: str
@@ -113,6 +113,7 @@ class Request:
     node: str = ""
     headers: Mapping[str, str] | None = field(default=None, repr=False)
     query: Mapping[str, str] | None = field(default=None, repr=False)
+    words: str = ""
     _key: str | None = field(default=None, repr=False)
 
     @property

@@ -199,13 +199,20 @@ class ChatCompletionModel(BaseModel):
         return (await (call if self.inline else run_async(call))).text
 
     async def _send(
-        self, messages: list[dict[str, Any]], *, role: str = "forward", node: str = "", **completion_args: Any
+        self,
+        messages: list[dict[str, Any]],
+        *,
+        role: str = "forward",
+        node: str = "",
+        words: str = "",
+        **completion_args: Any,
     ) -> Reply:
         """One accounted call; to be awaited on the LM loop, or driven inline when ``self.inline``."""
         route = self._route
         if route is None:
             raise NotImplementedError(f"{type(self).__name__} has no route; call it with `complete(client, ...)`.")
         request = self._request(route, messages, role, node, completion_args)
+        request.words = words
         timeout = route.timeout
         if "timeout" in completion_args:
             timeout = timeout_of(completion_args["timeout"])

@@ -75,7 +75,7 @@ async def ask(
     flow = _flow(messages, contract, role, node, variable)
     turn = next(flow)
     while True:
-        reply = await _send(client, turn, contract, {"role": role, "node": node}, completion_args or {})
+        reply = await _send(client, turn, contract, {"role": role, "node": node, "words": words}, completion_args or {})
         try:
             turn = flow.send(reply.text)
         except StopIteration as end:

@@ -16,7 +16,13 @@ __all__ = ["complete", "is_inline"]
 
 
 async def complete(
-    client: Any, messages: list[dict[str, Any]], *, role: str = "forward", node: str = "", **completion_args: Any
+    client: Any,
+    messages: list[dict[str, Any]],
+    *,
+    role: str = "forward",
+    node: str = "",
+    words: str = "",
+    **completion_args: Any,
 ) -> Reply:
     """Make one accounted call; to be awaited on the LM loop, or driven inline when ``is_inline(client)``.
 
@@ -26,12 +32,13 @@ async def complete(
         messages: the conversation, as the chat completions API spells it.
         role: on whose behalf: ``"forward"``, ``"backward"``, ``"reducer"``, ``"optimizer"``, ``"judge"``.
         node: label of the graph node.
+        words: name and version of the instructions of ours it carries, recorded with the call.
         completion_args: what ``chat.completions.create`` takes.
 
     Raises:
         TypeError: ``client`` is none of these.
     """
-    return await _model(client)._send(messages, role=role, node=node, **completion_args)
+    return await _model(client)._send(messages, role=role, node=node, words=words, **completion_args)
 
 
 def is_inline(client: Any) -> bool:
