@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from afnio.models.lm_server.worlds.tickets.job import JOB_PROMPT as JOB_PROMPT
+from afnio.models.lm_server.worlds.tickets.job import job_tickets as job_tickets
 from afnio.models.lm_server.worlds.tickets.laws import FIELDS as FIELDS
 from afnio.models.lm_server.worlds.tickets.laws import LAWS as LAWS
 from afnio.models.lm_server.worlds.tickets.laws import Law as Law
