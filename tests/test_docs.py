@@ -25,12 +25,16 @@ MODULES = sorted(
 )
 
 
-def blocks(language: str) -> Iterator[tuple[Path, int, str]]:
-    """Page, line and text of each fenced block in ``language``."""
+PYTHON = re.compile(r"^```python\n(.*?)^```\n(?:\n^```\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
+
+
+def examples() -> Iterator[Any]:
+    """Page, line and code of each Python block, and what it prints if the block after it says so."""
     for page in PAGES:
         text = (REPO / page).read_text(encoding="utf-8")
-        for found in re.finditer(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-            yield page, text.count("\n", 0, found.start()) + 1, found[1]
+        for found in PYTHON.finditer(text):
+            line = text.count("\n", 0, found.start()) + 1
+            yield pytest.param(page, line, found[1], found[2], id=f"{page}:{line}")
 
 
 def version() -> str:
@@ -58,8 +62,8 @@ def test_scripts_that_are_called_are_there(path: str) -> None:
         assert (REPO / called).exists(), called
 
 
-@pytest.mark.parametrize(("page", "line", "code"), [pytest.param(*b, id=f"{b[0]}:{b[1]}") for b in blocks("python")])
-def test_python_in_the_docs_runs(page: Path, line: int, code: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("page", "line", "code", "prints"), examples())
+def test_python_in_the_docs_runs(page: Path, line: int, code: str, prints: str | None, tmp_path: Path) -> None:
     """Each block by itself, as a reader would paste it: no key, an empty folder, warnings are errors."""
     environment = {name: value for name, value in os.environ.items() if not name.endswith(("_API_KEY", "_BASE_URL"))}
     script = tmp_path / "example.py"
@@ -74,6 +78,13 @@ def test_python_in_the_docs_runs(page: Path, line: int, code: str, tmp_path: Pat
         timeout=120,
     )
     assert done.returncode == 0, f"{page}, line {line}:\n{done.stderr}"
+    assert prints is None or done.stdout == prints
+
+
+def test_there_are_examples_and_the_first_says_what_it_prints() -> None:
+    pages = [(str(example.values[0]), example.values[3]) for example in examples()]
+    assert pages[-1][0] == "README.md"
+    assert pages[-1][1]
 
 
 # --- names
