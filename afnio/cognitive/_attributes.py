@@ -207,6 +207,8 @@ class Attributes:
 
     def _register(self, kind: Kind, name: str, value: Any) -> None:
         members = self._members(kind, kind.word)
+        if kind is MODULES and value is not None:  # torch's order
+            _check_value(kind, name, value)
         _check_name(kind, name)
         if name not in members and hasattr(self, name):
             raise KeyError(f"attribute '{name}' already exists")
@@ -284,6 +286,8 @@ def _check_name(kind: Kind, name: object) -> None:
 def _check_value(kind: Kind, name: str, value: Any) -> None:
     if kind.check is not None:
         kind.check(value)
+    elif kind is MODULES and not kind.fits(value):
+        raise TypeError(f"{typename(value)} is not a Module subclass")
     elif not kind.fits(value):
         raise TypeError(
             f"cannot assign '{typename(value)}' object to {kind.word} '{name}' ({kind.expected} or None required)"

@@ -194,8 +194,8 @@ class Module(Stateful, Hooked):
         value, name, module = self._get_member(target)
         if name not in module._buffers:
             raise AttributeError(f"`{name}` is not a buffer")
-        assert isinstance(value, Variable)
-        return value
+        buffer: Variable = value
+        return buffer
 
     def _get_member(self, target: str) -> tuple[Any, str, Module]:
         path, _, name = target.rpartition(".")

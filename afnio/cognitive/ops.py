@@ -59,6 +59,7 @@ class Add(OpModule):
     """Two values joined; see `afnio.autodiff.ops.Add`."""
 
     def forward(self, x: Variable, y: Variable) -> Variable:
+        """`functional.add`."""
         return F.add(x, y)
 
 
@@ -66,6 +67,7 @@ class Sum(OpModule):
     """Many values joined; see `afnio.autodiff.ops.Sum`."""
 
     def forward(self, x: Sequence[Variable]) -> Variable:
+        """`functional.sum`."""
         return F.sum(x)
 
 
@@ -77,6 +79,7 @@ class Split(OpModule):
     def forward(
         self, x: Variable, sep: str | Variable | None = None, maxsplit: int | Variable = -1
     ) -> tuple[Variable, ...]:
+        """`functional.split`, recorded."""
         self._record(sep=sep, maxsplit=maxsplit)
         return F.split(x, sep, maxsplit)
 
@@ -100,6 +103,7 @@ class ChatCompletion(OpModule):
         inputs: Mapping[str, Any] | None = None,
         **completion_args: Any,
     ) -> Variable:
+        """`functional.chat_completion`, recorded."""
         self._record(forward_model_client=forward_model_client, messages=messages, completion_args=completion_args)
         return F.chat_completion(forward_model_client, messages, inputs, **completion_args)
 
@@ -110,6 +114,7 @@ class ChatCompletion(OpModule):
         inputs: Mapping[str, Any] | None = None,
         **completion_args: Any,
     ) -> Variable:
+        """`functional.achat_completion`, recorded."""
         self._record(forward_model_client=forward_model_client, messages=messages, completion_args=completion_args)
         return await F.achat_completion(forward_model_client, messages, inputs, **completion_args)
 
@@ -135,6 +140,7 @@ class DeterministicEvaluator(OpModule):
         reduction_fn: Callable[[list[Any]], Any] | None,
         reduction_fn_purpose: str | Variable,
     ) -> Loss:
+        """`functional.deterministic_evaluator`, recorded."""
         self._record(
             eval_fn=eval_fn,
             eval_fn_purpose=eval_fn_purpose,
@@ -159,6 +165,7 @@ class ExactMatchEvaluator(OpModule):
         reduction_fn: Callable[[list[Any]], Any] | None = builtins.sum,
         reduction_fn_purpose: str | Variable = "summation",
     ) -> Loss:
+        """`functional.exact_match_evaluator`, recorded."""
         self._record(reduction_fn=reduction_fn, reduction_fn_purpose=reduction_fn_purpose)
         return F.exact_match_evaluator(prediction, target, reduction_fn, reduction_fn_purpose)
 
@@ -192,6 +199,7 @@ class LMJudgeEvaluator(OpModule):
         eval_mode: bool | Variable = True,
         **completion_args: Any,
     ) -> Loss:
+        """`functional.lm_judge_evaluator`, recorded."""
         settings = (success_fn, reduction_fn, reduction_fn_purpose, eval_mode)
         self._record_judge(forward_model_client, messages, completion_args, *settings)
         return F.lm_judge_evaluator(
@@ -211,6 +219,7 @@ class LMJudgeEvaluator(OpModule):
         eval_mode: bool | Variable = True,
         **completion_args: Any,
     ) -> Loss:
+        """`functional.alm_judge_evaluator`, recorded."""
         settings = (success_fn, reduction_fn, reduction_fn_purpose, eval_mode)
         self._record_judge(forward_model_client, messages, completion_args, *settings)
         return await F.alm_judge_evaluator(
