@@ -66,7 +66,7 @@ __all__ = [
     "utils",
 ]
 
-_LAZY = ("errors", "logging_config", "models", "serialization", "tellurio", "trainer")
+_LAZY = ("errors", "logging_config", "models", "serialization", "trainer")
 
 
 def __getattr__(name: str) -> Any:

@@ -3,6 +3,7 @@
     AfnioError
     |-- NoEngineError (RuntimeError)         backward/step/clear_grad/fit without an active Run or engine
     |-- GraphError (RuntimeError)            a graph used in a way it cannot be (freed, no gradient to start from)
+    |-- GradcheckError (AssertionError)      a Function breaks a law of gradcheck()
     |-- PlaceholderError (ValueError)        a template and its inputs do not fit
     |-- ReplyContractError (RuntimeError)    a model broke the reply contract twice; names role, node, variable
     |-- BatchError (RuntimeError)            some samples of a batch failed; holds the error of each
@@ -55,6 +56,7 @@ __all__ = [
     "ConflictError",
     "ContextLengthError",
     "DatasetError",
+    "GradcheckError",
     "GraphError",
     "InternalServerError",
     "MissingKeyError",
@@ -89,6 +91,10 @@ class NoEngineError(AfnioError, RuntimeError):
 
 class GraphError(AfnioError, RuntimeError):
     """A graph was used in a way it cannot be used."""
+
+
+class GradcheckError(AfnioError, AssertionError):
+    """A Function breaks a law that `gradcheck` checks."""
 
 
 class PlaceholderError(AfnioError, ValueError):
