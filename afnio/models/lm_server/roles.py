@@ -12,7 +12,7 @@ ROLES = ("forward", "backward", "reducer", "optimizer", "judge")
 
 _SCHEMAS = {"afnio_update": "optimizer", "afnio_verdict": "judge"}
 _VARIABLE_ID = re.compile(r"<variable\b[^>]*\bid=")
-_JUDGE_TEXT = re.compile(r"\bscore\b.*\bexplanation\b|\bexplanation\b.*\bscore\b", re.DOTALL | re.IGNORECASE)
+_JUDGE_WORDS = ("score", "explanation")
 
 
 def task_of(ask: Ask) -> str:
@@ -48,4 +48,5 @@ def _training_role(task: str) -> str:
 def _is_judge(ask: Ask) -> bool:
     if ask.schema is not None:
         return {"score", "explanation"} <= set(ask.schema.get("properties", ()))
-    return bool(_JUDGE_TEXT.search(ask.system or ask.user))
+    text = (ask.system or ask.user).lower()
+    return all(word in text for word in _JUDGE_WORDS)

@@ -33,11 +33,15 @@ def classify(ask: Ask) -> str:
     fields = read(ticket, prompt)
     if ask.schema is not None:
         return _dump(fill(ask.schema, lambda name, allowed: _value(name, allowed, fields, ticket)))
-    asked = asked_fields(prompt)
-    named = {word: fields[field] for field, word in asked}
-    if len(named) == 1 and not ask.json_mode and not _JSON.search(prompt):
+    named = {word: fields[field] for field, word in asked_fields(prompt)}
+    if len(named) == 1 and not ask.json_mode and not _wants_json(prompt):
         return in_form(next(iter(named.values())), prompt, fence=False)
     return in_form(_dump(named), prompt)
+
+
+@lru_cache(maxsize=4096)
+def _wants_json(prompt: str) -> bool:
+    return bool(_JSON.search(prompt))
 
 
 @lru_cache(maxsize=4096)
@@ -50,12 +54,17 @@ def asked_fields(prompt: str) -> tuple[tuple[str, str], ...]:
 
 def in_form(text: str, prompt: str, *, fence: bool = True) -> str:
     """``text`` in the tags or the fence that ``prompt`` asks for."""
-    tags = _TAGS.search(prompt)
-    if tags:
-        return f"<{tags.group(1)}>{text}</{tags.group(1)}>"
-    if fence and _FENCE.search(prompt):
-        return f"```json\n{text}\n```"
-    return text
+    tag, fenced = _form(prompt)
+    if tag:
+        return f"<{tag}>{text}</{tag}>"
+    return f"```json\n{text}\n```" if fence and fenced else text
+
+
+@lru_cache(maxsize=4096)
+def _form(prompt: str) -> tuple[str, bool]:
+    """The tag ``prompt`` asks for, or ``""``, and whether it asks for a fence."""
+    tag = _TAGS.search(prompt)
+    return tag.group(1) if tag else "", bool(_FENCE.search(prompt))
 
 
 def _value(name: str, allowed: Sequence[Any], fields: dict[str, str], ticket: str) -> Any:

@@ -13,8 +13,9 @@ __all__ = ["follow", "naive", "read", "shown_laws", "truth"]
 
 Fields = dict[str, str]
 
+# All patterns here are for lower-case text: without IGNORECASE a search takes a third of the time.
 _QUEUE_WORDS: dict[str, re.Pattern[str]] = {
-    queue: re.compile(rf"\b(?:{words})", re.IGNORECASE)
+    queue: re.compile(rf"\b(?:{words})")
     for queue, words in {
         "billing": r"invoic|charged?\b|charges\b|payment|credit card|bank|vat\b|billed"
         r"|fee\b|fees\b|overcharg|receipt",
@@ -32,28 +33,25 @@ _QUEUE_WORDS: dict[str, re.Pattern[str]] = {
 _HIGH = re.compile(
     r"(?<!not )(?<!nothing )(?<!isn't )\burgent|\basap\b|\bimmediately\b|\bemergency\b|\bat once\b|\bcritical\b"
     r"|\bright away\b|\bas soon as possible\b",
-    re.IGNORECASE,
 )
 _LOW = re.compile(
     r"\bno (?:rush|hurry)\b|\bwhenever\b|\bnot urgent\b|\bnothing urgent\b|\bisn't urgent\b"
     r"|\bwhen you (?:have|find) (?:the |a )?(?:time|moment|minute)\b|\bjust (?:wondering|curious)\b"
     r"|\btake your time\b|\bcan wait\b|\bin no hurry\b",
-    re.IGNORECASE,
 )
 _POSITIVE = re.compile(
     r"\b(?:love[ds]?|great|excellent|fantastic|happy|wonderful|lovely|delightful|impressed|perfect|amazing|delighted|pleased"
     r"|brilliant|superb|enjoy\w*|favou?rite|thrilled|well done|bravo|congratulations|grateful|outstanding)\b",
-    re.IGNORECASE,
 )
 _NEGATIVE = re.compile(
     r"\b(?:frustrat\w+|angry|terrible|unacceptable|disappoint\w+|annoy\w+|awful|worst|ridiculous|fed up|useless|furious"
     r"|outrag\w+|hate[ds]?|upset|unhappy|appall\w+|sick of|shame\w*|nightmare|poor service|lost patience)\b",
-    re.IGNORECASE,
 )
 
 
 @lru_cache(maxsize=16384)
 def _naive(ticket: str) -> tuple[str, str, str]:
+    ticket = ticket.lower()
     good, bad = len(_POSITIVE.findall(ticket)), len(_NEGATIVE.findall(ticket))
     sentiment = "negative" if bad > good else "positive" if good > bad else "neutral"
     urgency = "high" if _HIGH.search(ticket) else "low" if _LOW.search(ticket) else "medium"
@@ -70,6 +68,7 @@ def naive(ticket: str) -> Fields:
 @lru_cache(maxsize=16384)
 def shown_laws(ticket: str) -> tuple[Law, ...]:
     """The laws that apply to ``ticket``, in the order of the laws."""
+    ticket = ticket.lower()
     return tuple([law for law in LAWS if law.shown.search(ticket)])
 
 
