@@ -474,7 +474,7 @@ class Payload:
         collections.Counter("a"),
         Decimal(1),
     ],
-    ids=str,
+    ids=lambda payload: getattr(getattr(payload, "call", [type(payload)])[0], "__name__", None),
 )
 def test_old_checkpoints_cannot_call_anything(
     payload: Any, protocol: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,0 +1,27 @@
+"""For all tests: nothing depends on the clock, on a key, or on a home folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# A deadline would make a busy machine fail; the time a test takes is nobody's law.
+settings.register_profile("afnio", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("afnio")
+
+
+@pytest.fixture(scope="session")
+def _empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(autouse=True)
+def _no_keys_and_an_empty_home(monkeypatch: pytest.MonkeyPatch, _empty_home: Path) -> None:
+    """A test that wants a key or a cached data set says so."""
+    for name in list(os.environ):
+        if name.startswith(("OPENAI_", "ANTHROPIC_", "AFNIO_", "TELLURIO_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(_empty_home))
