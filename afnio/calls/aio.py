@@ -17,8 +17,9 @@ from afnio.errors import APIConnectionError, APITimeoutError
 if TYPE_CHECKING:
     import aiohttp
 
-__all__ = ["AioTransport", "public_url", "warm"]
+__all__ = ["AioTransport", "public_url", "warm", "without_secrets"]
 
+SECRET_HEADERS = frozenset({"authorization", "api-key", "x-api-key"})
 Headers = Callable[[], Awaitable[Mapping[str, str]]]
 
 
@@ -51,11 +52,16 @@ class AioTransport:
         if request.headers:
             headers = {**headers, **request.headers}
         url, proxy = self._target(request)
+        if url.user is not None:  # a user name in the URL means basic authentication, and that is the same header
+            headers = {name: value for name, value in headers.items() if name.lower() != "authorization"}
         limits = aiohttp.ClientTimeout(total=timeout.total, sock_connect=timeout.connect)
         content = _json.dumps(request.body)
         try:
             async with _pool().post(url, data=content, headers=headers, timeout=limits, proxy=proxy) as response:
-                return RawResponse(response.status, await response.read(), response.headers)
+                answer = await response.read()
+                if response.status >= 400:
+                    answer = without_secrets(answer, headers)
+                return RawResponse(response.status, answer, response.headers)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise _failure(error, request, timeout) from error
 
@@ -98,6 +104,15 @@ def _failure(error: BaseException, request: Request, timeout: Timeout) -> APICon
     return APIConnectionError(
         f"The connection to {where} broke before the whole answer was there: {type(error).__name__}: {error}.", **about
     )
+
+
+def without_secrets(content: bytes, headers: Mapping[str, str]) -> bytes:
+    """``content`` without the keys of ``headers``: endpoints like to quote a wrong key in their answer."""
+    for name, value in headers.items():
+        key = value.removeprefix("Bearer ").encode()
+        if name.lower() in SECRET_HEADERS and len(key) >= 4:
+            content = content.replace(key, b"***")
+    return content
 
 
 def public_url(url: str) -> str:

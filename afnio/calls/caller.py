@@ -183,10 +183,13 @@ class _Live:
             tokens = estimate_body(self.request.body)
         entered = await limiter.acquire(tokens)
         try:
-            return _reply(await self.transport.send(self.request, self.timeout), self.request)
+            reply = _reply(await self.transport.send(self.request, self.timeout), self.request)
         except RateLimitError as error:
             limiter.throttled(entered, error.retry_after)
             raise
+        else:
+            limiter.succeeded()
+            return reply
         finally:
             limiter.leave()
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Limiter", "Limits", "limiter_of"]
 
 MINUTE = 60.0
+LONGEST_PAUSE = 120.0  # who asks for more is not waited for: the calls fail and say so
 GROWTH = 0.1  # of a place, for each success: back by a tenth per round trip
 
 
@@ -84,7 +85,7 @@ class Limiter:
         if entered > self._cut_at:
             self.window = max(self.window / 2, 1.0)
             self._cut_at = now
-        if retry_after:
+        if retry_after is not None and 0 < retry_after <= LONGEST_PAUSE:
             self._paused_until = max(self._paused_until, now + retry_after)
 
     # waiting

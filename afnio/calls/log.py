@@ -13,16 +13,13 @@ import weakref
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 from afnio.calls import _json
 from afnio.calls.fsync import GroupSync
 from afnio.calls.record import VERSION, record_of, ref_of, reply_of, request_of
 from afnio.calls.request import Reply, Request
 from afnio.errors import CallLogError, ReplayMissError
-
-if TYPE_CHECKING:
-    from typing import Self
 
 __all__ = ["CallLog", "Mode"]
 

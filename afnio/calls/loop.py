@@ -79,6 +79,7 @@ class _LMLoop:
         if self.pid != os.getpid() or not self.thread.is_alive():
             return
         running = _Running(self, self._close_all())
+        running.start()
         running.ended.wait(CLEANUP_SECONDS)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(CLEANUP_SECONDS)
@@ -99,12 +100,14 @@ class _Running(Generic[T]):
 
     def __init__(self, lm: _LMLoop, coro: Coroutine[Any, Any, T], tell: Callable[[], object] | None = None) -> None:
         self.ended = threading.Event()
-        self._lm, self._tell = lm, tell
+        self._lm, self._coro, self._tell = lm, coro, tell
         self._task: asyncio.Task[T] | None = None
-        lm.loop.call_soon_threadsafe(self._start, coro)  # runs in a copy of the caller's context
 
-    def _start(self, coro: Coroutine[Any, Any, T]) -> None:
-        self._task = self._lm.loop.create_task(coro)
+    def start(self) -> None:
+        self._lm.loop.call_soon_threadsafe(self._start)  # runs in a copy of the caller's context
+
+    def _start(self) -> None:
+        self._task = self._lm.loop.create_task(self._coro)
         self._task.add_done_callback(self._end)
 
     def _end(self, task: asyncio.Task[T]) -> None:
@@ -118,8 +121,11 @@ class _Running(Generic[T]):
         self._lm.loop.call_soon_threadsafe(self._cancel)
 
     def _cancel(self) -> None:
-        assert self._task is not None  # _start was queued before
-        self._task.cancel()
+        if self._task is not None:
+            self._task.cancel()
+        else:  # Ctrl-C came before it was started
+            self._coro.close()
+            self.ended.set()
 
     def result(self) -> T:
         assert self._task is not None
@@ -173,6 +179,7 @@ def run_sync(coro: Coroutine[Any, Any, T]) -> T:
         )
     running = _Running(lm, coro)
     try:
+        running.start()
         running.ended.wait()
     except BaseException:
         running.cancel()
@@ -191,6 +198,7 @@ async def run_async(coro: Coroutine[Any, Any, T]) -> T:
     here = asyncio.get_running_loop()
     over = here.create_future()
     running = _Running(lm, coro, lambda: _tell(here, over))
+    running.start()
     try:
         await asyncio.shield(over)
     except asyncio.CancelledError:

@@ -100,7 +100,8 @@ class Request:
     """One LM request, ready to be sent.
 
     ``endpoint`` is the base URL, ``path`` what follows it, ``body`` the JSON object. ``role`` and ``node`` say on
-    whose behalf it is made, ``words`` which of our own instructions it carries (``"critic/1"``), if any. ``headers`` and ``query`` are extras of this one call; they are never recorded.
+    whose behalf it is made, ``words`` which of our own instructions it carries (``"critic/1"``),
+    if any. ``headers`` and ``query`` are extras of this one call; they are never recorded.
     """
 
     provider: str

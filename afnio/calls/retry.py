@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from afnio.calls.limiter import LONGEST_PAUSE
 from afnio.errors import APIConnectionError, APIError, APIStatusError, QuotaError, RateLimitError
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ __all__ = ["heals", "persist"]
 T = TypeVar("T")
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0  # seconds, when the endpoint does not say
-LONGEST_RETRY_AFTER = 120.0
 PATIENCE = 8  # attempts for a 429, however small max_retries is (but 0)
 HEALING = frozenset({408, 409, 429})
 
@@ -25,6 +25,8 @@ def heals(error: BaseException) -> bool:
     if isinstance(error, QuotaError):
         return False
     if isinstance(error, APIStatusError):
+        if error.retry_after is not None and error.retry_after > LONGEST_PAUSE:
+            return False
         told = getattr(error, "should_retry", None)
         return bool(told) if told is not None else error.status_code in HEALING or error.status_code >= 500
     return isinstance(error, APIConnectionError)
@@ -96,7 +98,7 @@ class _Patience:
 def _wait(state: RetryCallState) -> float:
     error: Any = state.outcome.exception() if state.outcome else None
     asked = getattr(error, "retry_after", None)
-    if asked is not None and 0 < asked <= LONGEST_RETRY_AFTER:
+    if asked is not None and 0 < asked <= LONGEST_PAUSE:
         return float(asked)
     import random
 

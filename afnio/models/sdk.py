@@ -6,9 +6,11 @@ Nothing of the ``openai`` package is imported here: whoever has a client object 
 from __future__ import annotations
 
 import inspect
-from typing import Any
+import sys
+import weakref
+from typing import TYPE_CHECKING, Any
 
-from afnio.calls.aio import public_url
+from afnio.calls.aio import public_url, without_secrets
 from afnio.calls.limiter import Limits
 from afnio.calls.loop import in_thread
 from afnio.calls.request import Request
@@ -16,6 +18,9 @@ from afnio.calls.transport import RawResponse, Timeout
 from afnio.errors import APIConnectionError, APITimeoutError
 from afnio.models.base import Route
 from afnio.models.formats.openai_chat import OPENAI_CHAT, PATH
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ["SdkTransport", "is_sdk_client", "sdk_route"]
 
@@ -32,6 +37,11 @@ def sdk_route(client: Any, limits: Limits | None = None) -> Route:
     return Route(transport, OPENAI_CHAT, endpoint, PATH, limits, transport.max_retries, Timeout(None, None))
 
 
+class _Raw(RawResponse):
+    __slots__ = ()
+    content: bytes
+
+
 class SdkTransport:
     """Sends through an SDK client, sync (in a thread) or async (on the LM loop).
 
@@ -42,20 +52,38 @@ class SdkTransport:
 
     def __init__(self, client: Any) -> None:
         self.max_retries: int = getattr(client, "max_retries", 2)
-        self._client = client.with_options(max_retries=0) if hasattr(client, "with_options") else client
+        self._client = client
         self._is_async = hasattr(client, "__aenter__")
-        completions = self._client.chat.completions
-        self._create = completions.with_raw_response.create
-        self._known = frozenset(inspect.signature(completions.create).parameters)
+        self._known = frozenset(inspect.signature(client.chat.completions.create).parameters)
+        self._ours: tuple[object, Any] = (None, None)  # the LM loop, and the client's create() there
 
     async def send(self, request: Request, timeout: Timeout) -> RawResponse:
         """Make the call once."""
         args = self._arguments(request, timeout)
         try:
-            raw = await (self._create(**args) if self._is_async else in_thread(self._create, **args))
+            create = self._create()
+            raw = await (create(**args) if self._is_async else in_thread(create, **args))
         except Exception as error:  # noqa: BLE001  # sorted out there
-            return _answer_in(error, request)
+            answer = _answer_in(error, request)
+            answer.content = without_secrets(answer.content, {"api-key": str(getattr(self._client, "api_key", ""))})
+            return answer
         return _raw(raw.http_response)
+
+    def _create(self) -> Any:
+        """``create()`` without retries of its own; an async client gets connections of its own on the LM loop."""
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        if self._ours[0] is not loop:
+            client, options = self._client, {}
+            connections = getattr(client, "_client", None)
+            if (
+                type(connections).__name__ == "AsyncHttpxClientWrapper"
+            ):  # else the user's own http_client, which is kept
+                options["http_client"] = http_client = sys.modules["openai"].DefaultAsyncHttpxClient()
+                weakref.finalize(self, _close, loop, http_client)
+            self._ours = (loop, client.with_options(max_retries=0, **options).chat.completions.with_raw_response.create)
+        return self._ours[1]
 
     def _arguments(self, request: Request, timeout: Timeout) -> dict[str, Any]:
         args = {name: value for name, value in request.body.items() if name in self._known}
@@ -67,7 +95,14 @@ class SdkTransport:
         return args
 
 
-def _answer_in(error: Exception, request: Request) -> RawResponse:
+def _close(loop: asyncio.AbstractEventLoop, http_client: Any) -> None:
+    import asyncio
+
+    if loop.is_running():
+        asyncio.run_coroutine_threadsafe(http_client.aclose(), loop)
+
+
+def _answer_in(error: Exception, request: Request) -> _Raw:
     """The answer an SDK error carries; raises the error that stands for it when there was no answer."""
     response = getattr(error, "response", None)
     if response is not None and hasattr(response, "status_code"):
@@ -85,5 +120,5 @@ def _answer_in(error: Exception, request: Request) -> RawResponse:
     ) from error
 
 
-def _raw(response: Any) -> RawResponse:
-    return RawResponse(response.status_code, response.content, response.headers)
+def _raw(response: Any) -> _Raw:
+    return _Raw(response.status_code, response.content, response.headers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from math import isfinite
 from time import time
 from typing import Any
 
@@ -85,7 +86,7 @@ class OpenAIChat:
         where = public_url(request.endpoint)
         hint = HINTS.get(kind, "").format(model=request.model)
         return kind(
-            f"{request.provider} answered {status} for model '{request.model}' at {where}: {said}{hint}",
+            f"{request.provider} answered {status} for model '{request.model}' at {where}: {said.rstrip('. ')}.{hint}",
             status_code=status,
             body=body,
             retry_after=_retry_after(headers),
@@ -150,17 +151,15 @@ def _why_empty(choice: Mapping[str, Any], message: Mapping[str, Any]) -> str:
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait: ``retry-after-ms``, ``retry-after`` in seconds or as a date."""
-    try:
-        return float(headers["retry-after-ms"]) / 1000
-    except (KeyError, ValueError):
-        pass
+    for name, unit in (("retry-after-ms", 1000), ("retry-after", 1)):
+        try:
+            seconds = float(headers[name]) / unit
+            return seconds if isfinite(seconds) else None
+        except (KeyError, ValueError):
+            continue
     told = headers.get("retry-after")
     if told is None:
         return None
-    try:
-        return float(told)
-    except ValueError:
-        pass
     from email.utils import parsedate_to_datetime
 
     try:

@@ -1,0 +1,116 @@
+"""A small HTTP endpoint in a thread, whose answers a test decides."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any, Self
+
+from aiohttp import web
+
+Answer = Callable[["Endpoint", dict[str, Any]], Awaitable[web.StreamResponse]]
+
+
+def completion(text: str = "hello", **usage: int) -> dict[str, Any]:
+    tokens = {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12} | usage
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "m",
+        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}],
+        "usage": tokens,
+    }
+
+
+async def hello(endpoint: Endpoint, body: dict[str, Any]) -> web.StreamResponse:
+    return web.json_response(completion(), headers={"x-request-id": "req-1"})
+
+
+def status(code: int, error: Any = None, **headers: str) -> Answer:
+    """Always this error status."""
+    content = {"error": error or {"message": f"error {code}", "code": None, "type": None, "param": None}}
+
+    async def answer(endpoint: Endpoint, body: dict[str, Any]) -> web.StreamResponse:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return web.json_response(content, status=code, headers={"x-request-id": "req-9"} | named)
+
+    return answer
+
+
+class Endpoint:
+    """Serves ``POST /v1/chat/completions``; the n-th request gets the n-th of ``answers``, the last one for good."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.answers: list[Answer] = list(answers) or [hello]
+        self.bodies: list[Any] = []
+        self.headers: list[dict[str, str]] = []
+        self.queries: list[dict[str, str]] = []
+        self.gate: asyncio.Event  # answers of `held` wait for it
+        self.arrived = threading.Semaphore(0)
+
+    def __enter__(self) -> Self:
+        ready = threading.Event()
+        self._thread = threading.Thread(target=self._serve, args=(ready,), daemon=True)
+        self._thread.start()
+        assert ready.wait(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(10)
+
+    @property
+    def calls(self) -> int:
+        return len(self.bodies)
+
+    def open_gate(self) -> None:
+        self._loop.call_soon_threadsafe(self.gate.set)
+
+    def _serve(self, ready: threading.Event) -> None:
+        async def main() -> None:
+            self._loop, self._stop, self.gate = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+            app = web.Application()
+            app.router.add_post("/{any:.*}/chat/completions", self._chat)
+            runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1, access_log=None)
+            await runner.setup()
+            site = web.TCPSite(runner, "127.0.0.1", 0)
+            await site.start()
+            self.port = runner.addresses[0][1]
+            self.base_url = f"http://127.0.0.1:{self.port}/v1"
+            ready.set()
+            await self._stop.wait()
+            await runner.cleanup()
+
+        asyncio.run(main())
+
+    async def _chat(self, request: web.Request) -> web.StreamResponse:
+        body = json.loads(await request.read())
+        number = len(self.bodies)
+        self.bodies.append(body)
+        self.headers.append({name.lower(): value for name, value in request.headers.items()})
+        self.queries.append(dict(request.query))
+        self.arrived.release()
+        self.transport = request.transport
+        return await self.answers[min(number, len(self.answers) - 1)](self, body)
+
+
+async def held(endpoint: Endpoint, body: dict[str, Any]) -> web.StreamResponse:
+    """Answers once the test opens the gate."""
+    await endpoint.gate.wait()
+    return web.json_response(completion("held"))
+
+
+async def reset(endpoint: Endpoint, body: dict[str, Any]) -> web.StreamResponse:
+    endpoint.transport.abort()  # type: ignore[union-attr]
+    return web.Response()
+
+
+async def truncated(endpoint: Endpoint, body: dict[str, Any]) -> web.StreamResponse:
+    return web.Response(body=json.dumps(completion()).encode()[:40], content_type="application/json")
+
+
+async def garbage(endpoint: Endpoint, body: dict[str, Any]) -> web.StreamResponse:
+    return web.Response(text="<html>a login page</html>", content_type="text/html")
