@@ -5,6 +5,7 @@ Loading is whole or not at all: every write is noted, and undone if there was an
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 from collections.abc import Callable, Mapping
@@ -67,7 +68,8 @@ class Loading:
 
     def take_back(self) -> None:
         while self.undo:
-            self.undo.pop()()
+            with contextlib.suppress(Exception):  # a user's set_extra_state() must not stop the others
+                self.undo.pop()()
 
     def add_usages(self) -> None:
         for client, usage in self.usages.values():

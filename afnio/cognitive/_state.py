@@ -201,9 +201,11 @@ class Stateful(Attributes):
     ) -> None:
         if type(self).set_extra_state is not Stateful.set_extra_state:
             if key in state_dict:
-                if type(self).get_extra_state is not Stateful.get_extra_state:
-                    loading.undo.append(partial(self.set_extra_state, copy.deepcopy(self.get_extra_state())))
+                saves = type(self).get_extra_state is not Stateful.get_extra_state
+                before = copy.deepcopy(self.get_extra_state()) if saves else None
                 self.set_extra_state(state_dict[key])
+                if saves:
+                    loading.undo.append(partial(self.set_extra_state, before))
             elif strict:
                 missing_keys.append(key)
         elif strict and key in state_dict:

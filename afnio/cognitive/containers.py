@@ -224,7 +224,7 @@ class ModuleDict(Module):
 
     _modules: dict[str, Module]  # type: ignore[assignment]
 
-    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] | None = None) -> None:
+    def __init__(self, modules: Mapping[str, Module] | ModuleDict | Iterable[tuple[str, Module]] | None = None) -> None:
         super().__init__()
         if modules is not None:
             self.update(modules)
@@ -267,7 +267,7 @@ class ModuleDict(Module):
         """``(name, module)``."""
         return self._modules.items()
 
-    def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
+    def update(self, modules: Mapping[str, Module] | ModuleDict | Iterable[tuple[str, Module]]) -> None:
         """Add Modules from a mapping or from ``(name, module)`` pairs; names that are there are overwritten."""
         if isinstance(modules, (Mapping, ModuleDict)):
             pairs: Iterable[Any] = modules.items()

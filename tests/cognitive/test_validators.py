@@ -40,7 +40,7 @@ def without_free_variable() -> Callable[[], int]:
         ("a", {"allow_single": True}),
     ],
 )
-def test_a_sequence_of_the_type_passes(value: Any, options: dict[str, bool]) -> None:
+def test_a_sequence_of_the_type_passes(value: Any, options: dict[str, Any]) -> None:
     _validate_typed_sequence(value, str, **options)
 
 
@@ -54,7 +54,7 @@ def test_a_sequence_of_the_type_passes(value: Any, options: dict[str, bool]) -> 
         (["a", 5], {}, "names[1] must be str, got int."),
     ],
 )
-def test_another_sequence_is_refused_by_name_and_place(value: Any, options: dict[str, bool], message: str) -> None:
+def test_another_sequence_is_refused_by_name_and_place(value: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(TypeError) as error:
         _validate_typed_sequence(value, str, **options, input_name="names")
     assert str(error.value) == message
