@@ -25,8 +25,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import afnio.cognitive as cog
+from afnio.autodiff import local_engine
 from afnio.errors import CheckpointError
 from afnio.gradient import Gradient
+from afnio.models.backward_client import set_backward_model_client
+from afnio.models.simulated import simulated
+from afnio.optim import TGD, max_words
 from afnio.parameter import Parameter
 from afnio.serialization import load, save
 from afnio.variable import Variable
@@ -168,6 +173,47 @@ def test_subclasses_of_containers_become_the_plain_ones() -> None:
 @pytest.mark.parametrize("function", [score, Metrics.half, sum, max, len, math.fsum, statistics.mean, operator.add])
 def test_functions_come_back_by_name(function: Callable[..., Any]) -> None:
     assert there_and_back({"f": function})["f"] is function
+
+
+def test_an_agent_and_its_optimizer_survive(tmp_path: Path) -> None:
+    model = simulated()
+    set_backward_model_client(model)
+
+    class Triage(cog.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.prompt = cog.Parameter("Give the urgency: low, medium or high.", role="prompt")
+            self.chat = cog.ChatCompletion()
+            self.right = cog.ExactMatchEvaluator()
+
+        def forward(self, tickets: list[str]) -> Variable:
+            ask = [{"role": "system", "content": [self.prompt]}, {"role": "user", "content": [Variable("{ticket}")]}]
+            answer: Variable = self.chat(model, ask, inputs={"ticket": tickets}, temperature=0.0)
+            return answer
+
+    def build() -> tuple[Triage, TGD]:
+        agent = Triage()
+        return agent, TGD(agent.parameters(), model, momentum=2, constraints=[max_words(100)])
+
+    tickets, target = ["Nobody here can work, the app has crashed."], Variable(["high"])
+    agent, optimizer = build()
+    with local_engine():
+        loss = agent.right(agent(tickets), target)
+        loss.backward()
+        optimizer.step()
+    state = {"agent": agent.state_dict(keep_vars=True), "optimizer": optimizer.state_dict()}
+    save(state, tmp_path / "agent.hf")
+
+    saved = load(tmp_path / "agent.hf")
+    assert alike(saved, there_and_back(saved))
+    assert saved["agent"]["chat.messages"][0]["content"][0] is saved["agent"]["prompt"]
+    other, its_optimizer = build()
+    other(tickets)
+    other.right(other(tickets), target)
+    other.load_state_dict(saved["agent"])
+    its_optimizer.load_state_dict(saved["optimizer"])
+    assert other.prompt.data == agent.prompt.data != "Give the urgency: low, medium or high."
+    assert alike(packed(its_optimizer.state_dict()["state"]), packed(optimizer.state_dict()["state"]))
 
 
 # --- what cannot be saved
