@@ -23,13 +23,17 @@ def dumps(value: object, *, sort: bool = False) -> bytes:
     try:
         return orjson.dumps(value, None, option)
     except TypeError:
+        pass
+    try:
         return orjson.dumps(value, _plain, option | orjson.OPT_NON_STR_KEYS)
+    except TypeError as error:
+        raise TypeError(f"A request must have a JSON form: {error.__cause__ or error}.") from None
 
 
 def _plain(value: Any) -> Any:
     dump = getattr(value, "model_dump", None)
     if dump is None:
-        raise TypeError(f"{type(value).__name__} has no JSON form; pass plain dicts, lists, strings and numbers")
+        raise TypeError(f"{type(value).__name__} is none of dict, list, str, int, float, bool and None")
     return dump(exclude_unset=True, mode="json")
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -168,15 +170,16 @@ def _proxy(url: Any) -> str | None:
 _warming: threading.Thread | None = None
 
 
-def warm() -> None:
-    """Start importing aiohttp in the background, so that the first call does not pay for it."""
+def warm(*modules: str) -> None:
+    """Start importing what the first call needs in the background, so that it does not pay for it."""
     global _warming
-    if _warming is None:
-        _warming = threading.Thread(target=_import, name="afnio-warm", daemon=True)
+    missing = [name for name in ("orjson", "aiohttp", *modules) if name not in sys.modules]
+    if missing and _warming is None:
+        _warming = threading.Thread(target=_import, args=(missing,), name="afnio-warm", daemon=True)
         _warming.start()
         os.register_at_fork(before=_warming.join)  # a child must not inherit a half-done import and its lock
 
 
-def _import() -> None:
-    import aiohttp  # noqa: F401
-    import orjson  # noqa: F401
+def _import(modules: list[str]) -> None:
+    for name in modules:
+        importlib.import_module(name)

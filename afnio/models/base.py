@@ -230,6 +230,7 @@ class ChatCompletionModel(BaseModel):
     def _request(
         self, route: Route, messages: list[dict[str, Any]], role: str, node: str, args: dict[str, Any]
     ) -> Request:
+        messages = list(messages)  # the caller may append the answer to his list while we still need what was sent
         if _TRANSPORT_ARGS.isdisjoint(args):
             body, headers, query = {"messages": messages, **args}, None, None
         else:

@@ -46,28 +46,26 @@ def is_inline(client: Any) -> bool:
     return getattr(client, "inline", False) is True
 
 
-_adapters: WeakKeyDictionary[Any, ChatCompletionModel] = WeakKeyDictionary()
+_adapters: WeakKeyDictionary[Any, ChatCompletionModel] = WeakKeyDictionary()  # of SDK clients, as long as they live
 
 
 def _model(client: Any) -> ChatCompletionModel:
-    if isinstance(client, ChatCompletionModel) and client._route is not None:
-        return client
+    if isinstance(client, ChatCompletionModel):
+        return client if client._route is not None else _users_model(client)
+    if not is_sdk_client(client):
+        raise TypeError(
+            f"A model client is an afnio model (e.g. afnio.models.openai.AsyncOpenAI), a subclass of "
+            f"ChatCompletionModel or a client of the openai package; got {type(client).__name__}."
+        )
     adapter = _adapters.get(client)
     if adapter is None:
-        adapter = _adapters[client] = _adapted(client)
+        adapter = _adapters[client] = _Adapter("openai", sdk_route(client))
     return adapter
 
 
-def _adapted(client: Any) -> ChatCompletionModel:
-    if isinstance(client, ChatCompletionModel):
-        route = Route(_UserTransport(client), OPENAI_CHAT, endpoint="", path=PATH, max_retries=0)
-        return _Adapter(client.get_provider() or type(client).__name__, route, client)
-    if is_sdk_client(client):
-        return _Adapter("openai", sdk_route(client))
-    raise TypeError(
-        f"A model client is an afnio model (e.g. afnio.models.openai.AsyncOpenAI), a subclass of ChatCompletionModel "
-        f"or a client of the openai package; got {type(client).__name__}."
-    )
+def _users_model(client: ChatCompletionModel) -> ChatCompletionModel:
+    route = Route(_UserTransport(client), OPENAI_CHAT, endpoint="", path=PATH, max_retries=0)
+    return _Adapter(client.get_provider() or type(client).__name__, route, client)
 
 
 class _Adapter(ChatCompletionModel):

@@ -14,6 +14,7 @@ from afnio.errors import MissingKeyError
 from afnio.models.base import ChatCompletionModel, Route, is_given, timeout_of
 from afnio.models.formats.openai_chat import OPENAI_CHAT, PATH
 from afnio.models.model_registry import register_model
+from afnio.models.prices import listed_provider
 from afnio.models.sdk import sdk_route
 
 __all__ = ["AsyncOpenAI", "OpenAI"]
@@ -89,13 +90,13 @@ class _OpenAIModel(ChatCompletionModel):
             special = {"workload_identity": workload_identity, "http_client": http_client, "timeout": timeout}
             client = self._sdk_client(settings | {"api_key": api_key, "default_headers": default_headers} | special)
         if client is not None:
-            self._route = sdk_route(client, limits)
+            self._sdk, self._route = client, sdk_route(client, limits)
             return
         headers = Headers(_key(api_key), organization, project, default_headers)
         transport = AioTransport(headers, {name: str(value) for name, value in (default_query or {}).items()})
         seconds = timeout_of(timeout) if is_given(timeout) else Timeout()
         self._route = Route(transport, OPENAI_CHAT, endpoint, PATH, limits, max_retries, seconds)
-        warm()
+        warm(*(["genai_prices"] if listed_provider(endpoint) else []))  # no price list for own servers
 
     def __repr__(self) -> str:
         assert self._route is not None

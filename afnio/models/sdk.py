@@ -52,7 +52,7 @@ class SdkTransport:
 
     def __init__(self, client: Any) -> None:
         self.max_retries: int = getattr(client, "max_retries", 2)
-        self._client = client
+        self._client: Any = weakref.ref(client)  # whoever calls holds it
         self._is_async = hasattr(client, "__aenter__")
         self._known = frozenset(inspect.signature(client.chat.completions.create).parameters)
         self._ours: tuple[object, Any] = (None, None)  # the LM loop, and the client's create() there
@@ -65,7 +65,7 @@ class SdkTransport:
             raw = await (create(**args) if self._is_async else in_thread(create, **args))
         except Exception as error:  # noqa: BLE001  # sorted out there
             answer = _answer_in(error, request)
-            answer.content = without_secrets(answer.content, {"api-key": str(getattr(self._client, "api_key", ""))})
+            answer.content = without_secrets(answer.content, {"api-key": str(getattr(self._client(), "api_key", ""))})
             return answer
         return _raw(raw.http_response)
 
@@ -75,7 +75,7 @@ class SdkTransport:
 
         loop = asyncio.get_running_loop()
         if self._ours[0] is not loop:
-            client, options = self._client, {}
+            client, options = self._client(), {}
             connections = getattr(client, "_client", None)
             if (
                 type(connections).__name__ == "AsyncHttpxClientWrapper"

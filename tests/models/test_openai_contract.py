@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -310,3 +312,14 @@ def test_azure(serve: Serve) -> None:
     assert run_sync(complete(client, MESSAGES, model="m")).text == "hello"
     assert endpoint.queries == [{"api-version": "2026-01-01"}]
     assert endpoint.headers[0]["api-key"] == "k"
+
+
+def test_a_users_sdk_client_is_not_kept_alive(serve: Serve) -> None:
+    endpoint = serve()
+    client = sync_client(endpoint)
+    run_sync(complete(client, MESSAGES, model="m"))
+    gone = weakref.ref(client)
+    to_close.pop().close()
+    del client
+    gc.collect()
+    assert gone() is None
