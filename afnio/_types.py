@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias, Union
+from typing import Any, TypeAlias
 
-__all__ = ["Data", "JSON", "Messages", "Scalar"]
+__all__ = ["JSON", "Data", "Messages", "Scalar"]
 
-Scalar: TypeAlias = Union[str, int, float]
+Scalar: TypeAlias = str | int | float
 """One value a Variable can hold."""
 
-Data: TypeAlias = Union[None, Scalar, "list[Data]"]
+Data: TypeAlias = "Scalar | list[Data] | None"
 """What a Variable holds: nothing, a scalar, or a list of these, nested as deep as you like."""
 
 JSON: TypeAlias = Any

@@ -133,7 +133,8 @@ class BatchError(AfnioError, RuntimeError):
     def __init__(self, errors: Mapping[int, BaseException], size: int) -> None:
         self.errors, self.size = dict(errors), size
         index, first = next(iter(self.errors.items()))
-        super().__init__(f"{len(self.errors)} of {size} samples failed; sample {index}: {type(first).__name__}: {first}")
+        failed = f"{len(self.errors)} of {size} samples failed"
+        super().__init__(f"{failed}; sample {index}: {type(first).__name__}: {first}")
 
 
 class StepError(AfnioError, RuntimeError):

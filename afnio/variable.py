@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from afnio import _dispatch
 from afnio._types import Data
@@ -29,6 +30,9 @@ class _Jagged:
 JAGGED = _Jagged()
 
 
+_hook_ids = itertools.count()
+
+
 class RemovableHandle:
     """Takes back a registered hook.  Works as a context manager too.
 
@@ -39,14 +43,14 @@ class RemovableHandle:
 
     def __init__(self, hooks: dict[int, Callable[..., Any]], hook: Callable[..., Any]) -> None:
         self._hooks = hooks
-        self.id = max(hooks, default=-1) + 1
+        self.id = next(_hook_ids)
         hooks[self.id] = hook
 
     def remove(self) -> None:
         """Remove the hook; a second call does nothing."""
         self._hooks.pop(self.id, None)
 
-    def __enter__(self) -> RemovableHandle:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -88,6 +92,9 @@ class Variable:
 
     requires_grad: bool
     role: str
+
+    _extra: ClassVar[tuple[str, ...]] = ()
+    """Attributes of a subclass that belong to the value: copied and pickled with it."""
 
     def __init__(self, data: Data = "", role: str = "", requires_grad: bool = False) -> None:
         self._data = data if type(data) is str else _checked(data)
@@ -283,20 +290,24 @@ class Variable:
     def _check_holds_grad(self) -> None:
         if not self._is_leaf and not self._retain_grad:
             raise RuntimeError(
-                "Only leaf Variables keep gradients. Call retain_grad() on this Variable before backward() to read its grad."
+                "Only leaf Variables keep gradients. Call retain_grad() on this Variable before backward() to read "
+                "its grad."
             )
 
     # operators
 
     def __add__(self, other: Variable) -> Variable:
         if not isinstance(other, Variable):
-            raise TypeError(f"Only a Variable can be added to a Variable, got {type(other).__name__}: wrap it in Variable(...).")
+            raise TypeError(
+                f"Only a Variable can be added to a Variable, got {type(other).__name__}: wrap it in Variable(...)."
+            )
         result: Variable = _dispatch.ops["Add"].apply(self, other)
         return result
 
     def __iadd__(self, other: Variable) -> Self:
         result = self + other
         self._data, self.role, self.requires_grad = result._data, result.role, result.requires_grad
+        self._samples = result._samples
         if result._grad_fn is not None:
             self._set_grad_fn(result._grad_fn, result._output_nr)
             self._accumulator = None
@@ -309,11 +320,17 @@ class Variable:
         memo[id(self)] = other
         Variable.__init__(other, copy.deepcopy(self._data, memo), self.role, self.requires_grad)
         other._samples = self._samples
+        for name, value in self._extras().items():
+            setattr(other, name, copy.deepcopy(value, memo))
         return other
 
     def __reduce__(self) -> Any:
         # Only the value travels: a graph belongs to the process that built it.
-        return (_rebuild, (type(self), self._data, self.role, self.requires_grad, self._grad if self._is_leaf else None))
+        value = (self._data, self.role, self.requires_grad)
+        return (_rebuild, (type(self), value, self._grad if self._is_leaf else None, self._samples, self._extras()))
+
+    def _extras(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self._extra} | getattr(self, "__dict__", {})
 
     def __repr__(self) -> str:
         return self._show("Variable", repr(self._data))
@@ -338,11 +355,17 @@ def is_scalar_variable(obj: object) -> bool:
 
 
 def _rebuild(
-    cls: type[Variable], data: Data, role: str, requires_grad: bool, grad: list[Variable] | None
+    cls: type[Variable],
+    value: tuple[Data, str, bool],
+    grad: list[Variable] | None,
+    samples: tuple[str, ...] | None,
+    extras: dict[str, Any],
 ) -> Variable:
     variable = cls.__new__(cls)
-    Variable.__init__(variable, data, role, requires_grad)
-    variable._grad = grad
+    Variable.__init__(variable, *value)
+    variable._grad, variable._samples = grad, samples
+    for name, item in extras.items():
+        setattr(variable, name, item)
     return variable
 
 

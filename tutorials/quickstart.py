@@ -67,7 +67,7 @@ def connect() -> Iterator[tuple[AsyncOpenAI, str]]:
     if os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL"):
         model = os.environ.get("AFNIO_MODEL", "gpt-4o-mini")
         client = AsyncOpenAI(api_key=os.environ.get("OPENAI_API_KEY", "none"))
-        print(f"Model: {model} at {client.get_config()["base_url"]}")
+        print(f"Model: {model} at {client.get_config()['base_url']}")
         afnio.set_backward_model_client(client, completion_args={"model": model})
         yield client, model
         return
