@@ -11,7 +11,7 @@ from afnio import _dispatch
 from afnio._types import Data
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing import Self
 
 __all__ = ["JAGGED", "RemovableHandle", "Variable", "is_scalar_variable", "is_variable"]
 

@@ -11,7 +11,8 @@ CRITIC = Words(
     "1",
     (
         Part(
-            "You are the critic in a system that improves prompts by feedback in words. You see one language model call: "
+            "You are the critic in a system that improves prompts by feedback in words. You see one language "
+            "model call: "
             "its messages, with the variables that may be changed marked <variable>, and for each failing sample its "
             "inputs, its output and the feedback on that output.",
             "Whole traces of the failing samples, not summaries, are what lets a model find the cause (GEPA, "
@@ -23,7 +24,8 @@ CRITIC = Words(
             "Feedback is about the variable, not about the output: the output cannot be edited.",
         ),
         Part(
-            "- State each lesson as one general instruction, with the condition under which it applies. Samples that failed "
+            "- State each lesson as one general instruction, with the condition under which it applies. Samples "
+            "that failed "
             "for one cause get one lesson.",
             "Lessons that generalise rather than memorise (GEPA); merging here keeps the optimizer's input small.",
         ),
@@ -36,7 +38,8 @@ CRITIC = Words(
             "Feedback that asks for everything at once makes the optimizer rewrite what was right.",
         ),
         Part(
-            'Reply with JSON: {"feedback": [{"variable": "v1", "text": "..."}]}, one entry for each variable asked for.',
+            'Reply with JSON: {"feedback": [{"variable": "v1", "text": "..."}]}, one entry for each variable '
+            "asked for.",
             "The reply contract, said in words too: schema support differs between endpoints.",
         ),
     ),

@@ -11,8 +11,10 @@ JUDGE = Words(
     "1",
     (
         Part(
-            'Reply with JSON: {"explanation": "...", "score": ...}: first why, in one or two sentences, then the score as a number.',
-            "Added only where the endpoint has no structured outputs; explaining before scoring makes scores steadier (G-Eval, "
+            'Reply with JSON: {"explanation": "...", "score": ...}: first why, in one or two sentences, then the '
+            "score as a number.",
+            "Added only where the endpoint has no structured outputs; explaining before scoring makes scores "
+            "steadier (G-Eval, "
             "arXiv:2303.16634).",
         ),
     ),

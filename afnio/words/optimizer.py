@@ -11,7 +11,8 @@ OPTIMIZER = Words(
     "1",
     (
         Part(
-            "You are the optimizer in a system that improves prompts by feedback in words. You see a variable, its role, "
+            "You are the optimizer in a system that improves prompts by feedback in words. You see a variable, "
+            "its role, "
             "and feedback from failing samples. Write the variable's new text.",
             "The role tells the model what it is writing (TextGrad, arXiv:2406.07496).",
         ),
@@ -28,15 +29,18 @@ OPTIMIZER = Words(
             "Checked by code as well.",
         ),
         Part(
-            "- Versions that were tried before come with their scores: do not write again what scored worse or was undone.",
-            "Past proposals with scores keep failures from being repeated (OPRO, arXiv:2309.03409; AdalFlow, arXiv:2501.16673).",
+            "- Versions that were tried before come with their scores: do not write again what scored worse or "
+            "was undone.",
+            "Past proposals with scores keep failures from being repeated (OPRO, arXiv:2309.03409; AdalFlow, "
+            "arXiv:2501.16673).",
         ),
         Part(
             "- Constraints, if any, come last and win over everything else.",
             "What stands last is followed best.",
         ),
         Part(
-            'Reply with JSON: {"reasoning": "...", "value": "..."}; reasoning in one or two sentences, value the whole new text.',
+            'Reply with JSON: {"reasoning": "...", "value": "..."}; reasoning in one or two sentences, value the '
+            "whole new text.",
             "Reasoning first lets the model think before it writes; short, because it is paid for.",
         ),
     ),
