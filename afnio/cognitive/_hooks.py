@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import itertools
 import warnings
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Generator
@@ -12,22 +11,15 @@ from typing import Any, TypeAlias
 
 from afnio.variable import RemovableHandle
 
-__all__ = ["HookHandle", "Hooked", "Hooks"]
-
-_ids = itertools.count()
+__all__ = ["Hooked", "Hooks", "add_hook"]
 
 
-class HookHandle(RemovableHandle):
-    """Takes back a registered hook.  Ids are never used twice, so a second ``remove()`` harms nobody."""
-
-    __slots__ = ()
-
-    def __init__(self, hooks: OrderedDict[int, Any], hook: Any, prepend: bool = False) -> None:
-        self._hooks = hooks
-        self.id = next(_ids)
-        hooks[self.id] = hook
-        if prepend:
-            hooks.move_to_end(self.id, last=False)
+def add_hook(hooks: OrderedDict[int, Any], hook: Any, prepend: bool = False) -> RemovableHandle:
+    """Put ``hook`` behind the others, or before them."""
+    handle = RemovableHandle(hooks, hook)
+    if prepend:
+        hooks.move_to_end(handle.id, last=False)
+    return handle
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +83,7 @@ class Hooked:
 
     def register_forward_pre_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
-    ) -> HookHandle:
+    ) -> RemovableHandle:
         """Call ``hook(module, args)`` before each forward.
 
         It may return new arguments: a tuple, or one value.  With ``with_kwargs`` it is called as
@@ -100,7 +92,7 @@ class Hooked:
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.register_forward_pre_hook
         """
-        return HookHandle(self._forward_pre_hooks, _Hook(hook, with_kwargs), prepend)
+        return add_hook(self._forward_pre_hooks, _Hook(hook, with_kwargs), prepend)
 
     def register_forward_hook(
         self,
@@ -109,7 +101,7 @@ class Hooked:
         prepend: bool = False,
         with_kwargs: bool = False,
         always_call: bool = False,
-    ) -> HookHandle:
+    ) -> RemovableHandle:
         """Call ``hook(module, args, output)`` after each forward, of an async one when it has been awaited.
 
         It may return another output.  With ``with_kwargs`` it is called as ``hook(module, args, kwargs, output)``.
@@ -117,7 +109,7 @@ class Hooked:
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.register_forward_hook
         """
-        return HookHandle(self._forward_hooks, _Hook(hook, with_kwargs, always_call), prepend)
+        return add_hook(self._forward_hooks, _Hook(hook, with_kwargs, always_call), prepend)
 
     def _flow(self, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Flow:
         """A call as a generator without I/O: yields what ``call`` returns, is sent the output, returns it."""

@@ -15,11 +15,11 @@ from typing import Any, ClassVar
 from afnio._utils import MultiTurnMessages
 from afnio.cognitive import _attributes as kinds
 from afnio.cognitive._attributes import Attributes, Kind
-from afnio.cognitive._hooks import HookHandle
+from afnio.cognitive._hooks import add_hook
 from afnio.cognitive._loading import IncompatibleKeys, Loading
 from afnio.cognitive._walk import visits
 from afnio.models.base import BaseModel
-from afnio.variable import Variable
+from afnio.variable import RemovableHandle, Variable
 
 __all__ = ["IncompatibleKeys", "Stateful"]
 
@@ -213,27 +213,27 @@ class Stateful(Attributes):
 
     # hooks
 
-    def register_state_dict_pre_hook(self, hook: Callable[..., None]) -> HookHandle:
+    def register_state_dict_pre_hook(self, hook: Callable[..., None]) -> RemovableHandle:
         """Call ``hook(module, prefix, keep_vars)`` before this Module is saved."""
-        return HookHandle(self._state_dict_pre_hooks, hook)
+        return add_hook(self._state_dict_pre_hooks, hook)
 
-    def register_state_dict_post_hook(self, hook: Callable[..., None]) -> HookHandle:
+    def register_state_dict_post_hook(self, hook: Callable[..., None]) -> RemovableHandle:
         """Call ``hook(module, state_dict, prefix, local_metadata)`` when this Module and its children are saved."""
-        return HookHandle(self._state_dict_hooks, hook)
+        return add_hook(self._state_dict_hooks, hook)
 
-    def register_load_state_dict_pre_hook(self, hook: Callable[..., None]) -> HookHandle:
+    def register_load_state_dict_pre_hook(self, hook: Callable[..., None]) -> RemovableHandle:
         """Call ``hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)``.
 
         Before this Module is loaded; it may rename keys in ``state_dict``, which is a copy.
         """
-        return HookHandle(self._load_state_dict_pre_hooks, hook)
+        return add_hook(self._load_state_dict_pre_hooks, hook)
 
-    def register_load_state_dict_post_hook(self, hook: Callable[..., None]) -> HookHandle:
+    def register_load_state_dict_post_hook(self, hook: Callable[..., None]) -> RemovableHandle:
         """Call ``hook(module, incompatible_keys)`` when this Module and its children are loaded.
 
         It may change the lists of keys in place, and with them what ``strict`` complains of.
         """
-        return HookHandle(self._load_state_dict_post_hooks, hook)
+        return add_hook(self._load_state_dict_post_hooks, hook)
 
 
 def _saves_itself(module: Stateful) -> bool:
