@@ -1,0 +1,88 @@
+"""`Checkpointing`: writes a checkpoint at the start, after each batch, after each epoch, and of the best."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from afnio import _dispatch
+from afnio.errors import CheckpointError
+from afnio.trainer.averages import Metrics
+from afnio.trainer.callbacks.base import Callback
+from afnio.trainer.checkpoints import Folder
+from afnio.trainer.fit import TRAIN, Fit, Stage
+from afnio.trainer.outcome import Outcome
+
+__all__ = ["Checkpointing"]
+
+logger = logging.getLogger("afnio.trainer")
+
+
+class Checkpointing(Callback):
+    """Each file is there whole or not at all.
+
+    One that cannot be written (a full disk) is warned of once and the training goes on: the parameters are in memory
+    and the calls in the call log.  Only the first one must succeed, before anything was paid for.
+
+    Args:
+        folder: where to.
+        pack: makes the content.
+    """
+
+    def __init__(self, folder: Folder, pack: Callable[[], dict[str, Any]]) -> None:
+        self._folder, self._pack = folder, pack
+        self._warned = False
+
+    def on_fit_start(self, fit: Fit) -> None:
+        """The start, unless it is a checkpoint already.
+
+        Raises:
+            CheckpointError: it cannot be written.
+        """
+        if fit.checkpoint is not None:
+            return
+        path = self._folder.of_epoch(0)
+        try:
+            self._folder.write(self._pack(), path)
+        except (OSError, TypeError) as error:
+            raise CheckpointError(
+                f"No checkpoint can be written to {self._folder.path}: {error} Choose another default_root_dir=, "
+                "make the agent savable, or pass enable_checkpointing=False."
+            ) from error
+        self._written(fit, path)
+
+    def on_batch_end(self, fit: Fit, stage: Stage, outcome: Outcome, metrics: Metrics) -> None:
+        """After each batch of training."""
+        if stage is TRAIN:
+            self._write(fit, [self._folder.of_batch(fit.progress.epoch_number, fit.progress.last_batch)])
+
+    def on_epoch_end(self, fit: Fit) -> None:
+        """After each epoch that was completed; and the best."""
+        progress = fit.progress
+        paths = [] if progress.batch else [self._folder.of_epoch(progress.epoch)]
+        if fit.best and (fit.best.epoch, fit.best.batch) == (progress.epoch_number, progress.last_batch):
+            paths.insert(0, self._folder.best)
+        self._write(fit, paths)
+
+    def _write(self, fit: Fit, paths: list[Path]) -> None:
+        try:
+            content = self._pack()
+            for path in paths:
+                self._folder.write(content, path)
+                self._written(fit, path)
+        except (OSError, TypeError) as error:
+            if not self._warned:
+                self._warned = True
+                last = f"The last one that was is {fit.checkpoint}." if fit.checkpoint else ""
+                logger.warning("A checkpoint could not be written: %s. Training goes on without. %s", error, last)
+
+    def _written(self, fit: Fit, path: Path) -> None:
+        if path != self._folder.best:
+            fit.checkpoint = str(path)
+        tracker = _dispatch.current_tracker()
+        if tracker is not None:
+            tracker.event(
+                "checkpoint", {"path": str(path), "epoch": fit.progress.epoch_number, "batch": fit.progress.last_batch}
+            )

@@ -1,0 +1,71 @@
+"""`Feed`: a data loader as the loops use it: batch by batch, resumable in the middle of an epoch."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sized
+from typing import Any
+
+from afnio.calls import User
+
+__all__ = ["END", "Feed"]
+
+END: Any = object()
+"""What `Feed.next` returns after the last batch."""
+
+
+class Feed:
+    """Batches of ``loader``.
+
+    Args:
+        loader: a ``DataLoader``, or anything that can be iterated again and again.
+        name: the argument it was given as, for errors.
+
+    Raises:
+        TypeError: it is not iterable.
+        ValueError: it has no batches.
+    """
+
+    def __init__(self, loader: Iterable[Any], name: str) -> None:
+        if isinstance(loader, str) or not isinstance(loader, Iterable):
+            raise TypeError(f"{name} must be a DataLoader or another iterable of batches, got {type(loader).__name__}.")
+        self.loader, self.name = loader, name
+        self.total = _length(loader)
+        if self.total == 0:
+            raise ValueError(f"{name} has no batches: its data set is empty, or smaller than a batch with drop_last.")
+        self._batches: Iterator[Any] = iter(())
+
+    def begin(self, done: int = 0) -> None:
+        """Begin an epoch; ``done`` batches of it were seen before."""
+        resumes_itself = hasattr(self.loader, "load_state_dict")
+        self._batches = itertools.islice(iter(self.loader), 0 if resumes_itself else done, None)
+
+    async def next(self) -> Any:
+        """The next batch, or `END`."""
+        return await User(next, self._batches, END)
+
+    def no_batches(self) -> ValueError:
+        """The error of an epoch without a batch."""
+        hint = " A generator can be walked only once: pass a list or a DataLoader." if self._walks_once() else ""
+        return ValueError(f"{self.name} gave no batches: its data set is empty.{hint}")
+
+    def _walks_once(self) -> bool:
+        return isinstance(self.loader, Iterator)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The loader's own state, if it has one."""
+        return dict(self.loader.state_dict()) if hasattr(self.loader, "state_dict") else {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Give the loader its state back."""
+        if state and hasattr(self.loader, "load_state_dict"):
+            self.loader.load_state_dict(dict(state))
+
+
+def _length(loader: Any) -> int | None:
+    if not isinstance(loader, Sized):
+        return None
+    try:
+        return len(loader)
+    except TypeError:
+        return None  # a sampler without a length

@@ -1,0 +1,80 @@
+"""`Outcome`: what a batch came to, whether its step ran once or once for each sample."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from afnio.errors import StepError
+from afnio.trainer.results import LOSS, Result
+
+__all__ = ["Failure", "Outcome", "outcome_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A sample that was given up.
+
+    Attributes:
+        stage: ``"train"``, ``"gate"``, ``"validation"`` or ``"test"``.
+        batch: number of its batch, from 0.
+        sample: its id: the number in the data set, where the loader says it.
+        error: why.
+    """
+
+    stage: str
+    batch: int
+    sample: str
+    error: BaseException
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a batch came to.
+
+    Attributes:
+        batch: the samples that went through.
+        size: how many they are.
+        failed: how many were given up.
+        values: metric -> mean over the samples that went through.
+        scores: metric -> number of each sample, where the step tells them.
+        roots: the Variables to start ``backward`` at.
+    """
+
+    batch: Any
+    size: int
+    failed: int = 0
+    values: dict[str, float] = field(default_factory=dict)
+    scores: dict[str, list[float]] = field(default_factory=dict)
+    roots: list[Any] = field(default_factory=list)
+
+    def score(self, metric: str, mode: str) -> float:
+        """How well the batch did: failed samples count 0 where higher is better."""
+        if not self.size:
+            return 0.0 if mode == "max" else float("inf")
+        value = self.values[metric if metric in self.values else LOSS]
+        return value * self.size / (self.size + self.failed) if mode == "max" else value
+
+
+def outcome_of(batch: Any, size: int, failed: int, results: Sequence[Result], where: str) -> Outcome:
+    """Put the results of a batch together: one for the whole, or one for each sample.
+
+    Raises:
+        StepError: the samples' results do not name the same metrics.
+    """
+    made = Outcome(batch, size, failed, roots=[result.explanation for result in results])
+    names = list(results[0].values)
+    for result in results:
+        if list(result.values) != names:
+            raise StepError(f"{where} returned metrics {names} for one sample and {list(result.values)} for another.")
+    for name in names:
+        numbers = _flat([result.values[name] for result in results])
+        made.values[name] = sum(numbers) / len(numbers)
+        if len(numbers) == size:
+            made.scores[name] = numbers
+    return made
+
+
+def _flat(values: Sequence[float | list[float]]) -> list[float]:
+    return [number for value in values for number in (value if isinstance(value, list) else [value])]

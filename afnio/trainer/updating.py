@@ -1,0 +1,130 @@
+"""One update: feedback flows back, the optimizers propose, the gate judges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from afnio.autodiff.grad_mode import no_grad
+from afnio.autodiff.ops.chat_completion import HOPELESS
+from afnio.calls import User, phase
+from afnio.errors import APIError, ReplyContractError
+from afnio.trainer.fit import Fit
+from afnio.trainer.gates import Gate, Verdict
+from afnio.trainer.hands import Hands
+from afnio.trainer.outcome import Outcome
+from afnio.trainer.steps import StepRunner
+
+__all__ = ["Listener", "Updater"]
+
+
+class Listener(Protocol):
+    """Whom an update tells what happens."""
+
+    def on_verdict(self, fit: Fit, verdict: Verdict) -> None:
+        """The gate kept an update, or undid it."""
+
+    def on_skip(self, fit: Fit, error: Exception) -> None:
+        """A model's reply could not be used."""
+
+
+@dataclass(slots=True)
+class Updater:
+    """Rewrites the parameters after a batch.
+
+    Attributes:
+        fit: whose parameters.
+        hands: sync or async calls.
+        gate: judges each update; None: every update is kept.
+        rerun: runs the training step again, for the gate.
+        listener: told what happens.
+    """
+
+    fit: Fit
+    hands: Hands
+    gate: Gate | None
+    rerun: StepRunner
+    listener: Listener
+
+    async def update(self, outcome: Outcome, index: int) -> Outcome:
+        """Learn from ``outcome``; returns what its batch comes to with the parameters that are held now.
+
+        Whatever is raised, parameters and optimizers are then as they were before.
+        """
+        with _all_or_nothing(self.fit.optimizers) as before:
+            try:
+                await User(self.hands.backward, outcome.roots)
+                return await self._propose(outcome, index, before)
+            except (ReplyContractError, APIError) as error:
+                if isinstance(error, HOPELESS):
+                    raise
+                _restore(self.fit.optimizers, before)
+                self.fit.progress.skipped += 1
+                self.listener.on_skip(self.fit, error)
+                return outcome
+
+    async def _propose(self, outcome: Outcome, index: int, before: Sequence[Any]) -> Outcome:
+        for proposal in range(1, (self.gate.proposals if self.gate else 1) + 1):
+            if not await self._step():
+                return outcome
+            if self.gate is None:
+                self.fit.progress.updates += 1
+                return outcome
+            again = await self._again(outcome, index)
+            if self._judge(self.gate, outcome, again, proposal, before):
+                return again
+        return outcome
+
+    async def _step(self) -> bool:
+        """Let every optimizer propose; whether anything changed."""
+        values = _values(self.fit.optimizers)
+        for optimizer in self.fit.optimizers:
+            await User(self.hands.step, optimizer)
+        return _values(self.fit.optimizers) != values
+
+    async def _again(self, outcome: Outcome, index: int) -> Outcome:
+        """What the batch comes to with the proposed parameters."""
+        agent = self.fit.agent
+        was_training = agent.training
+        agent.eval()
+        try:
+            with no_grad(), phase("gate"):
+                again = await self.rerun.run(outcome.batch, index)
+        finally:
+            agent.train(was_training)
+        again.failed += outcome.failed
+        return again
+
+    def _judge(self, gate: Gate, outcome: Outcome, again: Outcome, proposal: int, before: Sequence[Any]) -> bool:
+        goal, progress = self.fit.goal, self.fit.progress
+        scores = outcome.score(goal.metric, goal.mode), again.score(goal.metric, goal.mode)
+        kept = gate.keeps(*scores, goal.mode) and (goal.mode == "max" or again.failed <= outcome.failed)
+        if not kept:
+            _restore(self.fit.optimizers, before)
+        for optimizer in self.fit.optimizers:
+            optimizer.record(scores[1], kept)
+        progress.updates += kept
+        progress.undone += not kept
+        self.listener.on_verdict(self.fit, Verdict(*scores, kept, proposal))
+        return kept
+
+
+@contextmanager
+def _all_or_nothing(optimizers: Sequence[Any]) -> Iterator[list[Any]]:
+    before = [optimizer.snapshot() for optimizer in optimizers]
+    try:
+        yield before
+    except BaseException:
+        _restore(optimizers, before)
+        raise
+
+
+def _restore(optimizers: Sequence[Any], before: Sequence[Any]) -> None:
+    for optimizer, snapshot in zip(optimizers, before, strict=True):
+        optimizer.restore(snapshot)
+
+
+def _values(optimizers: Sequence[Any]) -> list[Any]:
+    return [param.data for optimizer in optimizers for param in optimizer.params()]
