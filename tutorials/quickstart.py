@@ -72,8 +72,8 @@ def connect() -> Iterator[tuple[AsyncOpenAI, str]]:
         yield client, model
         return
     with LMServer(world="tickets", latency=0.05) as server:
-        print(NOTICE)
-        print("Neither OPENAI_API_KEY nor OPENAI_BASE_URL is set: this demo trains on the simulation.\n")
+        print("Neither OPENAI_API_KEY nor OPENAI_BASE_URL is set: this demo runs on a simulated model.")
+        print(f"What answers here is a {NOTICE}.\n")
         client = AsyncOpenAI(base_url=server.base_url, api_key="simulated")
         afnio.set_backward_model_client(client, completion_args={"model": "tickets"})
         yield client, "tickets"
