@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from afnio.variable import Variable
 
 __all__ = ["Gradient"]
@@ -23,6 +25,8 @@ class Gradient(Variable):
     """
 
     __slots__ = ("goal", "index", "samples", "sources")
+
+    _extra: ClassVar[tuple[str, ...]] = ("samples", "index", "sources", "goal")
 
     def __init__(
         self,

@@ -6,11 +6,11 @@ from afnio.autodiff.decorators import evaluator as evaluator
 from afnio.autodiff.engine import LocalEngine as LocalEngine
 from afnio.autodiff.engine import local_engine as local_engine
 from afnio.autodiff.function import Function as Function
-from afnio.autodiff.gradcheck import gradcheck as gradcheck
 from afnio.autodiff.grad_mode import enable_grad as enable_grad
 from afnio.autodiff.grad_mode import is_grad_enabled as is_grad_enabled
 from afnio.autodiff.grad_mode import no_grad as no_grad
 from afnio.autodiff.grad_mode import set_grad_enabled as set_grad_enabled
+from afnio.autodiff.gradcheck import gradcheck as gradcheck
 from afnio.autodiff.graph import GradientEdge as GradientEdge
 from afnio.autodiff.graph import Node as Node
 from afnio.autodiff.loss import Loss as Loss

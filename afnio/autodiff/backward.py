@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextvars
 import inspect
 import queue
+import threading
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 from afnio import _dispatch
-from afnio.autodiff.feedback import IDENTITY
+from afnio.autodiff.feedback import IDENTITY, Pieces, spread
 from afnio.autodiff.graph import AccumulateGrad, Node, edge_to
 from afnio.autodiff.job import BackwardJob
 from afnio.autodiff.wavefront import Wavefront
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["abackward", "backward"]
 
 _Variables = Variable | Sequence[Variable]
+_appending = threading.Lock()
 
 
 def backward(
@@ -57,7 +59,8 @@ def backward(
     Source: https://docs.pytorch.org/docs/stable/generated/torch.autograd.backward.html
     """
     engine, job = _prepare(variables, grad_variables, retain_graph, create_graph, inputs)
-    if _runs_inline(job):
+    job.inline = _runs_inline(job)
+    if job.inline:
         run_inline(engine.run_backward(job))
     elif _has_user_code(job):
         _run_with_inbox(engine, job)
@@ -95,12 +98,12 @@ def _prepare(
         raise GraphError("backward() was given no Variables.")
     if create_graph:
         raise GraphError("create_graph=True is not supported: gradients are texts, they have no graph of their own.")
-    given = [grad_variables] if isinstance(grad_variables, Variable) else list(grad_variables or [None] * len(roots))
+    given = _as_gradients(grad_variables, len(roots))
     if len(given) != len(roots):
         raise GraphError(f"backward() was given {len(roots)} variables and {len(given)} gradients; give one for each.")
     targets = None if inputs is None else _as_list(inputs, "inputs")
-    if targets is not None and not targets:
-        raise GraphError("inputs is empty: name the Variables to accumulate into, or leave it out.")
+    if targets is not None:
+        _check_targets(targets)
     engine = _dispatch.require_engine("backward()")
     front = Wavefront([_seed(root, gradient) for root, gradient in zip(roots, given, strict=True)], targets)
     _check_alive(front)
@@ -112,13 +115,39 @@ def _prepare(
 def _as_list(value: Any, name: str) -> list[Variable]:
     if isinstance(value, Variable):
         return [value]
-    if not isinstance(value, Sequence) or isinstance(value, str) or not all(isinstance(item, Variable) for item in value):
+    if not isinstance(value, Sequence) or isinstance(value, str):
         raise TypeError(f"{name} must be a Variable or a list of Variables, got {type(value).__name__}.")
+    for number, item in enumerate(value):
+        if not isinstance(item, Variable):
+            raise TypeError(f"{name} must be a list of Variables; item {number} is a {type(item).__name__}.")
     return list(value)
 
 
-def _seed(root: Variable, gradient: Variable | None) -> tuple[Node, int, Gradient]:
-    if root.is_leaf:
+def _as_gradients(value: Any, count: int) -> list[Variable | None]:
+    if value is None:
+        return [None] * count
+    if isinstance(value, Variable):
+        return [value]
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise TypeError(f"A gradient is a Variable that holds the feedback, got {type(value).__name__}.")
+    return list(value)
+
+
+def _check_targets(targets: list[Variable]) -> None:
+    if not targets:
+        raise GraphError("inputs is empty: name the Variables to accumulate into, or leave it out.")
+    for target in targets:
+        if not target.requires_grad:
+            raise GraphError(f"inputs has {target.role or 'a Variable'!r}, which does not require a gradient.")
+        if not target.is_leaf and not target._retain_grad:
+            raise GraphError(
+                f"inputs has {target.role or 'a Variable'!r}, which is not a leaf and keeps no gradients: "
+                "call its retain_grad() first."
+            )
+
+
+def _seed(root: Variable, gradient: Variable | None) -> tuple[Node, int, Pieces]:
+    if root.is_leaf or not root.requires_grad:
         raise GraphError(
             f"backward() was called on a leaf ({root.role or 'no role'!r}): it was not computed from any Variable with "
             "requires_grad=True, or it was computed inside no_grad(). Call it on the loss an evaluator returned."
@@ -127,13 +156,10 @@ def _seed(root: Variable, gradient: Variable | None) -> tuple[Node, int, Gradien
     assert node is not None
     if gradient is None:
         _check_implicit(root, node)
-        return node, output_nr, IDENTITY
+        return node, output_nr, [IDENTITY]
     if not isinstance(gradient, Variable):
         raise TypeError(f"A gradient is a Variable that holds the feedback, got {type(gradient).__name__}.")
-    if isinstance(gradient, Gradient):
-        return node, output_nr, gradient
-    text = gradient.data if isinstance(gradient.data, str) else str(gradient.data)
-    return node, output_nr, Gradient(text, gradient.role or f"feedback to {root.role}")
+    return node, output_nr, spread(gradient, Gradient(""), root)
 
 
 def _check_implicit(root: Variable, start: Node) -> None:
@@ -146,15 +172,16 @@ def _check_implicit(root: Variable, start: Node) -> None:
         seen.add(node)
         if not node.op.is_linear:
             raise GraphError(
-                f"backward() on {root.role or 'this Variable'!r} needs a gradient: only an evaluator's score or explanation "
-                f"starts without one, and it was made by {node.name()}. Pass backward(gradient=Variable('what to improve'))."
+                f"backward() on {root.role or 'this Variable'!r} needs a gradient: only an evaluator's score or "
+                f"explanation starts without one, and it was made by {node.name()}. "
+                "Pass backward(gradient=Variable('what to improve'))."
             )
         stack.extend(target for target, _ in node.next_functions if target and not isinstance(target, AccumulateGrad))
 
 
 def _check_alive(front: Wavefront) -> None:
     for node in front.order:
-        if node.ctx is None and not isinstance(node, AccumulateGrad):
+        if node.ctx is None and not isinstance(node, AccumulateGrad) and not front.leads_nowhere(node):
             raise GraphError(
                 f"The graph at {node.name()} was freed by an earlier backward(). "
                 "Pass retain_graph=True to the first one to walk it again."
@@ -163,10 +190,13 @@ def _check_alive(front: Wavefront) -> None:
 
 def _label(front: Wavefront) -> None:
     """Number the evaluators by their place in the graph, where there are several: sample ids start with it."""
-    evaluators = [node for node in front.order if node.op is not AccumulateGrad and node.op._is_evaluator]
-    if len(evaluators) > 1:
-        for number, node in enumerate(evaluators):
-            node.ctx.label = str(number)
+    evaluators = [
+        node
+        for node in front.order
+        if node.op is not AccumulateGrad and node.op._is_evaluator and not front.leads_nowhere(node)
+    ]
+    for number, node in enumerate(evaluators):
+        node.ctx.label = str(number) if len(evaluators) > 1 else ""
 
 
 def _runs_inline(job: BackwardJob) -> bool:
@@ -214,8 +244,8 @@ def _poster(inbox: queue.SimpleQueue[Callable[[], None] | None]) -> Callable[[Ca
             try:
                 result = function()
                 if asyncio.iscoroutine(result):
-                    result = asyncio.run(result)
-            except Exception as error:
+                    result = run_sync(result) if asyncio._get_running_loop() else asyncio.run(result)
+            except Exception as error:  # noqa: BLE001  # raised again where backward() was called
                 loop.call_soon_threadsafe(_settle, answer, None, error)
             else:
                 loop.call_soon_threadsafe(_settle, answer, result, None)
@@ -255,10 +285,11 @@ def _caller_of(home: asyncio.AbstractEventLoop) -> Callable[[Callable[[], Any]],
 
 
 def _append(job: BackwardJob) -> None:
-    for variable, gradients in job.results:
-        if variable._grad is None:
-            variable._grad = []
-        variable._grad.extend(gradients)
+    with _appending:  # all of one pass stand together, also where several end at once
+        for variable, gradients in job.results:
+            if variable._grad is None:
+                variable._grad = []
+            variable._grad.extend(gradients)
 
 
 _dispatch.entry_points["backward"] = backward

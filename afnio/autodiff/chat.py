@@ -41,10 +41,17 @@ class Chat:
     ) -> None:
         self.contents = [_message(message, where) for message in _list_of_messages(messages, where)]
         self.inputs = {name: _input(name, value, where) for name, value in (inputs or {}).items()}
-        lengths = {f"content {variable.role!r}": len(text) for _, parts in self.contents for variable, text in parts if isinstance(text, list)}
+        lengths = {
+            f"content {variable.role!r}": len(text)
+            for _, parts in self.contents
+            for variable, text in parts
+            if isinstance(text, list)
+        }
         lengths |= {f"inputs[{name!r}]": len(text) for name, (_, text) in self.inputs.items() if isinstance(text, list)}
         if len(set(lengths.values())) > 1:
-            raise ValueError(f"{where}: lists of different lengths: {', '.join(f'{k} has {n}' for k, n in lengths.items())}.")
+            raise ValueError(
+                f"{where}: lists of different lengths: {', '.join(f'{k} has {n}' for k, n in lengths.items())}."
+            )
         self.batched = bool(lengths)
         self.size = next(iter(lengths.values()), 1)
         if self.size == 0:
@@ -57,7 +64,12 @@ class Chat:
     def variables(self) -> list[Variable]:
         """All Variables, in the order of the op's edges: contents first, then inputs."""
         contents = [variable for _, parts in self.contents for variable, _ in parts]
-        return contents + [v for given, _ in self.inputs.values() for v in (given if isinstance(given, list) else [given]) if v is not None]
+        return contents + [
+            v
+            for given, _ in self.inputs.values()
+            for v in (given if isinstance(given, list) else [given])
+            if v is not None
+        ]
 
     def requests(self) -> list[list[dict[str, Any]]]:
         """The messages of each sample as a chat API takes them."""
@@ -73,7 +85,9 @@ class Chat:
         return {name: text[index] if isinstance(text, list) else text for name, (_, text) in self.inputs.items()}
 
     def _content(self, parts: list[tuple[Variable, Any]], values: dict[str, str], index: int) -> Any:
-        texts = [fill(text[index] if isinstance(text, list) else text, values, variable.role) for variable, text in parts]
+        texts = [
+            fill(text[index] if isinstance(text, list) else text, values, variable.role) for variable, text in parts
+        ]
         return texts[0] if len(texts) == 1 else [{"type": "text", "text": text} for text in texts]
 
     def _sample_ids(self) -> tuple[str, ...] | None:
@@ -83,7 +97,9 @@ class Chat:
         return None
 
     def _check_all_used(self, where: str, optional: Sequence[str]) -> None:
-        used = {name for _, parts in self.contents for _, text in parts for one in _each(text) for name in placeholders(one)}
+        used = {
+            name for _, parts in self.contents for _, text in parts for one in _each(text) for name in placeholders(one)
+        }
         for name in self.inputs:
             if name not in used and name not in optional:
                 raise PlaceholderError(
@@ -98,7 +114,9 @@ def _each(text: Any) -> list[str]:
 
 def _list_of_messages(messages: Any, where: str) -> list[Mapping[str, Any]]:
     if not isinstance(messages, (list, tuple)) or not all(isinstance(message, Mapping) for message in messages):
-        raise TypeError(f"{where}: messages must be a list of dicts like {{'role': 'user', 'content': [Variable, ...]}}.")
+        raise TypeError(
+            f"{where}: messages must be a list of dicts like {{'role': 'user', 'content': [Variable, ...]}}."
+        )
     if not messages:
         raise ValueError(f"{where}: messages is empty.")
     return list(messages)
@@ -125,7 +143,8 @@ def _input(name: str, value: Any, where: str) -> tuple[Variable | list[Variable]
     if isinstance(value, (list, tuple)) and value and all(isinstance(item, Variable) for item in value):
         return list(value), [_scalar(item, where) for item in value]
     raise TypeError(
-        f"{where}: inputs[{name!r}] must be a string, a list of strings, a Variable or a list of Variables, got {_described(value)}."
+        f"{where}: inputs[{name!r}] must be a string, a list of strings, a Variable or a list of Variables, "
+        f"got {_described(value)}."
     )
 
 
@@ -137,7 +156,9 @@ def _texts(variable: Variable, where: str) -> Any:
         return [item if isinstance(item, str) else str(item) for item in data]
     if isinstance(data, (int, float)):
         return str(data)
-    raise TypeError(f"{where}: the Variable {variable.role!r} must hold text or a list of texts, got {_described(data)}.")
+    raise TypeError(
+        f"{where}: the Variable {variable.role!r} must hold text or a list of texts, got {_described(data)}."
+    )
 
 
 def _scalar(variable: Variable, where: str) -> str:
@@ -149,5 +170,7 @@ def _scalar(variable: Variable, where: str) -> str:
 
 def _described(value: Any) -> str:
     if isinstance(value, (list, tuple)):
-        return "an empty list" if not value else f"a list of {', '.join(sorted({type(item).__name__ for item in value}))}"
+        return (
+            "an empty list" if not value else f"a list of {', '.join(sorted({type(item).__name__ for item in value}))}"
+        )
     return type(value).__name__

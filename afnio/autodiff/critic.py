@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from afnio.autodiff.chat import Chat
-from afnio.autodiff.feedback import EdgePieces, Joined, Pieces, union
+from afnio.autodiff.feedback import EdgePieces, Pieces, parts_of, union
 from afnio.autodiff.reduce import Reducer, feedback_contract, reduce_feedback, tokens
 from afnio.autodiff.settings import EngineSettings, current_settings
+from afnio.autodiff.template import placeholders
 from afnio.autodiff.together import together
 from afnio.gradient import Gradient
 from afnio.models.backward_client import BackwardModelClient, get_backward_model_client
@@ -25,16 +26,26 @@ class _Slot:
     """A Variable, or one position of a batched one, that the critic is asked about.
 
     Attributes:
+        name: what the request calls it: ``v1``, ``v2``, ...
         edges: the edges its feedback is delivered along.
         index: position in a batched Variable's list, or None.
-        sample: the only sample it concerns, or None: all.
+        samples: the samples it concerns, or None: all.
     """
 
     variable: Variable
     text: str
+    name: str
     edges: list[int]
     index: int | None
-    sample: int | None
+    samples: set[int] | None
+
+    def concerned(self, group: Iterable[int]) -> list[int]:
+        """The samples of ``group`` that it concerns."""
+        return [index for index in group if self.samples is None or index in self.samples]
+
+
+_Slots = dict[tuple[int, int | None], _Slot]
+"""(id of the Variable, position in its list or None) -> its slot."""
 
 
 async def criticise(
@@ -54,8 +65,9 @@ async def criticise(
     by_sample = _by_sample(chat, grad_output)
     inline = is_inline(client._client)
     reducer = Reducer(client._client, client.completion_args)
-    for index, pieces in by_sample.items():
-        by_sample[index] = await reduce_feedback(pieces, f"answer to {chat.title}", outputs[index], node, reducer)
+    role = f"answer to {chat.title}"
+    reductions = [reduce_feedback(pieces, role, outputs[index], node, reducer) for index, pieces in by_sample.items()]
+    by_sample = dict(zip(by_sample, await together(reductions, inline), strict=True))
     blocks = {index: _sample_block(chat, outputs, index, pieces, slots) for index, pieces in by_sample.items()}
     groups = _groups(blocks, _call_block(chat, slots), settings)
     answers = await together([_ask(client, chat, group, blocks, by_sample, slots, node) for group in groups], inline)
@@ -67,17 +79,25 @@ async def criticise(
     return edges
 
 
-def _slots(chat: Chat, wanted: Sequence[bool]) -> list[_Slot]:
+def _slots(chat: Chat, wanted: Sequence[bool]) -> _Slots:
     """What to ask about: each Variable once, however many edges lead to it."""
-    found: dict[tuple[int, int | None], _Slot] = {}
+    found: _Slots = {}
     for edge, (variable, text, sample) in enumerate(_texts(chat)):
         if not wanted[edge]:
             continue
         positions = enumerate(text) if isinstance(text, list) else [(None, text)]
         for index, one in positions:
-            slot = found.setdefault((id(variable), index), _Slot(variable, one, [], index, sample if index is None else index))
+            only = sample if index is None else index
+            slot = found.get((id(variable), index))
+            if slot is None:
+                name, samples = f"v{len(found) + 1}", None if only is None else {only}
+                slot = found[id(variable), index] = _Slot(variable, one, name, [], index, samples)
+            elif only is None:
+                slot.samples = None
+            elif slot.samples is not None:
+                slot.samples.add(only)
             slot.edges.append(edge)
-    return list(found.values())
+    return found
 
 
 def _texts(chat: Chat) -> Iterable[tuple[Variable, Any, int | None]]:
@@ -95,13 +115,14 @@ def _texts(chat: Chat) -> Iterable[tuple[Variable, Any, int | None]]:
 
 def _by_sample(chat: Chat, grad_output: Gradient) -> dict[int, Pieces]:
     """The feedback on each sample that has any; feedback on the whole batch goes to every sample."""
-    parts = grad_output.parts if isinstance(grad_output, Joined) else (grad_output,)
     found: dict[int, Pieces] = {}
-    for part in parts:
+    for part in parts_of(grad_output):
         if not chat.batched:
             found.setdefault(0, []).append(part)
-        else:
-            for index in range(chat.size) if part.index is None else (part.index,):
+        elif part.index is not None and part.index < chat.size:
+            found.setdefault(part.index, []).append(part)
+        else:  # about the whole batch, or about a list of other length that a user's op made of it
+            for index in range(chat.size):
                 found.setdefault(index, []).append(part)
     return dict(sorted(found.items()))
 
@@ -121,19 +142,12 @@ def _groups(blocks: dict[int, str], call: str, settings: EngineSettings) -> list
     return groups
 
 
-def _name(slots: Sequence[_Slot], variable: Variable, index: int | None) -> str | None:
-    for number, slot in enumerate(slots, 1):
-        if slot.variable is variable and slot.index == index:
-            return f"v{number}"
-    return None
+def _marked(slots: _Slots, variable: Variable, index: int | None, text: str) -> str:
+    slot = slots.get((id(variable), index))
+    return text if slot is None else f'<variable id="{slot.name}" role="{variable.role}">{text}</variable>'
 
 
-def _marked(slots: Sequence[_Slot], variable: Variable, index: int | None, text: str) -> str:
-    name = _name(slots, variable, index)
-    return text if name is None else f'<variable id="{name}" role="{variable.role}">{text}</variable>'
-
-
-def _call_block(chat: Chat, slots: Sequence[_Slot]) -> str:
+def _call_block(chat: Chat, slots: _Slots) -> str:
     """The messages, once: what differs from sample to sample is shown with the samples."""
     lines = ["<call>"]
     for role, parts in chat.contents:
@@ -150,7 +164,7 @@ def _call_block(chat: Chat, slots: Sequence[_Slot]) -> str:
     return "\n".join([*lines, "</call>"])
 
 
-def _sample_block(chat: Chat, outputs: Sequence[str], index: int, pieces: Pieces, slots: Sequence[_Slot]) -> str:
+def _sample_block(chat: Chat, outputs: Sequence[str], index: int, pieces: Pieces, slots: _Slots) -> str:
     """What one sample sent, what came back, and the feedback on it."""
     lines = [
         f'<message role="{role}">{_marked(slots, variable, index, text[index])}</message>'
@@ -174,11 +188,11 @@ async def _ask(
     group: list[int],
     blocks: dict[int, str],
     by_sample: dict[int, Pieces],
-    slots: list[_Slot],
+    slots: _Slots,
     node: str,
 ) -> list[tuple[_Slot, Gradient]]:
     """One critic call: the feedback on each slot that concerns a sample of ``group``."""
-    asked = {f"v{number}": slot for number, slot in enumerate(slots, 1) if slot.sample is None or slot.sample in group}
+    asked = {slot.name: slot for slot in slots.values() if slot.concerned(group)}
     if not asked:
         return []
     words = current_settings().words_of("critic")
@@ -207,7 +221,7 @@ async def _ask(
 
 def _piece(chat: Chat, slot: _Slot, text: str, group: list[int], by_sample: dict[int, Pieces]) -> Gradient:
     """The critic's text with the ids and texts of the samples it came from."""
-    indices = group if slot.sample is None else [slot.sample]
+    indices = slot.concerned(group)
     pieces = [piece for index in indices for piece in by_sample[index]]
     own = [text for index in indices for text in _own_texts(chat, index)]
     return Gradient(
@@ -221,8 +235,19 @@ def _piece(chat: Chat, slot: _Slot, text: str, group: list[int], by_sample: dict
 
 
 def _own_texts(chat: Chat, index: int) -> list[str]:
-    """The texts that belong to one sample alone."""
+    """The texts that belong to one sample alone.
+
+    Of a call that is no batch: what fills its placeholders, and what the user says in texts without any.
+    """
     if not chat.batched:
-        return [text for _, text in chat.inputs.values()]
+        said = [part for role, parts in chat.contents if role == "user" for part in parts]
+        texts = [(given, text) for given, text in chat.inputs.values()]
+        texts += [(variable, text) for variable, text in said if not placeholders(text)]
+        return [text for given, text in texts if not _is_learnable(given)]
     contents = [text for _, parts in chat.contents for _, text in parts]
     return [text[index] for text in (*contents, *(text for _, text in chat.inputs.values())) if isinstance(text, list)]
+
+
+def _is_learnable(given: Variable | list[Variable] | None) -> bool:
+    """Whether it is a parameter: no sample's text."""
+    return isinstance(given, Variable) and given.is_leaf and given.requires_grad

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import inspect
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -63,14 +63,15 @@ class LocalEngine:
             settings_slot.reset(token)
         if not job.retain_graph:
             for node in job.front.order:
-                node.ctx = None
+                if not job.front.leads_nowhere(node):
+                    node.ctx = None
 
     async def run_step(self, job: StepJob) -> list[Any]:
         """Run the optimizer rule on each parameter, all at once."""
         rule = _dispatch.rules[job.rule]
         token = settings_slot.set(self.settings)
         try:
-            return await together([rule(**item) for item in job.items], inline=not _has_running_loop())
+            return await together([rule(**item) for item in job.items], inline=job.inline)
         finally:
             settings_slot.reset(token)
 
@@ -80,7 +81,6 @@ class _Walk:
 
     def __init__(self, job: BackwardJob) -> None:
         self.job, self.front = job, job.front
-        self._inline = not _has_running_loop()
         self._running: set[asyncio.Task[None]] = set()
         self._wake: asyncio.Event | None = None
         self._failed: BaseException | None = None
@@ -103,43 +103,50 @@ class _Walk:
             await self._accumulate(node)
             return
         outputs = self.front.incoming(node)
-        node.ctx.needs_edge = self.front.wants(node)
+        if self.front.leads_nowhere(node):
+            self.front.finish(node, [[] for _ in node.next_functions])
+            return
         if node._watched is not None:
             outputs = await self._watch(node, outputs)
-        if self.front.leads_nowhere(node) or not any(outputs):
-            self.front.finish(node, [[] for _ in node.next_functions])
+        wanted = self.front.wants(node)
+        if not any(outputs) or not any(wanted):
+            self.front.finish(node, [[] for _ in wanted])
         elif all(piece is EMPTY or not (piece._data or piece is IDENTITY) for pieces in outputs for piece in pieces):
             self.front.skip(node)
-        elif self._may_wait(node):
-            self._spawn(node, outputs)
         else:
-            result = _run_backward(node, outputs)
-            self._deliver(node, outputs, await result if inspect.isawaitable(result) else result)
+            # Two passes over one graph with different `inputs` must not see each other's wishes.
+            ctx = copy.copy(node.ctx) if self.front.restricted else node.ctx
+            ctx.needs_edge = wanted
+            if self._may_wait(node):
+                self._spawn(node, ctx, outputs)
+            else:
+                result = _run_backward(node, ctx, outputs)
+                self._deliver(node, ctx, outputs, await result if inspect.isawaitable(result) else result)
 
     def _may_wait(self, node: Node) -> bool:
         """Whether the node's backward waits for a model or for the thread that runs users' code."""
-        return not self._inline and (node.op.calls_lm or (self.job.user is not None and not node.op.built_in))
+        return not self.job.inline and (node.op.calls_lm or not node.op.built_in)
 
-    def _spawn(self, node: Node, outputs: list[Pieces]) -> None:
+    def _spawn(self, node: Node, ctx: Any, outputs: list[Pieces]) -> None:
         import asyncio
 
-        task = asyncio.ensure_future(self._run_node(node, outputs))
+        task = asyncio.ensure_future(self._run_node(node, ctx, outputs))
         self._running.add(task)
         task.add_done_callback(self._ended)
 
-    async def _run_node(self, node: Node, outputs: list[Pieces]) -> None:
+    async def _run_node(self, node: Node, ctx: Any, outputs: list[Pieces]) -> None:
         if self.job.user is not None and not node.op.built_in:
-            result = await self.job.user(lambda: _run_backward(node, outputs))
+            result = await self.job.user(lambda: _run_backward(node, ctx, outputs))
         else:
-            result = _run_backward(node, outputs)
+            result = _run_backward(node, ctx, outputs)
             if inspect.isawaitable(result):
                 result = await result
-        self._deliver(node, outputs, result)
+        self._deliver(node, ctx, outputs, result)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        if not task.cancelled() and task.exception() is not None and self._failed is None:
-            self._failed = task.exception()
+        if self._failed is None:
+            self._failed = _cancelled(task) if task.cancelled() else task.exception()
         if self._wake is not None:
             self._wake.set()
 
@@ -160,14 +167,13 @@ class _Walk:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
 
-    def _deliver(self, node: Node, outputs: list[Pieces], returned: Any) -> None:
+    def _deliver(self, node: Node, ctx: Any, outputs: list[Pieces], returned: Any) -> None:
         if isinstance(returned, EdgePieces):
             edges = list(returned)
         else:
-            like = next(grad_output(pieces) for pieces in outputs if pieces)
-            edges = per_edge(node.ctx.arguments, returned, like)
-        wanted = node.ctx.needs_edge
-        self.front.finish(node, [pieces if want else [] for pieces, want in zip(edges, wanted, strict=True)])
+            everything = outputs[0] if len(outputs) == 1 else distinct(piece for pieces in outputs for piece in pieces)
+            edges = per_edge(ctx.arguments, returned, grad_output(everything))
+        self.front.finish(node, [pieces if want else [] for pieces, want in zip(edges, ctx.needs_edge, strict=True)])
 
     async def _accumulate(self, node: AccumulateGrad) -> None:
         deliveries = self.front.deliveries(node)
@@ -177,7 +183,9 @@ class _Walk:
             return
         # One gradient for each edge that leads here; an empty one only where there is nothing else.
         pieces = [piece for pieces in deliveries for piece in distinct(pieces)]
-        found = [piece for piece in pieces if piece._data] or ([Gradient("", f"feedback to {variable.role}")] if pieces else [])
+        found = [piece for piece in pieces if piece._data] or (
+            [Gradient("", f"feedback to {variable.role}")] if pieces else []
+        )
         if found:
             self.job.results.append((variable, await self._hooked(variable, found)))
 
@@ -189,7 +197,7 @@ class _Walk:
             pieces = await self._hooked(variable, pieces)
             outputs[variable.output_nr] = pieces
             if variable._retain_grad and (self.job.restricted is None or id(variable) in self.job.restricted):
-                self.job.results.append((variable, pieces))
+                self.job.results.append((variable, [_own(variable, piece) for piece in pieces]))
         return outputs
 
     async def _hooked(self, variable: Variable, pieces: Pieces) -> Pieces:
@@ -201,14 +209,21 @@ class _Walk:
         return result
 
 
-def _has_running_loop() -> bool:
-    asyncio = sys.modules.get("asyncio")  # no loop runs before it is imported
-    return asyncio is not None and asyncio._get_running_loop() is not None
-
-
-def _run_backward(node: Node, outputs: list[Pieces]) -> Any:
+def _run_backward(node: Node, ctx: Any, outputs: list[Pieces]) -> Any:
     given = [grad_output(pieces) if pieces else Gradient("") for pieces in outputs]
-    return node.op.backward(node.ctx, *given)
+    return node.op.backward(ctx, *given)
+
+
+def _own(variable: Variable, piece: Gradient) -> Gradient:
+    """``piece`` as the user may keep it: the two that all graphs share are not given away."""
+    return Gradient("", f"feedback to {variable.role}") if piece is EMPTY or piece is IDENTITY else piece
+
+
+def _cancelled(task: asyncio.Task[None]) -> BaseException:
+    """The error of a backward that was cancelled from inside, by a user's code: nobody else would tell."""
+    import asyncio
+
+    return asyncio.CancelledError(f"A backward in the graph was cancelled: {task.get_coro()!r}")
 
 
 def _through_hooks(variable: Variable, pieces: Pieces) -> Pieces:

@@ -5,8 +5,9 @@ Source: https://docs.pytorch.org/docs/stable/autograd.html#torch.autograd.Functi
 
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar
 
 from afnio.autodiff.grad_mode import _enabled, no_grad
@@ -131,23 +132,66 @@ def _forward(cls: type[Function], ctx: Context, args: tuple[Any, ...], kwargs: d
         return cls.forward(ctx, *args, **kwargs)
     with no_grad():
         if cls.setup_context is Function.setup_context:
-            return cls.forward(ctx, *args, **kwargs)
+            output = cls.forward(ctx, *args, **kwargs)
+            return _awaited(cls, ctx, (), output) if inspect.iscoroutine(output) else output
         output = cls.forward(*args, **kwargs)
-        cls.setup_context(ctx, args, output)
+        given = _arguments(cls, args, kwargs)
+        if inspect.iscoroutine(output):
+            return _awaited(cls, ctx, given, output)
+        cls.setup_context(ctx, given, output)
         return output
+
+
+async def _awaited(cls: type[Function], ctx: Context, given: tuple[Any, ...], coro: Coroutine[Any, Any, Any]) -> Any:
+    """The output of a user's ``async def forward``, which builds no graph inside either."""
+    with no_grad():
+        output = await coro
+        if cls.setup_context is not Function.setup_context:
+            cls.setup_context(ctx, given, output)
+        return output
+
+
+def _arguments(cls: type[Function], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+    """The arguments in the order of ``forward``'s signature, which is the order of what ``backward`` returns."""
+    if not kwargs:
+        return args
+    signature = _signature(cls.forward, cls.setup_context is Function.setup_context)
+    bound = signature.bind(*args, **kwargs)
+    bound.apply_defaults()
+    given: list[Any] = []
+    for name, value in bound.arguments.items():
+        kind = signature.parameters[name].kind
+        if kind is inspect.Parameter.VAR_POSITIONAL:
+            given.extend(value)
+        elif kind is inspect.Parameter.VAR_KEYWORD:
+            given.extend(value.values())
+        else:
+            given.append(value)
+    return tuple(given)
+
+
+@functools.lru_cache(maxsize=256)
+def _signature(forward: Callable[..., Any], has_ctx: bool) -> inspect.Signature:
+    """The signature of a ``forward`` without ``ctx``."""
+    signature = inspect.signature(forward)
+    return signature.replace(parameters=list(signature.parameters.values())[has_ctx:])
 
 
 def _attach(cls: type[Function], ctx: Context, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Any:
     """Make ``result``'s Variables outputs of a new node, if any input wants a gradient."""
+    if not _enabled.get():
+        return result
+    if kwargs and not cls.calls_lm:
+        args, kwargs = _arguments(cls, args, kwargs), {}
     inputs = cls.inputs_of(ctx, args, kwargs)
-    if not (_enabled.get() and any(variable.requires_grad for variable in inputs)):
+    if not any(variable.requires_grad for variable in inputs):
         return result
     result = _fresh(result, inputs)
     outputs = [result] if isinstance(result, Variable) else [out for out in result if isinstance(out, Variable)]
     node = Node(cls, ctx, tuple([edge_to(variable) for variable in inputs]), len(outputs))
     if not cls.calls_lm:
-        ctx.arguments = (*args, *kwargs.values())
-        ctx.needs_input_grad = tuple([any(v.requires_grad for v in variables_of(arg)) for arg in ctx.arguments])
+        ctx.arguments = args
+        ctx.needs_input_grad = tuple([any(v.requires_grad for v in variables_of(arg)) for arg in args])
     for number, output in enumerate(outputs):
         output.requires_grad = True
         output._set_grad_fn(node, number)
@@ -155,14 +199,24 @@ def _attach(cls: type[Function], ctx: Context, args: tuple[Any, ...], kwargs: di
 
 
 def _fresh(result: Any, inputs: list[Variable]) -> Any:
-    """``result`` with inputs that were returned as they are replaced by copies: an output has one origin."""
+    """``result`` with copies of what is not its own (inputs, leaves, outputs of others): an output has one origin."""
     if isinstance(result, Variable):
-        return result.detach() if any(result is variable for variable in inputs) else result
+        return result.detach() if _is_known(result, inputs) else result
     if not isinstance(result, (tuple, list)):
         raise TypeError(f"forward must return a Variable or a tuple of Variables, got {type(result).__name__}.")
-    if not any(item is variable for item in result for variable in inputs):
+    outputs = [item for item in result if isinstance(item, Variable)]
+    if len({id(item) for item in outputs}) == len(outputs) and not any(_is_known(item, inputs) for item in outputs):
         return result
-    return tuple(_fresh(item, inputs) if isinstance(item, Variable) else item for item in result)
+    seen = list(inputs)
+    fresh = []
+    for item in result:
+        fresh.append(item.detach() if isinstance(item, Variable) and _is_known(item, seen) else item)
+        seen.append(fresh[-1])
+    return tuple(fresh)
+
+
+def _is_known(output: Variable, others: list[Variable]) -> bool:
+    return output.requires_grad or output._grad_fn is not None or any(output is other for other in others)
 
 
 def variables_of(value: Any) -> list[Variable]:

@@ -40,7 +40,7 @@ def enable_grad() -> Iterator[None]:
         _enabled.reset(token)
 
 
-class set_grad_enabled:
+class set_grad_enabled:  # noqa: N801  # torch's name
     """Switch the building of graphs on or off, for good or for a ``with`` block.
 
     Args:

@@ -6,6 +6,7 @@ Source: https://docs.pytorch.org/docs/stable/autograd.html#torch.autograd.graph.
 from __future__ import annotations
 
 import itertools
+import threading
 import weakref
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from afnio.variable import Variable
 __all__ = ["AccumulateGrad", "GradientEdge", "Node", "edge_to"]
 
 _ids = itertools.count()
+_making_ends = threading.Lock()
 
 
 class GradientEdge(NamedTuple):
@@ -93,7 +95,13 @@ def edge_to(variable: Variable) -> GradientEdge:
     if not variable.requires_grad:
         return NO_EDGE
     node = variable._accumulator() if variable._accumulator is not None else None
-    if node is None:
-        node = AccumulateGrad(variable)
-        variable._accumulator = weakref.ref(node)
-    return GradientEdge(node, 0)
+    return GradientEdge(node if node is not None else _end_at(variable), 0)
+
+
+def _end_at(variable: Variable) -> AccumulateGrad:
+    with _making_ends:  # threads that share a Variable must find one end, not one each
+        node: AccumulateGrad | None = variable._accumulator() if variable._accumulator is not None else None
+        if node is None:
+            node = AccumulateGrad(variable)
+            variable._accumulator = weakref.ref(node)
+        return node

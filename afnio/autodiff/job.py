@@ -25,6 +25,7 @@ class BackwardJob:
         retain_graph: keep the graph for another pass.
         restricted: accumulate into these leaves only, or None: into all.
         user: runs users' code (their Functions, hooks) in the thread or loop that asked for the backward.
+        inline: nothing in the pass waits: no event loop is needed, and none may be used.
         results: leaf or retaining Variable -> gradients to append, filled by the engine, applied when it is done.
     """
 
@@ -32,12 +33,20 @@ class BackwardJob:
     retain_graph: bool = False
     restricted: frozenset[int] | None = None
     user: UserCall | None = None
+    inline: bool = False
     results: list[tuple[Variable, list[Gradient]]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class StepJob:
-    """One optimizer step: ``rule`` names the update function, ``items`` are its arguments, one a parameter."""
+    """One optimizer step.
+
+    Attributes:
+        rule: name of the update function.
+        items: its arguments, one a parameter.
+        inline: no model waits: no event loop is needed, and none may be used.
+    """
 
     rule: str
     items: Sequence[Mapping[str, Any]]
+    inline: bool = False

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 
 from afnio.autodiff.feedback import EMPTY, Pieces, distinct
 from afnio.autodiff.graph import AccumulateGrad, Node
-from afnio.gradient import Gradient
 from afnio.variable import Variable
 
 __all__ = ["Wavefront"]
 
-Seed = tuple[Node, int, Gradient]
+Seed = tuple[Node, int, Pieces]
 
 
 class Wavefront:
@@ -22,7 +21,7 @@ class Wavefront:
     ordered by the graph's structure, not by time, so that every process sees the same order.
 
     Args:
-        seeds: the outputs to start from, as (node, output number, gradient).
+        seeds: the outputs to start from, as (node, output number, feedback).
         inputs: if given, only nodes that lead to these Variables are visited.
     """
 
@@ -35,8 +34,8 @@ class Wavefront:
             for target, _ in node.next_functions:
                 if target is not None:
                     self._waiting[target] += 1
-        for position, (node, output_nr, gradient) in enumerate(seeds):
-            self._arrived[node].append((-1, position, output_nr, [gradient]))
+        for position, (node, output_nr, pieces) in enumerate(seeds):
+            self._arrived[node].append((-1, position, output_nr, pieces))
         self._ready = deque(node for node, count in self._waiting.items() if count == 0)
         self.left = len(self.order)
 
@@ -45,7 +44,7 @@ class Wavefront:
         return self._ready.popleft() if self._ready else None
 
     def incoming(self, node: Node) -> list[Pieces]:
-        """The feedback on each output of ``node``: each piece once, in the order of the graph; ``[]`` where none came."""
+        """The feedback on each output of ``node``: each piece once, in the graph's order; ``[]`` where none came."""
         arrived = self._arrived.pop(node)
         if len(arrived) == 1 and node.n_outputs == 1:
             return [distinct(arrived[0][3])]
@@ -85,6 +84,11 @@ class Wavefront:
         """Deliver an empty gradient along each wanted edge: there is nothing to improve."""
         self.finish(node, [[EMPTY] if wanted else [] for wanted in self.wants(node)])
 
+    @property
+    def restricted(self) -> bool:
+        """Whether ``inputs`` were given."""
+        return self._wanted is not None
+
     def leads_nowhere(self, node: Node) -> bool:
         """Whether ``inputs`` were given and ``node`` leads to none of them."""
         return self._wanted is not None and node not in self._wanted
@@ -113,7 +117,7 @@ def _leading_to(order: dict[Node, int], inputs: Sequence[Variable]) -> set[Node]
             if target is not None:
                 makers[target].append(node)
     goals = {id(variable) for variable in inputs}
-    stack = [node for node in order if isinstance(node, AccumulateGrad) and id(node.variable) in goals]
+    stack: list[Node] = [node for node in order if isinstance(node, AccumulateGrad) and id(node.variable) in goals]
     stack += [variable.grad_fn for variable in inputs if variable.grad_fn in makers]
     wanted: set[Node] = set()
     while stack:

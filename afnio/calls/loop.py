@@ -170,14 +170,7 @@ def run_sync(coro: Coroutine[Any, Any, T]) -> T:
     Raises:
         AfnioError: called on the LM loop itself, where waiting would never end.
     """
-    lm = _current()
-    if lm.is_here:
-        coro.close()
-        raise AfnioError(
-            "A blocking call was made on the LM loop, where it would wait for itself forever. Inside `async def` code "
-            "use the async form: `await model.achat(...)`, `await loss.abackward()`, `await optimizer.astep()`."
-        )
-    running = _Running(lm, coro)
+    running = _Running(_elsewhere(coro), coro)
     try:
         running.start()
         running.ended.wait()
@@ -186,6 +179,18 @@ def run_sync(coro: Coroutine[Any, Any, T]) -> T:
         running.ended.wait(CLEANUP_SECONDS)
         raise
     return running.result()
+
+
+def _elsewhere(coro: Coroutine[Any, Any, Any]) -> _LMLoop:
+    """The LM loop, for a thread that is going to wait for ``coro`` on it; an error on the loop's own thread."""
+    lm = _current()
+    if lm.is_here:
+        coro.close()
+        raise AfnioError(
+            "A blocking call was made on the LM loop, where it would wait for itself forever. Inside `async def` code "
+            "use the async form: `await model.achat(...)`, `await loss.abackward()`, `await optimizer.astep()`."
+        )
+    return lm
 
 
 async def run_async(coro: Coroutine[Any, Any, T]) -> T:
@@ -367,5 +372,10 @@ def submit(coro: Coroutine[Any, Any, T], tell: Callable[[], object]) -> _Running
     """Start ``coro`` on the LM loop and return at once; ``tell()`` is called, on the loop, when it is over.
 
     The result has ``cancel()``, ``ended`` (a ``threading.Event``) and ``result()``.
+
+    Raises:
+        AfnioError: called on the LM loop itself, whose thread cannot wait for the end.
     """
-    return _Running(_current(), coro, tell)
+    running = _Running(_elsewhere(coro), coro, tell)
+    running.start()
+    return running

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from afnio.calls import Reply
-from afnio.errors import ReplyContractError, UnsupportedFormatError
+from afnio.errors import ReplayMissError, ReplyContractError, UnsupportedFormatError
 from afnio.models.invoke import complete
 
 __all__ = ["Contract", "Fault", "ask"]
@@ -50,8 +51,8 @@ class Contract:
         )
 
 
-_without_schemas: set[tuple[str, str]] = set()
-"""(endpoint, model) pairs that refused structured outputs in this process."""
+_without_schemas: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
+"""Client -> its models that refused structured outputs."""
 
 
 async def ask(
@@ -105,13 +106,19 @@ def _flow(
 async def _send(
     client: Any, messages: list[dict[str, Any]], contract: Contract, who: dict[str, str], args: dict[str, Any]
 ) -> Reply:
-    place = (str(getattr(client, "endpoint", id(client))), str(args.get("model", "")))
-    if place not in _without_schemas and "response_format" not in args:
+    model = str(args.get("model", ""))
+    if "response_format" in args or model in _without_schemas.get(client, ()):
+        return await complete(client, _with_words(messages, contract), **who, **args)
+    try:
+        return await complete(client, messages, response_format=contract.response_format(), **who, **args)
+    except UnsupportedFormatError:
+        _without_schemas.setdefault(client, set()).add(model)
+        return await complete(client, _with_words(messages, contract), **who, **args)
+    except ReplayMissError as miss:  # a refusal is not recorded: perhaps what was sent instead is
         try:
-            return await complete(client, messages, response_format=contract.response_format(), **who, **args)
-        except UnsupportedFormatError:
-            _without_schemas.add(place)
-    return await complete(client, _with_words(messages, contract), **who, **args)
+            return await complete(client, _with_words(messages, contract), **who, **args)
+        except ReplayMissError:
+            raise miss from None
 
 
 def _with_words(messages: list[dict[str, Any]], contract: Contract) -> list[dict[str, Any]]:
@@ -122,34 +129,54 @@ def _with_words(messages: list[dict[str, Any]], contract: Contract) -> list[dict
 
 
 def _read(text: str, contract: Contract) -> Any:
-    value = _decode(text)
+    value = _decode(text, contract.schema["required"])
     if not isinstance(value, dict):
         raise Fault(f"it must be one JSON object, not {_kind(value)}")
     missing = [name for name in contract.schema["required"] if name not in value]
     if missing:
-        raise Fault(f"the JSON object has no {' and no '.join(map(repr, missing))}")
+        raise Fault(f"the JSON object has no {_listed(missing)}")
     return contract.read(value)
 
+
+MOST_BRACES = 100
+"""Where an object may begin in a reply with words around it: bounds the work on a reply full of braces."""
 
 _FENCE = re.compile(r"```(?:json)?\s*\n?(.*?)```", re.DOTALL)
 _TAGS = re.compile(r"<(json|answer|afnio_\w+)>(.*?)</\1>", re.DOTALL)
 
 
-def _decode(text: str) -> Any:
-    """The JSON in ``text``: bare, in a fence, in tags, or after some words."""
-    candidates = [text, *(found for found in _FENCE.findall(text)), *(found for _, found in _TAGS.findall(text))]
+def _decode(text: str, required: Sequence[str]) -> Any:
+    """The JSON in ``text``: bare, in a fence, in tags, or among other words."""
+    candidates = [text, *_FENCE.findall(text), *(found for _, found in _TAGS.findall(text))]
     for candidate in candidates:
         try:
-            return json.loads(candidate)
+            return json.loads(candidate, strict=False)
         except ValueError:
             continue
-    brace = text.find("{")
-    if brace >= 0:
+    return _embedded(text, required)
+
+
+def _embedded(text: str, required: Sequence[str]) -> Any:
+    """The first JSON object in ``text`` that has the ``required`` keys, whatever stands around it."""
+    decoder, first = json.JSONDecoder(strict=False), None
+    for number, brace in enumerate(re.finditer(r"\{", text)):
+        if number == MOST_BRACES:
+            break
         try:
-            return json.JSONDecoder(strict=False).raw_decode(text, brace)[0]
+            found = decoder.raw_decode(text, brace.start())[0]
         except ValueError as error:
-            raise Fault(f"it is not valid JSON ({error})") from None
-    raise Fault("it is not JSON")
+            first = first or Fault(f"it is not valid JSON ({error})")
+            continue
+        if all(name in found for name in required):
+            return found
+        first = first or Fault(
+            f"the JSON object in it has no {_listed(name for name in required if name not in found)}"
+        )
+    raise first or Fault("it is not JSON")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return " and no ".join(map(repr, names))
 
 
 def _kind(value: Any) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from afnio.variable import Variable
 
-__all__ = ["Constraint", "constraint_text", "max_words", "must_contain"]
+__all__ = ["Constraint", "checked_constraints", "constraint_text", "max_words", "must_contain"]
 
 
 class Constraint:
@@ -50,5 +50,21 @@ def constraint_text(constraint: Any) -> str:
         return constraint.text
     text = constraint.data if isinstance(constraint, Variable) else constraint
     if not isinstance(text, str):
-        raise TypeError(f"A constraint is a string, a Variable that holds one, or a Constraint; got {type(text).__name__}.")
+        raise TypeError(
+            f"A constraint is a string, a Variable that holds one, or a Constraint; got {type(text).__name__}."
+        )
     return text
+
+
+def checked_constraints(constraints: Any) -> list[Any]:
+    """``constraints`` as a list; None is an empty one.
+
+    Raises:
+        TypeError: it is no list of constraints (one string, say).
+    """
+    if isinstance(constraints, (str, Variable, Constraint)) or not isinstance(constraints, Iterable | None):
+        raise TypeError(f"constraints must be a list of constraints, got {type(constraints).__name__}: write [...].")
+    given = list(constraints or ())
+    for constraint in given:
+        constraint_text(constraint)
+    return given

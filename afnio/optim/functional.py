@@ -9,6 +9,7 @@ from afnio import _dispatch
 from afnio.autodiff.job import StepJob
 from afnio.calls import run_inline, run_sync
 from afnio.models.invoke import is_inline
+from afnio.optim.constraint import checked_constraints
 from afnio.optim.tgd import tgd_item
 from afnio.optim.update import TGDItem
 from afnio.variable import Variable
@@ -46,7 +47,7 @@ def tgd(
         "model_client": model_client,
         "messages": messages,
         "inputs": inputs or {},
-        "constraints": constraints or [],
+        "constraints": checked_constraints(constraints),
         "momentum": momentum,
         "max_length": None,
         "history": 0,
@@ -57,8 +58,9 @@ def tgd(
     items: list[TGDItem] = [tgd_item(params[i], grads[i], momentum_buffer_list[i], [], group) for i in due]
     if not items:
         return
-    coro = engine.run_step(StepJob("TGD", [{"item": item} for item in items]))
-    proposals = run_inline(coro) if is_inline(model_client) else run_sync(coro)
+    inline = is_inline(model_client)
+    coro = engine.run_step(StepJob("TGD", [{"item": item} for item in items], inline))
+    proposals = run_inline(coro) if inline else run_sync(coro)
     for index, proposal in zip(due, proposals, strict=True):
         if momentum:
             momentum_buffer_list[index].append((Variable(params[index].data, params[index].role), list(grads[index])))

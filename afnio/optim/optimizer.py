@@ -87,7 +87,9 @@ class Optimizer:
             if not isinstance(param, Variable):
                 raise TypeError(f"An optimizer optimizes Variables, got {type(param).__name__}.")
             if not param.is_leaf:
-                raise ValueError(f"Cannot optimize {param.role!r}: it is not a leaf, it was computed from other Variables.")
+                raise ValueError(
+                    f"Cannot optimize {param.role!r}: it is not a leaf, it was computed from other Variables."
+                )
         for name, value in self.defaults.items():
             group.setdefault(name, value)
         known = {id(param) for other in self.param_groups for param in other["params"]}
@@ -130,9 +132,8 @@ class Optimizer:
         loss = closure() if closure is not None else (None, None)
         due = self._due()
         if due:
-            job = StepJob(self.rule, [{"item": self.item(param, group)} for param, group in due])
-            coro = engine.run_step(job)
             inline = all(is_inline(group.get("model_client")) for _, group in due)
+            coro = engine.run_step(self._job(due, inline))
             self._apply(due, run_inline(coro) if inline else run_sync(coro))
         else:
             self.last_updates = []
@@ -147,8 +148,7 @@ class Optimizer:
             loss = await loss if hasattr(loss, "__await__") else loss
         due = self._due()
         if due:
-            job = StepJob(self.rule, [{"item": self.item(param, group)} for param, group in due])
-            self._apply(due, await run_async(engine.run_step(job)))
+            self._apply(due, await run_async(engine.run_step(self._job(due, False))))
         else:
             self.last_updates = []
         return loss
@@ -168,6 +168,9 @@ class Optimizer:
             for param in group["params"]
             if param.requires_grad and any(gradient.data for gradient in param.grad)
         ]
+
+    def _job(self, due: Sequence[tuple[Variable, dict[str, Any]]], inline: bool) -> StepJob:
+        return StepJob(self.rule, [{"item": self.item(param, group)} for param, group in due], inline)
 
     def _apply(self, due: Sequence[tuple[Variable, dict[str, Any]]], proposals: Sequence[Proposal]) -> None:
         self.last_updates = []
@@ -189,7 +192,7 @@ class Optimizer:
         return Snapshot(tuple(copy.copy(param.data) for param in self.params()), state)
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Bring parameters and state back to ``snapshot``; what was tried since stays in the history, gradients stay."""
+        """Bring parameters and state back to ``snapshot``; the history of what was tried, and gradients, stay."""
         for index, (param, data) in enumerate(zip(self.params(), snapshot.data, strict=True)):
             param.data = data
             history = self.state[param].get("history") if param in self.state else None
@@ -228,29 +231,32 @@ class Optimizer:
         Raises:
             ValueError: the groups do not fit, or a group has no client.
         """
-        saved = state_dict["param_groups"]
+        saved, clients = state_dict["param_groups"], model_clients or {}
         if len(saved) != len(self.param_groups):
-            raise ValueError(f"The saved state has {len(saved)} parameter groups, this optimizer {len(self.param_groups)}.")
+            raise ValueError(
+                f"The saved state has {len(saved)} parameter groups, this optimizer {len(self.param_groups)}."
+            )
         for number, (group, other) in enumerate(zip(self.param_groups, saved, strict=True)):
             if len(group["params"]) != len(other["params"]):
                 raise ValueError(
-                    f"Parameter group {number} has {len(group['params'])} parameters, the saved one {len(other['params'])}."
+                    f"Parameter group {number} has {len(group['params'])} parameters, "
+                    f"the saved one {len(other['params'])}."
                 )
-            self._load_group(number, group, other, model_clients or {})
+            if other.get("model_client") is not None and clients.get(number, group.get("model_client")) is None:
+                raise ValueError(
+                    f"Parameter group {number} has no model client: pass model_clients={{{number}: client}}."
+                )
+        if unknown := set(clients) - set(range(len(saved))):
+            raise ValueError(f"model_clients names the groups {sorted(unknown, key=str)}; there are {len(saved)}.")
         params = self.params()
+        state = {params[int(index)]: _loaded_state(kept) for index, kept in state_dict["state"].items()}
+        for number, (group, other) in enumerate(zip(self.param_groups, saved, strict=True)):
+            kept = {name: value for name, value in other.items() if name not in _OWN}
+            group.update(copy.deepcopy(kept))
+            if number in clients:
+                group["model_client"] = clients[number]
         self.state.clear()
-        for index, kept in state_dict["state"].items():
-            self.state[params[int(index)]] = _loaded_state(kept)
-
-    def _load_group(self, number: int, group: dict[str, Any], saved: Mapping[str, Any], clients: Mapping[int, Any]) -> None:
-        for name, value in saved.items():
-            if name in ("params", "model_client", "constraints"):
-                continue
-            group[name] = copy.deepcopy(value)
-        if number in clients:
-            group["model_client"] = clients[number]
-        if saved.get("model_client") is not None and group.get("model_client") is None:
-            raise ValueError(f"Parameter group {number} has no model client: pass model_clients={{{number}: client}}.")
+        self.state.update(state)
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
@@ -258,6 +264,10 @@ class Optimizer:
             lines.append(f"Parameter Group {number}")
             lines += [f"    {name}: {group[name]}" for name in sorted(group) if name not in ("params", "messages")]
         return "\n".join([*lines, ")"])
+
+
+_OWN = ("params", "model_client", "constraints")
+"""What a group keeps of its own when a state is loaded: a client has connections, a constraint may have a check."""
 
 
 def _groups(params: Any) -> list[dict[str, Any]]:
@@ -292,7 +302,7 @@ def _saved(value: Any) -> Any:
 
 
 def _saved_state(kept: Mapping[str, Any]) -> dict[str, Any]:
-    saved = dict(kept)
+    saved = _copied(kept)
     if "history" in saved:
         saved["history"] = [[version.value, version.score, version.status] for version in saved["history"]]
     return saved
@@ -302,6 +312,8 @@ def _loaded_state(kept: Mapping[str, Any]) -> dict[str, Any]:
     loaded = _copied(kept)
     if "history" in loaded:
         loaded["history"] = [Version(*entry) for entry in loaded["history"]]
+    if "momentum_buffer" in loaded:
+        loaded["momentum_buffer"] = [(value, list(given)) for value, given in loaded["momentum_buffer"]]
     return loaded
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from afnio.gradient import Gradient
-from afnio.optim.constraint import constraint_text
+from afnio.optim.constraint import checked_constraints
 from afnio.optim.optimizer import Optimizer
 from afnio.optim.update import TGDItem
 from afnio.variable import Variable
@@ -16,10 +16,13 @@ from afnio.words.optimizer import OPTIMIZER, OPTIMIZER_USER
 __all__ = ["TGD", "TGD_MESSAGES", "tgd_item"]
 
 TGD_MESSAGES: list[dict[str, Any]] = [
-    {"role": "system", "content": [Variable(OPTIMIZER.system, "system prompt of the textual gradient descent optimizer")]},
+    {
+        "role": "system",
+        "content": [Variable(OPTIMIZER.system, "system prompt of the textual gradient descent optimizer")],
+    },
     {"role": "user", "content": [Variable(OPTIMIZER_USER, "user prompt of the textual gradient descent optimizer")]},
 ]
-"""The default messages.  Yours may use ``{variable}``, ``{feedback}``, ``{momentum}``, ``{history}``, ``{constraints}``."""
+"""The default messages.  Yours may use ``{variable} {feedback} {momentum} {history} {constraints}``."""
 
 
 class TGD(Optimizer):
@@ -59,16 +62,11 @@ class TGD(Optimizer):
         demos: bool = False,
         **completion_args: Any,
     ) -> None:
-        for name, value in (("momentum", momentum), ("history", history)):
-            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-                raise ValueError(f"{name} must be an int of at least 0, got {value!r}.")
-        for constraint in constraints or ():
-            constraint_text(constraint)
         defaults = {
             "model_client": model_client,
             "messages": copy.deepcopy(list(messages)),
             "inputs": dict(inputs or {}),
-            "constraints": list(constraints or ()),
+            "constraints": checked_constraints(constraints),
             "momentum": momentum,
             "max_length": max_length,
             "history": history,
@@ -80,13 +78,15 @@ class TGD(Optimizer):
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters with settings of their own; each group needs a ``model_client``."""
         super().add_param_group(param_group)
-        if self.param_groups[-1]["model_client"] is None:
+        try:
+            _check_group(self.param_groups[-1])
+        except (TypeError, ValueError):
             self.param_groups.pop()
-            raise ValueError("TGD needs a model_client: the model that rewrites the parameters.")
+            raise
 
     def item(self, param: Variable, group: dict[str, Any]) -> TGDItem:
         """The parameter as the rule sees it."""
-        kept = self.state[param] if param in self.state else {}
+        kept = self.state.get(param, {})
         return tgd_item(param, param.grad, kept.get("momentum_buffer", []), kept.get("history", []), group)
 
     def remember(self, param: Variable, group: dict[str, Any], before: Any) -> None:
@@ -95,6 +95,16 @@ class TGD(Optimizer):
             buffer = self.state[param].setdefault("momentum_buffer", [])
             buffer.append((Variable(before, param.role), list(param.grad)))
             del buffer[: -group["momentum"]]
+
+
+def _check_group(group: dict[str, Any]) -> None:
+    if group["model_client"] is None:
+        raise ValueError("TGD needs a model_client: the model that rewrites the parameters.")
+    for name in ("momentum", "history"):
+        value = group[name]
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise ValueError(f"{name} must be an int of at least 0, got {value!r}.")
+    group["constraints"] = checked_constraints(group["constraints"])
 
 
 def tgd_item(
@@ -115,7 +125,10 @@ def tgd_item(
     return TGDItem(
         value=param.data,
         role=param.role,
-        feedback=[gradient if isinstance(gradient, Gradient) else Gradient(str(gradient.data), gradient.role) for gradient in unique],
+        feedback=[
+            gradient if isinstance(gradient, Gradient) else Gradient(str(gradient.data), gradient.role)
+            for gradient in unique
+        ],
         past=[
             (str(value.data), [str(gradient.data) for gradient in given if gradient.data])
             for value, given in (momentum_buffer[-group["momentum"] :] if group["momentum"] else ())
@@ -126,7 +139,9 @@ def tgd_item(
             (message["role"], [(content.role, content.data) for content in message["content"]])
             for message in group["messages"]
         ],
-        inputs={name: str(value.data if isinstance(value, Variable) else value) for name, value in group["inputs"].items()},
+        inputs={
+            name: str(value.data if isinstance(value, Variable) else value) for name, value in group["inputs"].items()
+        },
         client=group["model_client"],
         completion_args=group["completion_args"],
         max_length=group["max_length"],

@@ -124,7 +124,7 @@ def _request(item: TGDItem, feedback: Sequence[Gradient]) -> list[dict[str, Any]
 def _sections(item: TGDItem, feedback: Sequence[Gradient]) -> dict[str, str]:
     """What stands in the places of the user message; a section begins on a line of its own or is empty."""
     past = [
-        f'\n<past_version>{value}{"".join(f"{chr(10)}<feedback>{text}</feedback>" for text in texts)}</past_version>'
+        f"\n<past_version>{value}{''.join(f'{chr(10)}<feedback>{text}</feedback>' for text in texts)}</past_version>"
         for value, texts in item.past
     ]
     tried = [f'<version score="{_shown(v.score)}" status="{v.status}">{v.value}</version>' for v in item.history]

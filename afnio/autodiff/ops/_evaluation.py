@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from afnio.autodiff.feedback import IDENTITY, Joined, Pieces
+from afnio.autodiff.feedback import Pieces, given_pieces
 from afnio.autodiff.function import Context
 from afnio.autodiff.loss import Loss
 from afnio.gradient import Gradient
@@ -41,9 +41,9 @@ def pairs(prediction: Variable, target: Any) -> list[tuple[Any, Any]]:
     if not isinstance(target, (str, int, float, list, Variable)):
         raise TypeError(f"target must be a string, a list or a Variable, got {type(target).__name__}.")
     wanted = target.data if isinstance(target, Variable) else target
-    if isinstance(prediction.data, list) != isinstance(wanted, list):
-        raise ValueError("prediction and target must both be lists (a batch) or both be single values.")
-    if not isinstance(prediction.data, list):
+    if not isinstance(prediction.data, list) or not isinstance(wanted, list):
+        if isinstance(prediction.data, list) or isinstance(wanted, list):
+            raise ValueError("prediction and target must both be lists (a batch) or both be single values.")
         return [(prediction.data, wanted)]
     if len(prediction.data) != len(wanted):
         raise ValueError(f"prediction has {len(prediction.data)} items and target {len(wanted)}; give one for each.")
@@ -102,14 +102,13 @@ def feedback_to_prediction(ctx: Context, grad_outputs: Sequence[Gradient]) -> Pi
     One empty piece where all samples are right.
     """
     texts, right, samples, batched, goal, role = ctx.evaluation  # type: ignore[attr-defined]
-    ids = samples if samples and len(samples) == len(texts) else _numbered(len(texts), getattr(ctx, "label", ""), batched)
+    ids = samples if samples and len(samples) == len(texts) else _numbered(len(texts), ctx.label, batched)
     pieces = [
         Gradient(text, f"feedback to {role}", samples=(ids[i],), index=i if batched else None, goal=goal)
         for i, text in enumerate(texts)
         if not right[i]
     ]
-    passed_on = [part for grad in grad_outputs for part in (grad.parts if isinstance(grad, Joined) else (grad,))]
-    pieces += [part for part in passed_on if part is not IDENTITY and part.data]
+    pieces += given_pieces(grad_outputs)
     return pieces or [Gradient("", f"feedback to {role}")]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from afnio._types import Data
 from afnio.autodiff.chat import Chat
 from afnio.autodiff.critic import criticise
 from afnio.autodiff.function import Context, Function
@@ -96,7 +97,8 @@ class ChatCompletion(Function):
         replies = await answers(forward_model_client, chat, "forward", node, completion_args)
         texts = [reply.text for reply in replies]
         ctx.chat, ctx.node, ctx.answers = chat, node, texts  # type: ignore[attr-defined]
-        result = Variable(texts if chat.batched else texts[0], f"answer to {chat.title}")
+        data: Data = [*texts] if chat.batched else texts[0]
+        result = Variable(data, f"answer to {chat.title}")
         result._samples = chat.samples
         return result
 
@@ -115,7 +117,7 @@ async def answers(client: Any, chat: Chat, role: str, node: str, args: dict[str,
     bodies = chat.requests()
     if len(bodies) == 1:
         reply: Reply = await complete(client, bodies[0], role=role, node=node, **args)
-        return [reply] if not chat.batched else [reply]
+        return [reply]
     if is_inline(client):
         results = [await _caught(client, body, role, node, args) for body in bodies]
     else:
@@ -157,6 +159,6 @@ async def _caught(client: Any, body: Any, role: str, node: str, args: dict[str, 
         reply: Reply = await complete(client, body, role=role, node=node, **args)
     except HOPELESS:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # told with those of the other samples
         return error
     return reply

@@ -19,7 +19,8 @@ __all__ = ["DeterministicEvaluator", "score_by_code"]
 @op
 @evaluator
 class DeterministicEvaluator(Function):
-    """``deterministic_evaluator(prediction, target, eval_fn, eval_fn_purpose, success_fn, reduction_fn, reduction_fn_purpose)``.
+    """``deterministic_evaluator(prediction, target, eval_fn, eval_fn_purpose, success_fn, reduction_fn,
+    reduction_fn_purpose)``.
 
     Args:
         prediction: what to score: a text, or a list of texts (a batch).
@@ -63,7 +64,7 @@ class DeterministicEvaluator(Function):
     @staticmethod
     def backward(ctx: Context, *grad_outputs: Gradient) -> Any:
         """Text made by code, for each sample that is not right."""
-        return feedback_to_prediction(ctx, grad_outputs), *([None] * (len(ctx.arguments) - 1))  # type: ignore[attr-defined]
+        return feedback_to_prediction(ctx, grad_outputs), *([None] * (len(ctx.arguments) - 1))
 
 
 def score_by_code(

@@ -40,7 +40,7 @@ class ExactMatchEvaluator(Function):
     @staticmethod
     def backward(ctx: Context, *grad_outputs: Gradient) -> Any:
         """Text made by code, for each sample that is not right."""
-        return feedback_to_prediction(ctx, grad_outputs), *([None] * (len(ctx.arguments) - 1))  # type: ignore[attr-defined]
+        return feedback_to_prediction(ctx, grad_outputs), *([None] * (len(ctx.arguments) - 1))
 
 
 def _equal(prediction: Any, target: Any) -> int:

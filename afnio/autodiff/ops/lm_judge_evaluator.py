@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from afnio.autodiff.chat import Chat
 from afnio.autodiff.critic import criticise
 from afnio.autodiff.decorators import evaluator
-from afnio.autodiff.feedback import EdgePieces
+from afnio.autodiff.feedback import EdgePieces, given_pieces, grad_output
 from afnio.autodiff.function import Context, Function
 from afnio.autodiff.loss import Loss
 from afnio.autodiff.ops._evaluation import evaluate, feedback_to_prediction, reduced, right_samples, text_of
@@ -100,14 +101,16 @@ class LMJudgeEvaluator(Function):
         """In eval mode the judge's explanations; else what the critic says to the judge's messages."""
         if ctx.eval_mode:
             return EdgePieces([feedback_to_prediction(ctx, grad_outputs)])
-        given = next((grad for grad in grad_outputs if grad.data), None)
-        if given is None:
+        given = given_pieces(grad_outputs)
+        if not given:
             raise GraphError("With eval_mode=False a judge needs feedback on its verdict: pass backward(gradient=...).")
         chat: Chat = ctx.chat
         own = {id(v) for v, wanted in zip(ctx.own, ctx.needs_edge, strict=True) if wanted}
         everything = [id(v) in own for v in chat.variables()]
-        outputs = [f'{{"score": {score}, "explanation": {text!r}}}' for score, text in ctx.verdicts]
-        edges = await criticise(chat, outputs, given, everything, ctx.node)
+        outputs = [
+            json.dumps({"explanation": text, "score": score}, ensure_ascii=False) for score, text in ctx.verdicts
+        ]
+        edges = await criticise(chat, outputs, grad_output(given), everything, ctx.node)
         by_variable = {id(v): edge for v, edge in zip(chat.variables(), edges, strict=True)}
         return EdgePieces(by_variable[id(v)] for v in ctx.own)
 
@@ -168,13 +171,13 @@ def _result(
     explanation: Any = texts if batched else texts[0]
     if batched and reduction_fn is not None:
         explanation = (
-            f"The judge scored {len(scores)} predictions; the reduction function for '{purpose}' made of it the score {total}. "
-            + " ".join(f"({index}) {text}" for index, text in enumerate(texts))
+            f"The judge scored {len(scores)} predictions; the reduction function for '{purpose}' made of it the score "
+            f"{total}. " + " ".join(f"({index}) {text}" for index, text in enumerate(texts))
         )
-    right = [False] * len(scores) if success_fn is None else right_samples(scores, [(None, None)] * len(scores), success_fn)
+    right = (
+        [False] * len(scores) if success_fn is None else right_samples(scores, [(None, None)] * len(scores), success_fn)
+    )
     ctx.verdicts = verdicts  # type: ignore[attr-defined]
     goal = "the judge's score"
     feedback = [f"Judged with the score {score}: {text}" for score, text in verdicts]
     return evaluate(ctx, prediction, target, total, explanation, feedback, right, goal)
-
-

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from afnio.autodiff.feedback import IDENTITY
 from afnio.autodiff.function import Context, Function
 from afnio.autodiff.ops._table import op
 from afnio.variable import Variable
@@ -39,14 +40,12 @@ class Split(Function):
             raise TypeError(f"sep must be a string or None, got {type(separator).__name__}.")
         if not isinstance(most, int) or isinstance(most, bool):
             raise TypeError(f"maxsplit must be an int, got {type(most).__name__}.")
-        return tuple(
-            _part(data, index, x) for index, data in enumerate(_split(x.data, separator, most))
-        )
+        return tuple(_part(data, index, x) for index, data in enumerate(_split(x.data, separator, most)))
 
     @staticmethod
     def backward(ctx: Context, *grad_outputs: Variable) -> Any:
         """The feedback on all parts to ``x``."""
-        return [grad for grad in grad_outputs if grad.data], None, None
+        return [grad for grad in grad_outputs if grad.data or grad is IDENTITY], None, None
 
 
 def _plain(value: Any) -> Any:

@@ -41,7 +41,7 @@ class Sum(Function):
     @staticmethod
     def backward(ctx: Context, grad_output: Variable) -> Any:
         """The same feedback to each."""
-        return ([grad_output] * len(ctx.arguments[0]),)  # type: ignore[attr-defined]
+        return ([grad_output] * len(ctx.arguments[0]),)
 
 
 def _sum(values: list[Any]) -> Any:
