@@ -1,7 +1,7 @@
 """``python -m afnio.models.lm_server [JSON]``: the server as a child process.
 
-Prints one line of JSON with its port, and stops when its standard input is closed (so it never outlives its
-parent).  People use ``afnio lm-server``.
+Prints one line of JSON with its port, or with the error that kept it from starting, and stops when its standard
+input is closed (so it never outlives its parent).  People use ``afnio lm-server``.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from afnio.models.lm_server.running import serve
 from afnio.models.lm_server.simulation import NOTICE, Settings
 
 
-def _say(port: int) -> None:
-    sys.stdout.write(json.dumps({"port": port, "base_url": f"http://127.0.0.1:{port}/v1", "notice": NOTICE}) + "\n")
+def _say(**what: object) -> None:
+    sys.stdout.write(json.dumps({**what, "notice": NOTICE}) + "\n")
     sys.stdout.flush()
 
 
@@ -23,7 +23,10 @@ def main() -> None:
     options = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
     port, faults = options.pop("port", 0), options.pop("faults", [])
     options["models"] = tuple(options.get("models", ()))
-    serve(Settings(**options), port=port, faults=faults, started=_say, until=sys.stdin.read)
+    try:
+        serve(Settings(**options), port=port, faults=faults, started=lambda port: _say(port=port), until=sys.stdin.read)
+    except (OSError, ValueError) as error:
+        _say(error=str(error))
 
 
 if __name__ == "__main__":

@@ -68,6 +68,17 @@ class Ask:
         """The last user message, or ``""``."""
         return next((turn.text for turn in reversed(self.turns) if turn.role == "user"), "")
 
+    @property
+    def tool_results(self) -> list[str]:
+        """The results of tools that came back since the last user message, oldest first."""
+        results: list[str] = []
+        for turn in reversed(self.turns):
+            if turn.role == "user":
+                break
+            if turn.role == "tool":
+                results.insert(0, turn.text)
+        return results
+
 
 @dataclass(slots=True)
 class Answer:

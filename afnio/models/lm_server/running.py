@@ -132,6 +132,8 @@ class _Thread:
 
     def start(self, port: int, faults: list[Fault]) -> int:
         simulation = Simulation(self.settings, faults)
+        self._up.clear()
+        self._error = None
         self._thread = threading.Thread(target=self._run, args=(simulation, port), name="lm-server", daemon=True)
         self._thread.start()
         self._up.wait()
@@ -156,9 +158,12 @@ class _Thread:
         await runner.cleanup()
 
     def stop(self) -> None:
-        if self._loop and self._thread and self._thread.is_alive():
+        if self._thread is None or self._loop is None:
+            return
+        if not self._error:
             self._loop.call_soon_threadsafe(self._done.set)
-            self._thread.join()
+        self._thread.join()
+        self._thread = None
 
 
 class _Process:
@@ -186,10 +191,11 @@ class _Process:
         command = [sys.executable, "-m", "afnio.models.lm_server", json.dumps(options)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout
-        line = self._process.stdout.readline()
-        if not line:
-            raise OSError(f"The simulated LM's server did not start on port {port}; see its error output.")
-        return int(json.loads(line)["port"])
+        said = json.loads(self._process.stdout.readline() or '{"error": "its process ended"}')
+        if "error" in said:
+            self.stop()
+            raise OSError(f"The simulated LM's server did not start on port {port}: {said['error']}")
+        return int(said["port"])
 
     def stop(self) -> None:
         if self._process:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import time
 from typing import TYPE_CHECKING, Any
 
 from afnio.models.lm_server.ask import Ask
@@ -49,10 +50,12 @@ class Handler:
         spelling = SPELLINGS.get(request.path)
         if spelling is None or request.method != "POST":
             return await self._control(request)
-        arrived = asyncio.get_running_loop().time()
-        return await self._call(request, spelling, arrived)
+        arrived, at = asyncio.get_running_loop().time(), time.time()
+        return await self._call(request, spelling, arrived, at)
 
-    async def _call(self, request: web.BaseRequest, spelling: Spelling, arrived: float) -> web.StreamResponse:
+    async def _call(
+        self, request: web.BaseRequest, spelling: Spelling, arrived: float, at: float
+    ) -> web.StreamResponse:
         import orjson
 
         raw = await request.read()
@@ -62,7 +65,7 @@ class Handler:
         except (BadAskError, ValueError, TypeError, KeyError, AttributeError) as problem:
             return _refuse(spelling, Refusal(400, "invalid_request_error", f"Bad request: {problem}"), "")
         role, key = role_of(ask), key_of(request.path, body)
-        row = self.simulation.stats.begin(role, request.path, ask.model, key, raw)
+        row = self.simulation.stats.begin(role, request.path, ask.model, key, raw, at)
         stats = self.simulation.stats
         try:
             return await self._answer(request, spelling, ask, row, arrived)

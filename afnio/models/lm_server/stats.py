@@ -50,12 +50,12 @@ class Stats:
     max_concurrency: int = 0
     cpu_start: float = field(default_factory=time.process_time)
 
-    def begin(self, role: str, path: str, model: str, key: str, raw: bytes) -> Row:
-        """A request arrived."""
+    def begin(self, role: str, path: str, model: str, key: str, raw: bytes, at: float) -> Row:
+        """A request arrived, at the Unix time ``at``."""
         self.calls += 1
         self.open += 1
         self.max_concurrency = max(self.max_concurrency, self.open)
-        row = Row(self.calls, role, path, model, key, time.time())
+        row = Row(self.calls, role, path, model, key, at)
         self.rows.append(row)
         self.bodies.append((self.calls, raw))
         return row

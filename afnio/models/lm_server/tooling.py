@@ -10,18 +10,7 @@ from typing import Any
 from afnio.models.lm_server.ask import Ask, Tool, ToolCall
 from afnio.models.lm_server.filling import fill
 
-__all__ = ["called_tools", "tool_results"]
-
-
-def tool_results(ask: Ask) -> list[str]:
-    """The results that came back since the last user message."""
-    results: list[str] = []
-    for turn in reversed(ask.turns):
-        if turn.role == "user":
-            break
-        if turn.role == "tool":
-            results.insert(0, turn.text)
-    return results
+__all__ = ["called_tools"]
 
 
 def called_tools(ask: Ask) -> list[ToolCall]:
@@ -29,7 +18,7 @@ def called_tools(ask: Ask) -> list[ToolCall]:
 
     Once a result is back no tool is called again.
     """
-    if not ask.tools or ask.tool_choice == "none" or tool_results(ask):
+    if not ask.tools or ask.tool_choice == "none" or ask.tool_results:
         return []
     named = [tool for tool in ask.tools if tool.name == ask.tool_choice]
     wanted = named or [tool for tool in ask.tools if _speaks_of(ask.user, tool)]

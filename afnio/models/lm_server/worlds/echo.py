@@ -11,7 +11,7 @@ __all__ = ["Echo"]
 
 
 class Echo:
-    """Answers with the last user message; with a schema, every text leaf is that message."""
+    """Answers with the last user message, or with what its tools brought; a schema's texts are that, too."""
 
     name = "echo"
 
@@ -19,10 +19,11 @@ class Echo:
         self.seed, self.bad_share = seed, bad_share
 
     def reply(self, ask: Ask, role: str) -> str:
-        """The last user message, or a value of the schema made of it."""
+        """The last user message or the tools' results, or a value of the schema made of it."""
+        text = "\n".join(ask.tool_results) or ask.user
         if ask.schema is None:
-            return ask.user
-        return json.dumps(fill(ask.schema, lambda name, allowed: ask.user), ensure_ascii=False)
+            return text
+        return json.dumps(fill(ask.schema, lambda name, allowed: text), ensure_ascii=False)
 
     def destroy(self, ask: Ask) -> str:
         """There is no prompt to ruin here."""

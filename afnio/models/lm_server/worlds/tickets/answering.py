@@ -33,6 +33,8 @@ def classify(ask: Ask) -> str:
     fields = read(ticket, prompt)
     if ask.schema is not None:
         return _dump(fill(ask.schema, lambda name, allowed: _value(name, allowed, fields, ticket)))
+    if ask.tool_results and not _names_fields(prompt):
+        return "\n".join(ask.tool_results)
     named = {word: fields[field] for field, word in asked_fields(prompt)}
     if len(named) == 1 and not ask.json_mode and not _wants_json(prompt):
         return in_form(next(iter(named.values())), prompt, fence=False)
@@ -50,6 +52,10 @@ def asked_fields(prompt: str) -> tuple[tuple[str, str], ...]:
     matches = [(field, words.search(prompt)) for field, words in _FIELD_WORDS.items()]
     found = [(field, match.group(1).lower()) for field, match in matches if match]
     return tuple(found or [(field, field) for field in FIELDS])
+
+
+def _names_fields(prompt: str) -> bool:
+    return any(words.search(prompt) for words in _FIELD_WORDS.values())
 
 
 def in_form(text: str, prompt: str, *, fence: bool = True) -> str:

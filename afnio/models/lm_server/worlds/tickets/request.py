@@ -15,6 +15,7 @@ _INPUT = re.compile(r"<input\b[^>]*>(.*?)</input>", re.DOTALL)
 _OUTPUT = re.compile(r"<output\b[^>]*>(.*?)</output>", re.DOTALL)
 _CALL = re.compile(r"<call\b[^>]*>(.*?)</call>", re.DOTALL)
 _ASKED = re.compile(r"^Give feedback on: (.*)$", re.MULTILINE)
+_CALL_TAG = re.compile(r"</?(?:variable|message|input)\b[^>]*>")
 _TAG = re.compile(r"</?variable\b[^>]*>")
 _VERSION = re.compile(r"<version\b([^>]*)>(.*?)</version>", re.DOTALL)
 
@@ -66,7 +67,7 @@ def _sample(inner: str) -> Sample:
 
 def call_text(task: str) -> str:
     """The templates of the call the samples went through, or ``""``."""
-    return _TAG.sub("", "\n".join(_CALL.findall(task)))
+    return _CALL_TAG.sub("\n", "\n".join(_CALL.findall(task)))
 
 
 def feedback_texts(task: str) -> list[str]:

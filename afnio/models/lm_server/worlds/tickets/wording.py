@@ -14,12 +14,12 @@ from afnio.models.lm_server.worlds.tickets.laws import FIELDS, LAWS, LAWS_BY_NAM
 
 __all__ = ["asserts", "blanket_rules", "sentences", "stated", "stated_laws"]
 
-_SENTENCE_END = re.compile(r"(?<=[.!?;])\s+|\s*\n\s*")
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\s*\n\s*")
 _DENIED = re.compile(
-    r"\b(?:do|does|should|must|shall|will|can|is|are)(?:n't| not|not)\b[^,;]*?(?=,|;|\bbut\b|$)"
-    r"|\bnever\b[^,;]*?(?=,|;|\bbut\b|$)"
+    r"\b(?:do|does|should|must|shall|will|can|is|are)(?:n't| not|not)\b[^,;:]*?(?=,|;|:|\bbut\b|$)"
+    r"|\bnever\b[^,;:]*?(?=,|;|:|\bbut\b|$)"
     r"|\b(?:not|instead of|rather than|no longer|however|even if|even when|even without|although|though)\b"
-    r"(?:(?!\bbut\b)[^,;])*",
+    r"(?:(?!\bbut\b)[^,;:])*",
     re.IGNORECASE,
 )
 _EVERY_TICKET = re.compile(
@@ -70,10 +70,10 @@ def asserts(sentence: str, field: str, value: str) -> bool:
 def stated(sentence: str) -> list[Law]:
     """The laws one sentence states, in the order of the laws.
 
-    A sentence that lists three queues or more ("billing for refunds, account for passwords, ...") is read
-    clause by clause.
+    A sentence that lists several queues ("billing for refunds, account for passwords") is read clause by clause.
     """
-    claims = _CLAUSE_END.split(sentence) if len(_queues(sentence)) > 2 else [sentence]
+    several = len(_queues(_DENIED.sub(" ", sentence))) > 1
+    claims = _CLAUSE_END.split(sentence) if several else [sentence]
     return [law for law in LAWS if any(_states(claim, law) for claim in claims)]
 
 
