@@ -16,7 +16,7 @@ from afnio.calls.record import record_of, reply_of
 from afnio.calls.request import Cost, Reply, Request, Source, Usage
 from afnio.calls.retry import persist
 from afnio.calls.session import MEMO_ROLES, Session, current_phase, current_session
-from afnio.calls.tokens import estimate, estimate_body
+from afnio.calls.tokens import encoding_at_hand, estimate, estimate_body
 from afnio.calls.transport import RawResponse, Timeout, Transport
 from afnio.errors import APIConnectionError, APIResponseError, RateLimitError
 
@@ -188,7 +188,7 @@ class _Live:
             limiter.throttled(entered, error.retry_after)
             raise
         else:
-            limiter.succeeded()
+            limiter.succeeded(reply.usage.total - tokens)
             return reply
         finally:
             limiter.leave()
@@ -207,7 +207,8 @@ def _reply(raw: RawResponse, request: Request) -> Reply:
             raise  # nothing was answered and nothing paid
         fault = error
     if usage is None:
-        usage = Usage(estimate_body(request.body), estimate(text), estimated=True)
+        encoding = encoding_at_hand()
+        usage = Usage(estimate_body(request.body, encoding), estimate(text, encoding), estimated=True)
     return Reply(request, text, body, usage, Cost(), request_id=raw.headers.get("x-request-id"), fault=fault)
 
 

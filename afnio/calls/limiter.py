@@ -74,8 +74,10 @@ class Limiter:
         self._tokens.add(now, tokens)
         return now
 
-    def succeeded(self) -> None:
-        """A call was answered: grow back."""
+    def succeeded(self, more_tokens: int = 0) -> None:
+        """A call was answered and took ``more_tokens`` than expected: grow back."""
+        if self.limits.tpm is not None and more_tokens > 0:
+            self._tokens.add(self._clock(), more_tokens)
         if self.window < self.limits.concurrency:
             self.window = min(self.window + GROWTH, self.limits.concurrency)
 

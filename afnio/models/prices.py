@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -90,6 +91,7 @@ def price(provider: str, endpoint: str, model: str, usage: Usage, *, free: bool 
     return _listed(listed, model, usage) if listed else UNPRICED
 
 
+@lru_cache(256)
 def listed_provider(endpoint: str) -> str | None:
     """genai-prices' id of the provider whose public endpoint this is, or None."""
     host = urlsplit(endpoint).hostname or ""

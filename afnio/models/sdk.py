@@ -77,9 +77,7 @@ class SdkTransport:
         if self._ours[0] is not loop:
             client, options = self._client(), {}
             connections = getattr(client, "_client", None)
-            if (
-                type(connections).__name__ == "AsyncHttpxClientWrapper"
-            ):  # else the user's own http_client, which is kept
+            if type(connections).__name__ == "AsyncHttpxClientWrapper":  # else it is the user's, and kept
                 options["http_client"] = http_client = sys.modules["openai"].DefaultAsyncHttpxClient()
                 weakref.finalize(self, _close, loop, http_client)
             self._ours = (loop, client.with_options(max_retries=0, **options).chat.completions.with_raw_response.create)
