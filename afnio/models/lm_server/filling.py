@@ -39,14 +39,14 @@ def _resolve(schema: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
         return dict(found)
     options = schema.get("anyOf") or schema.get("oneOf")
     if options:
-        return _resolve(options[0], root)
+        return _resolve(next((option for option in options if option.get("type") != "null"), options[0]), root)
     return schema
 
 
 def _kind(schema: dict[str, Any]) -> str:
     kind = schema.get("type")
     if isinstance(kind, list):
-        kind = kind[0]
+        kind = next((each for each in kind if each != "null"), "null")
     return str(kind) if kind else ("object" if "properties" in schema else "string")
 
 
@@ -57,6 +57,8 @@ def _fill_array(schema: dict[str, Any], guess: Guess, name: str, root: dict[str,
 
 
 def _fits(value: object, kind: str) -> bool:
+    if kind == "null":
+        return value is None
     if kind == "boolean":
         return isinstance(value, bool)
     if kind in ("integer", "number"):

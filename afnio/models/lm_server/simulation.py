@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from afnio.models.lm_server.worlds import World, make_world
 __all__ = ["NOTICE", "Refusal", "Settings", "Simulation", "key_of", "refusal_of"]
 
 NOTICE = "simulation, not an AI"
+_PLACEHOLDER = re.compile(r"\{[A-Za-z_]\w*\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class Simulation:
         if kind == "destructive":
             return self.world.destroy(ask)
         text = self.world.reply(ask, role)
-        return _without_placeholders(text) if kind == "no_placeholder" else text
+        return _PLACEHOLDER.sub("", text) if kind == "no_placeholder" else text
 
 
 def overflow(size: int, limit: int) -> Refusal:
@@ -137,9 +137,3 @@ def key_of(path: str, body: dict[str, Any]) -> str:
 
     canonical = orjson.dumps({"path": path.removeprefix("/v1"), "body": body}, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(canonical).hexdigest()
-
-
-def _without_placeholders(text: str) -> str:
-    update = json.loads(text)
-    update["value"] = re.sub(r"\{[A-Za-z_]\w*\}", "", update["value"])
-    return json.dumps(update, ensure_ascii=False)
