@@ -55,7 +55,7 @@ async def send(
     reply = None if session.log is None and session.memo is None else _recall(session, request)
     if reply is None:
         live = _Live(session, request, transport, limits, max_retries, timeout, pricer)
-        reply = await (live.run() if transport.inline else _join(session, request, live.run))
+        reply = await (live.run() if transport.inline else _join(session, request, transport, live.run))
     if reply.source != "live":
         session.ledger.add(current_phase(), request.role, request.model, request.node, reply)
     _tell(session, reply)
@@ -109,12 +109,14 @@ def _again(session: Session, known: Reply, request: Request, source: Source) -> 
     return reply
 
 
-async def _join(session: Session, request: Request, live: Callable[[], Awaitable[Reply]]) -> Reply:
-    """Wait for an identical call under way, or make the call that others can wait for."""
+async def _join(
+    session: Session, request: Request, transport: Transport, live: Callable[[], Awaitable[Reply]]
+) -> Reply:
+    """Wait for an identical call of the same client under way, or make the call that others can wait for."""
     import asyncio
 
     loop = asyncio.get_running_loop()
-    flights, key = session.flights(loop), (request.key, request.endpoint)
+    flights, key = session.flights(loop), (request.key, transport)
     while (flight := flights.get(key)) is not None:
         known: Reply | None = await asyncio.shield(flight)
         if known is not None:

@@ -45,12 +45,18 @@ class GroupSync:
         try:
             while self._waiting:
                 group, self._waiting = self._waiting, []
-                error = await loop.run_in_executor(self._thread, _sync, self._fd)
+                error = await self._synced(loop)
                 for each in group:
                     if not each.done():
                         each.set_result(None) if error is None else each.set_exception(error)
         finally:
             self._task = None
+
+    async def _synced(self, loop: asyncio.AbstractEventLoop) -> OSError | None:
+        try:
+            return await loop.run_in_executor(self._thread, _sync, self._fd)
+        except RuntimeError:  # the thread was ended
+            return OSError(errno.EBADF, "the log was closed")
 
     def close(self) -> None:
         """End the thread, after the sync under way."""

@@ -56,6 +56,12 @@ class Limiter:
         self._waiting: deque[tuple[asyncio.Future[float], int]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
+    def change(self, limits: Limits) -> None:
+        """Set other limits; what was counted so far still counts."""
+        self.window = max(1.0, self.window * limits.concurrency / self.limits.concurrency)
+        self.limits, self._requests.limit, self._tokens.limit = limits, limits.rpm, limits.tpm
+        self._pump()
+
     # decisions
 
     def delay(self, tokens: int = 0) -> float | None:
@@ -154,32 +160,28 @@ class _Window:
             return 0.0
         while self.past and self.past[0][0] <= now - MINUTE:
             self.sum -= self.past.popleft()[1]
-        excess = self.sum + amount - self.limit
+        if self.sum + amount <= self.limit:
+            return 0.0
+        excess, wait = self.sum + amount - self.limit, 0.0
         for when, past in self.past:
             if excess <= 0:
                 break
-            excess -= past
-            wait = when + MINUTE - now
-        else:
-            return wait if self.past and self.sum + amount > self.limit else 0.0
-        return wait if self.sum + amount > self.limit else 0.0
+            excess, wait = excess - past, when + MINUTE - now
+        return wait
 
 
 _limiters: dict[tuple[str, str, str], tuple[object, Limiter]] = {}
 
 
 def limiter_of(request: Request, limits: Limits | None) -> Limiter:
-    """The limiter of the request's (provider, endpoint, model) on the running loop.
-
-    Limits given anew replace the old ones for later calls.
-    """
+    """The limiter of the request's (provider, endpoint, model) on the running loop; ``limits`` hold from now on."""
     import asyncio
 
     loop = asyncio.get_running_loop()
     key = (request.provider, request.endpoint, request.model)
     entry = _limiters.get(key)
-    if entry is not None and entry[0] is loop and (limits is None or entry[1].limits == limits):
-        return entry[1]
-    limiter = Limiter(limits or Limits())
-    _limiters[key] = (loop, limiter)
-    return limiter
+    if entry is None or entry[0] is not loop:  # the loop is another one after a fork
+        entry = _limiters[key] = (loop, Limiter(limits or Limits()))
+    elif limits is not None and limits != entry[1].limits:
+        entry[1].change(limits)
+    return entry[1]

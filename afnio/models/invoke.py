@@ -98,6 +98,12 @@ class _UserTransport:
         self._is_async = type(client).achat is not ChatCompletionModel.achat
         self._ask: Any = client.achat if self._is_async else client.chat
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _UserTransport) and self._ask == other._ask
+
+    def __hash__(self) -> int:
+        return hash(self._ask)
+
     async def send(self, request: Request, timeout: Timeout) -> RawResponse:
         """Ask once; the user's own errors pass through as they are."""
         text = await (self._ask(**request.body) if self._is_async else in_thread(self._ask, **request.body))

