@@ -55,7 +55,7 @@ class _LMLoop:
     def __init__(self) -> None:
         import asyncio
 
-        self.pid = os.getpid()
+        self.pid, self.closed = os.getpid(), False
         self.loop = asyncio.new_event_loop()
         self.closers: list[Callable[[], Awaitable[object]]] = []
         self.threads: ThreadPoolExecutor | None = None
@@ -71,13 +71,18 @@ class _LMLoop:
                 continue  # a task raised it: whoever waits for the task gets it, the loop lives on
 
     @property
+    def is_usable(self) -> bool:
+        return self.pid == os.getpid() and not self.closed
+
+    @property
     def is_here(self) -> bool:
         return threading.get_ident() == self.thread.ident
 
     def shut(self) -> None:
         """End the tasks, close the connections, stop the thread. For the end of the process."""
-        if self.pid != os.getpid() or not self.thread.is_alive():
+        if self.pid != os.getpid():
             return
+        self.closed = True
         running = _Running(self, self._close_all())
         running.start()
         running.ended.wait(CLEANUP_SECONDS)
@@ -138,10 +143,10 @@ _lock = threading.Lock()
 
 def _current() -> _LMLoop:
     global _lm
-    if _lm is not None and _lm.pid == os.getpid():
+    if _lm is not None and _lm.is_usable:
         return _lm
     with _lock:
-        if _lm is None or _lm.pid != os.getpid():
+        if _lm is None or not _lm.is_usable:
             if _lm is None:
                 os.register_at_fork(after_in_child=_fresh_lock)
             _lm = _LMLoop()

@@ -7,7 +7,7 @@ import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from afnio.calls.aio import AioTransport, public_url, warm
+from afnio.calls.aio import AioTransport, merged_headers, public_url, warm
 from afnio.calls.limiter import Limits
 from afnio.calls.transport import Timeout
 from afnio.errors import MissingKeyError
@@ -139,7 +139,9 @@ class AsyncOpenAI(_OpenAIModel):
 
 
 def _key(api_key: ApiKey | None) -> ApiKey:
-    key = api_key if api_key is not None else os.environ.get("OPENAI_API_KEY")
+    key = api_key if api_key is not None else os.environ.get("OPENAI_API_KEY") or None
+    if isinstance(key, str):
+        key = key.strip()  # a key read from a file ends with a newline, which no header may hold
     if key is None:
         raise MissingKeyError(
             "No API key for OpenAI. Set the environment variable OPENAI_API_KEY or pass api_key='...'. "
@@ -164,11 +166,11 @@ class Headers:
         if isinstance(key, str):
             self._fixed["Authorization"] = f"Bearer {key}"
         self._more = dict(more or {})
-        self._fixed.update(self._more)
+        self._fixed = merged_headers(self._fixed, self._more)
 
     async def __call__(self) -> Mapping[str, str]:
         if isinstance(self._key, str):
             return self._fixed
         key = self._key()
         key = await key if inspect.isawaitable(key) else key
-        return {**self._fixed, "Authorization": f"Bearer {key}", **self._more}
+        return merged_headers({**self._fixed, "Authorization": f"Bearer {key}"}, self._more)

@@ -94,7 +94,10 @@ def price(provider: str, endpoint: str, model: str, usage: Usage, *, free: bool 
 @lru_cache(256)
 def listed_provider(endpoint: str) -> str | None:
     """genai-prices' id of the provider whose public endpoint this is, or None."""
-    host = urlsplit(endpoint).hostname or ""
+    try:
+        host = urlsplit(endpoint).hostname or ""
+    except ValueError:
+        return None  # no URL: the call will say so
     while host:
         if host in PUBLIC_HOSTS:
             return PUBLIC_HOSTS[host]

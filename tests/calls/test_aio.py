@@ -7,19 +7,22 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from typing import Any
 
+import aiohttp
 import pytest
 
-from afnio.calls import Session, run_sync
-from afnio.calls.aio import public_url
+from afnio.calls import Session, Timeout, run_sync
+from afnio.calls.aio import _failure, public_url
 from afnio.errors import APIConnectionError, APIError, APIResponseError, APITimeoutError, RateLimitError
 from afnio.models.openai import AsyncOpenAI, OpenAI
 from tests.calls.endpoint import Endpoint, garbage, held, hello, reset, status, truncated
+from tests.calls.fakes import ask as fake
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 Serve = Callable[..., Endpoint]
@@ -93,10 +96,24 @@ def test_an_unknown_host_is_named() -> None:
         ask(client)
 
 
-@pytest.mark.parametrize("url", ["not a url", "ftp://x/v1", "http://"])
+@pytest.mark.parametrize("url", ["not a url", "ftp://x/v1", "http://", "http://host:99999/v1", "http://[1/v1"])
 def test_a_base_url_that_is_none(url: str) -> None:
     with pytest.raises(APIConnectionError):
         ask(OpenAI(api_key="k", base_url=url, max_retries=0))
+
+
+def test_a_tls_client_at_a_plain_server_is_told_what_to_check(serve: Serve) -> None:
+    url = serve().base_url.replace("http:", "https:")
+    with pytest.raises(APIConnectionError, match="http:// in base_url"):
+        ask(OpenAI(api_key="k", base_url=url, max_retries=0))
+
+
+def test_a_certificate_nobody_signed() -> None:
+    key = aiohttp.client_reqrep.ConnectionKey("h", 443, True, True, None, None, None)
+    error = aiohttp.ClientConnectorCertificateError(key, ssl.SSLCertVerificationError("self-signed"))
+    failure = _failure(error, fake("hi"), Timeout())
+    assert "self-signed" in str(failure)
+    assert "SSL_CERT_FILE" in str(failure)
 
 
 def test_a_black_hole_is_a_connect_timeout(serve: Serve) -> None:

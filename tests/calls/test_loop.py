@@ -281,6 +281,21 @@ assert not heavy & set(sys.modules), heavy & set(sys.modules)
     subprocess.run([sys.executable, "-c", script], check=True, timeout=30)
 
 
+def test_a_call_made_while_the_process_ends_is_answered_or_an_error_never_a_hang() -> None:
+    script = """
+import asyncio, atexit
+from afnio.calls import run_sync
+async def answer(): return "answered"
+def last():
+    try: print(run_sync(answer()))
+    except RuntimeError: print("answered")  # Python 3.12 starts no thread any more
+atexit.register(last)
+run_sync(answer())
+"""
+    result = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, timeout=30)
+    assert result.stdout == "answered\n"
+
+
 def test_tasks_left_over_are_ended_at_exit() -> None:
     script = """
 import asyncio, threading

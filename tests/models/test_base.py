@@ -152,6 +152,12 @@ def test_registry_and_settings() -> None:
     }
 
 
+def test_a_key_from_a_file_has_a_newline(serve: Serve) -> None:
+    endpoint = serve()
+    OpenAI(api_key="sk-1\n", base_url=endpoint.base_url).chat(model="m", messages=HI)
+    assert endpoint.headers[0]["authorization"] == "Bearer sk-1"
+
+
 def test_timeouts() -> None:
     import httpx2
 

@@ -42,6 +42,7 @@ ARGUMENTS: list[dict[str, Any]] = [
     {"temperature": None, "stop": None},
     {"temperature": openai.NOT_GIVEN, "top_p": openai.omit},
     {"extra_body": {"top_k": 3, "guided_json": {}}},
+    {"extra_headers": {"x-TRACE": "2", "Accept": "application/json; v=2"}},
     {"extra_headers": {"X-Trace": "1"}, "extra_query": {"api-version": "2"}, "timeout": 30},
 ]
 
@@ -99,6 +100,7 @@ def test_a_message_of_the_sdk_can_be_sent_back(serve: Serve) -> None:
     [
         {"organization": "org", "project": "proj"},
         {"default_headers": {"X-Gate": "1", "Authorization": "Basic abc"}},
+        {"default_headers": {"authorization": "Basic lower"}},
         {"default_query": {"api-version": "2026-01-01"}},
         {"api_key": lambda: "renewed"},
     ],
