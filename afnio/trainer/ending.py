@@ -32,6 +32,7 @@ def ending(fit: Fit, tell: Chorus) -> Iterator[None]:
             error.add_note(f"All that was done is saved. Go on with fit(..., ckpt_path='last'): {fit.checkpoint}")
         raise
     finally:
+        fit.costs.collect()
         tell.on_fit_end(fit)
     if fit.stop_reason is not None:
         logger.info("fit ended early: %s", fit.stop_reason)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict
 from decimal import Decimal
@@ -14,6 +15,8 @@ from afnio.trainer.averages import Metrics
 from afnio.trainer.checkpoints import FORMAT
 from afnio.trainer.fit import Best, Fit
 from afnio.trainer.loop import FitLoop
+
+logger = logging.getLogger("afnio.trainer")
 
 __all__ = ["Recovery", "log_file"]
 
@@ -113,6 +116,14 @@ class Recovery:
             loop.validation.load_state_dict(state["val_loader"])
         loop.tell.load_states(state["callbacks"])
 
+    def _is_of(self, log: CallLog, saved: Mapping[str, Any]) -> bool:
+        """Whether ``log`` is the one the checkpoint speaks of."""
+        lines = max((end - 1 for _, end in saved["state"]), default=0)
+        if log.path.name == saved["file"] and len(log) >= lines:
+            return True
+        logger.warning("%s is not the call log of the checkpoint: its answers are asked for again.", log.path)
+        return False
+
     def _unpack_calls(self, state: Mapping[str, Any]) -> None:
         """Rewind the log; put back what the memo knew and what was spent."""
         session, saved, fit = self._session, state["log"], self._loop.fit
@@ -120,7 +131,7 @@ class Recovery:
         if budget is not None and state["budget"] is not None:
             budget.load_state_dict(state["budget"])
         log = session.log
-        if saved is None or log is None or log.path.name != saved["file"]:
+        if saved is None or log is None or not self._is_of(log, saved):
             return
         self._start = saved["start"]
         if session.memo is not None:

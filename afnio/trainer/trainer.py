@@ -105,6 +105,7 @@ class Trainer:
         self.reuse_answers = reuse_answers
         self.restore_best = restore_best
         self._fit: Fit | None = None
+        self._last: Fit | None = None
 
     # what is known of the last fit
 
@@ -115,8 +116,8 @@ class Trainer:
 
     @property
     def metrics(self) -> Metrics:
-        """The latest value of each metric, as ``train_...``, ``val_...``, ``test_...``."""
-        return Metrics({}) if self._fit is None else self._fit.metrics
+        """The metrics of the last fit, validation or test, as ``train_...``, ``val_...``, ``test_...``."""
+        return Metrics({}) if self._last is None else self._last.metrics
 
     @property
     def history(self) -> list[dict[str, float]]:
@@ -125,8 +126,8 @@ class Trainer:
 
     @property
     def failures(self) -> list[Failure]:
-        """The samples that were given up."""
-        return [] if self._fit is None else self._fit.failures
+        """The samples that the last fit, validation or test gave up."""
+        return [] if self._last is None else self._last.failures
 
     @property
     def stop_reason(self) -> str | None:
@@ -212,7 +213,7 @@ class Trainer:
             if log is not None:
                 stack.enter_context(log)
             session = self._session(outer, log)
-            fit = self._fit = self._begin(agent, session, clients, feeds)
+            fit = self._fit = self._last = self._begin(agent, session, clients, feeds)
             loop = FitLoop(fit, *feeds, Chorus([]), hands, self.gate, self.max_steps)
             recovery = Recovery(loop, session, own_budget=self.budget is not None, own_log=log is not None)
             loop.tell = Chorus(self._voices(folder, recovery))
@@ -236,7 +237,9 @@ class Trainer:
         return fit
 
     def _session(self, outer: Session, log: CallLog | None) -> Session:
-        return inner_session(outer, log=log or outer.log, budget=self.budget, reuse_answers=self.reuse_answers)
+        return inner_session(
+            outer, log=outer.log if log is None else log, budget=self.budget, reuse_answers=self.reuse_answers
+        )
 
     def _own_log(self, outer: Session, folder: Folder, found: Any) -> CallLog | None:
         """The log of this fit, where the engine has none: the one its checkpoint names, or a new one."""
@@ -308,6 +311,7 @@ class Trainer:
         with engine_session() as outer:
             session = self._session(outer, None)
             fit = Fit(agent, self.goal, session.ledger, Costs(session.ledger, check_clients(clients)))
+            self._last = fit
             fit.totals = {stage.name: feed.total}
             voices: list[Callback] = [Reporting(), Tracking(steps=False)]
             tell = Chorus([*voices, Showing(display_here())] if self.enable_progress_bar else voices)

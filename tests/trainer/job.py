@@ -18,14 +18,14 @@ from afnio.models.lm_server.spellings import openai_chat
 from afnio.models.lm_server.worlds.tickets.job import JOB_PROMPT, job_tickets
 from afnio.models.scripted import Scripted
 from afnio.optim import TGD
-from afnio.trainer import Trainer
-from afnio.utils.data import DataLoader
+from afnio.trainer import Fit, Trainer
+from afnio.utils.data import DataLoader, Dataset
 from afnio.variable import Variable
 
 FIELDS = ("sentiment", "urgency", "queue")
 
 
-class Tickets:
+class Tickets(Dataset[Any]):
     """The 24 tickets; every batch of 8 has something of its own to teach."""
 
     def __init__(self, rows: slice = slice(None)) -> None:
@@ -104,6 +104,14 @@ class AsyncAgent(Agent):
         prediction = await self.chat.acall(self.client, self.messages(), inputs={"message": message}, model="sim")
         return F.deterministic_evaluator(prediction, answer, match, "exact match", all_ones, mean, "mean")
 
+    async def validation_step(self, batch: Any, batch_idx: int) -> Any:
+        """The same."""
+        return await self.training_step(batch, batch_idx)
+
+    async def test_step(self, batch: Any, batch_idx: int) -> Any:
+        """The same."""
+        return await self.training_step(batch, batch_idx)
+
 
 def role(body: dict[str, Any]) -> str:
     """On whose behalf a request is made."""
@@ -147,6 +155,12 @@ def quiet(root: Path | None = None, **args: Any) -> Trainer:
     return Trainer(enable_checkpointing=root is not None, default_root_dir=root, **options)
 
 
+def state(trainer: Trainer) -> Fit:
+    """What is known of its last fit."""
+    assert trainer.state is not None
+    return trainer.state
+
+
 def roles(client: Scripted) -> list[str]:
     """Role after role of the requests made."""
     return [role(body) for body in client.requests]
@@ -156,5 +170,3 @@ def counts(client: Scripted) -> dict[str, int]:
     """Role -> number of requests."""
     made = roles(client)
     return {name: made.count(name) for name in dict.fromkeys(made)}
-
-

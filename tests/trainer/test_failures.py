@@ -1,0 +1,292 @@
+"""Samples that fail, and errors that end a fit: nothing is lost, and nothing is hidden."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from afnio.calls import Budget
+from afnio.cognitive import functional as F
+from afnio.errors import (
+    APIConnectionError,
+    AuthenticationError,
+    ContextLengthError,
+    InternalServerError,
+    StepError,
+)
+from afnio.models.lm_server import LMServer
+from afnio.models.lm_server.worlds.tickets.job import JOB_PROMPT, job_tickets
+from afnio.models.openai import OpenAI
+from afnio.models.prices import clear_prices, set_price
+from tests.trainer.job import Agent, AsyncAgent, counts, engine, loader, match, model, quiet, role, state
+
+TICKETS = [text for text, _ in job_tickets(every_step_learns=True)]
+
+
+def failing(*numbers: int, times: int = 10**6, error: Any = None) -> Callable[[dict[str, Any], int], None]:
+    """Requests to classify these tickets fail, each so many times."""
+    left = dict.fromkeys(numbers, times)
+    raised = error or ContextLengthError("too long", status_code=400)
+
+    def before(body: dict[str, Any], number: int) -> None:
+        if role(body) == "forward":
+            ticket = TICKETS.index(body["messages"][-1]["content"])
+            if left.get(ticket):
+                left[ticket] -= 1
+                raise raised
+
+    return before
+
+
+def fitted(before: Any, agent_type: type[Agent] = Agent, **args: Any) -> tuple[Agent, Any, Any]:
+    client = model(before=before)
+    agent, trainer = agent_type(client), quiet(**args)
+    with engine(client):
+        trainer.fit(agent, loader())
+    return agent, trainer, client
+
+
+@pytest.mark.parametrize("agent_type", [Agent, AsyncAgent])
+def test_a_sample_that_fails_once_is_retried_and_only_that_one(agent_type: type[Agent]) -> None:
+    _, trainer, client = fitted(failing(3, 12, times=1), agent_type, gate=None)
+    assert trainer.failures == []
+    assert counts(client)["forward"] == 24 + 2  # the answers of the others were at hand
+
+
+@pytest.mark.parametrize("agent_type", [Agent, AsyncAgent])
+@pytest.mark.parametrize("gate", [None, "batch"])
+def test_a_sample_that_fails_for_good_is_reported_once_and_counts_as_0(
+    agent_type: type[Agent], gate: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    agent, trainer, _ = fitted(failing(3, 12), agent_type, gate=gate)
+    assert [(f.stage, f.batch, f.sample) for f in trainer.failures] == [("train", 0, "3"), ("train", 1, "12")]
+    assert all(isinstance(failure.error, ContextLengthError) for failure in trainer.failures)
+    assert [record.getMessage().split(" failed")[0] for record in caplog.records] == [
+        "train: sample 3 of batch 0",
+        "train: sample 12 of batch 1",
+    ]
+    client = model(before=failing(3, 12))
+    metrics = quiet().test(agent_type(client, agent.prompt.data), loader())
+    assert metrics["loss"] == pytest.approx(22 / 24)
+    assert (metrics.failed, metrics.samples) == (2, 24)
+    assert trainer.best.score <= 22 / 24
+
+
+def test_a_failed_sample_weighs_in_the_mean() -> None:
+    right = quiet().test(Agent(model()), loader())["loss"] * 24
+    one_right = next(n for n in range(24) if quiet().test(Agent(model()), loader(1, rows=slice(n, n + 1)))["loss"] == 1)
+    metrics = quiet().test(Agent(model(before=failing(one_right))), loader())
+    assert metrics["loss"] == pytest.approx((right - 1) / 24)
+
+
+@pytest.mark.parametrize("agent_type", [Agent, AsyncAgent])
+def test_errors_of_the_users_own_code_are_traced_to_their_samples(agent_type: type[Agent]) -> None:
+    class Picky(Agent):
+        def test_step(self, batch: Any, batch_idx: int) -> Any:
+            prediction = self(batch[0])
+            if any(TICKETS[5] == text for text in batch[0].data):
+                raise KeyError("urgency")
+            return F.deterministic_evaluator(prediction, batch[1], match, "exact match", None, sum, "sum")
+
+    class AsyncPicky(Picky):
+        async def test_step(self, batch: Any, batch_idx: int) -> Any:
+            return super().test_step(batch, batch_idx)
+
+    client = model()
+    trainer = quiet()
+    metrics = trainer.test((AsyncPicky if agent_type is AsyncAgent else Picky)(client), loader())
+    assert [(failure.sample, repr(failure.error)) for failure in trainer.failures] == [("5", "KeyError('urgency')")]
+    assert metrics.failed == 1
+    assert client.calls == 24
+
+
+@pytest.mark.parametrize("agent_type", [Agent, AsyncAgent])
+def test_when_the_whole_first_batch_fails_the_error_is_raised(agent_type: type[Agent]) -> None:
+    with pytest.raises(ContextLengthError, match="too long") as caught:
+        fitted(failing(*range(24)), agent_type)
+    assert "Every sample of the first batch failed" in "".join(caught.value.__notes__)
+
+
+def test_a_bug_in_the_step_is_raised_as_it_is() -> None:
+    class Buggy(Agent):
+        def training_step(self, batch: Any, batch_idx: int) -> Any:
+            raise ZeroDivisionError("a bug")
+
+    client = model()
+    with engine(client), pytest.raises(ZeroDivisionError, match="a bug"):
+        quiet().fit(Buggy(client), loader())
+
+
+@pytest.mark.parametrize("agent_type", [Agent, AsyncAgent])
+def test_a_later_batch_may_fail_whole(agent_type: type[Agent]) -> None:
+    _, trainer, _ = fitted(failing(*range(8, 16)), agent_type)
+    assert [failure.sample for failure in trainer.failures] == [str(n) for n in range(8, 16)]
+    assert trainer.state.progress.steps == 3
+
+
+def test_samples_that_fail_under_the_new_prompt_count_against_it() -> None:
+    def before(body: dict[str, Any], number: int) -> None:
+        if role(body) == "forward" and body["messages"][0]["content"] != JOB_PROMPT:
+            raise ContextLengthError("the new prompt is too long", status_code=400)
+
+    agent, trainer, _ = fitted(before, max_steps=1)
+    assert agent.prompt.data == JOB_PROMPT
+    assert trainer.state.progress.undone == 2
+    assert {failure.stage for failure in trainer.failures} == {"gate"}
+
+
+def test_failures_in_validation_too() -> None:
+    client = model(before=failing(9))
+    agent, trainer = Agent(client), quiet()
+    metrics = trainer.validate(agent, loader())
+    assert metrics.failed == 1
+    with engine(client):
+        trainer.fit(agent, loader(rows=slice(0, 8)), loader())
+    assert [(failure.stage, failure.sample) for failure in trainer.failures] == [("validation", "9")]
+
+
+# errors that end the fit
+
+
+def broken(stage: str, error: Exception, number: int = 1) -> Callable[[dict[str, Any], int], None]:
+    """From the ``number``-th request of a role on, all requests fail."""
+    seen = 0
+
+    def before(body: dict[str, Any], _: int) -> None:
+        nonlocal seen
+        seen += role(body) == stage
+        if seen >= number:
+            raise error
+
+    return before
+
+
+@pytest.mark.parametrize("stage", ["forward", "backward", "optimizer"])
+@pytest.mark.parametrize(
+    "error",
+    [AuthenticationError("wrong key", status_code=401), APIConnectionError("nobody there")],
+    ids=["key", "host"],
+)
+@pytest.mark.parametrize("agent_type", [Agent, AsyncAgent])
+def test_an_error_all_samples_share_ends_the_fit_at_once(
+    stage: str, error: Exception, agent_type: type[Agent], tmp_path: Path
+) -> None:
+    client = model(before=broken(stage, error))
+    agent, trainer = agent_type(client), quiet(tmp_path)
+    with engine(client), pytest.raises(type(error)) as caught:
+        trainer.fit(agent, loader())
+    assert counts(client)[stage] == 1 or stage == "forward"
+    assert agent.prompt.data == JOB_PROMPT
+    assert trainer.stop_reason == f"{type(error).__name__}: {error}"
+    assert str(trainer.checkpoint) in "".join(caught.value.__notes__)
+
+
+def test_when_the_gate_dies_the_update_is_taken_back(tmp_path: Path) -> None:
+    client = model(before=broken("forward", AuthenticationError("expired", status_code=401), number=12))
+    agent, trainer = Agent(client), quiet(tmp_path)
+    with engine(client), pytest.raises(AuthenticationError):
+        trainer.fit(agent, loader())
+    assert agent.prompt.data == JOB_PROMPT
+    again = model()
+    with engine(again):
+        quiet(tmp_path).fit(Agent(again), loader(), ckpt_path="last")
+    assert again.calls == 54 - 8 - 2 - 3  # three answers of the gate were paid for
+
+
+@pytest.mark.parametrize("stage", ["backward", "optimizer"])
+def test_a_failing_backward_or_optimizer_call_costs_one_update(stage: str, caplog: pytest.LogCaptureFixture) -> None:
+    calls = 0
+
+    def before(body: dict[str, Any], number: int) -> None:
+        nonlocal calls
+        calls += role(body) == stage
+        if role(body) == stage and calls == 1:
+            raise InternalServerError("down", status_code=500)
+
+    _, trainer, _ = fitted(before)
+    assert trainer.state.progress.skipped == 1
+    assert trainer.state.progress.updates == 2
+    assert "No update after batch 0: down" in caplog.text
+
+
+def test_an_unreachable_endpoint_is_an_error_that_says_so() -> None:
+    client = OpenAI(api_key="any", base_url="http://127.0.0.1:9/v1", max_retries=0)
+    with engine(client), pytest.raises(APIConnectionError):
+        quiet().fit(Agent(client), loader())
+
+
+# budgets
+
+
+@pytest.mark.parametrize("limit", [{"calls": 0}, {"tokens": 0}, {"usd": 0}, {"seconds": 0}])
+def test_a_budget_of_zero_ends_at_once_and_changes_nothing(limit: dict[str, Any]) -> None:
+    agent, trainer, client = fitted(lambda body, number: None, budget=Budget(**limit))
+    assert client.calls == 0
+    assert agent.prompt.data == JOB_PROMPT
+    assert f"Budget({next(iter(limit))}=0" in trainer.stop_reason
+    assert not trainer.interrupted
+
+
+@pytest.mark.parametrize("limit", range(1, 54, 7))
+@pytest.mark.parametrize("agent_type", [Agent, AsyncAgent])
+def test_a_budget_of_calls_is_exact_and_keeps_what_the_gate_approved(limit: int, agent_type: type[Agent]) -> None:
+    agent, trainer, client = fitted(lambda body, number: None, agent_type, budget=Budget(calls=limit))
+    assert client.calls == limit or agent_type is AsyncAgent
+    assert client.calls <= limit
+    assert f"Budget(calls={limit})" in trainer.stop_reason
+    updates = trainer.state.progress.updates
+    assert (agent.prompt.data == JOB_PROMPT) == (updates == 0)
+    before, after = (
+        quiet().test(Agent(model(), prompt), loader())["loss"] for prompt in (JOB_PROMPT, agent.prompt.data)
+    )
+    assert after >= before
+
+
+def test_one_budget_over_the_engine_and_the_trainer() -> None:
+    client = model()
+    with engine(client, budget=Budget(calls=3)), pytest.raises(ValueError, match="Give it once"):
+        quiet(budget=Budget(calls=5)).fit(Agent(client), loader())
+    trainer = quiet()
+    with engine(client, budget=Budget(calls=3)) as found:
+        trainer.fit(Agent(client), loader())
+        assert found.ledger.total().calls == 3
+    assert "Budget(calls=3)" in str(trainer.stop_reason)
+
+
+def test_a_budget_in_dollars_needs_a_price_and_keeps_to_it() -> None:
+    with LMServer(bad_share=0.0) as server:
+        client = OpenAI(api_key="any", base_url=server.base_url)
+        with engine(client), pytest.raises(ValueError, match="needs a price for model 'sim'"):
+            quiet(budget=Budget(usd=1)).fit(Agent(client), loader())
+        trainer = quiet(gate=None)
+        with engine(client):
+            trainer.fit(Agent(client), loader())
+        assert str(state(trainer).costs) == "unpriced"
+        set_price("sim", input=1000, output=2000)
+        trainer = quiet(budget=Budget(usd=10))
+        with engine(client) as found:
+            trainer.fit(Agent(client), loader())
+        assert 0 < state(trainer).costs.usd == found.ledger.total().usd <= 10
+        assert "Budget(usd=10)" in str(trainer.stop_reason)
+
+
+@pytest.fixture(autouse=True)
+def _no_prices() -> Iterator[None]:
+    yield
+    clear_prices()
+
+
+def test_step_errors_are_not_retried() -> None:
+    calls = []
+
+    class Rubbish(Agent):
+        def training_step(self, batch: Any, batch_idx: int) -> Any:
+            calls.append(json.dumps(batch_idx))
+
+    with engine(model()), pytest.raises(StepError):
+        quiet().fit(Rubbish(model()), loader())
+    assert len(calls) == 1
