@@ -44,6 +44,11 @@ HOPELESS = (
 """Errors that every other sample of the batch would meet too."""
 
 
+BURST = 8
+"""Calls begun in one turn of the loop.  After each turn those before get on with connecting and sending, so that the
+endpoint is at work on the first while the last are still being made."""
+
+
 @op
 class ChatCompletion(Function):
     """``chat_completion(forward_model_client, messages, inputs=None, **completion_args)``.
@@ -136,16 +141,24 @@ async def _all(
     """Ask all at once.  An error all would meet ends the others: they would only cost time."""
     import asyncio
 
-    tasks = [asyncio.ensure_future(complete(client, body, role=role, node=node, **args)) for body in bodies]
+    tasks: list[asyncio.Task[Reply]] = []
+    hopeless = False
 
     def ended(task: asyncio.Task[Reply]) -> None:
+        nonlocal hopeless
         if not task.cancelled() and isinstance(task.exception(), HOPELESS):
+            hopeless = True
             for other in tasks:
                 other.cancel()
 
-    for task in tasks:
-        task.add_done_callback(ended)
     try:
+        for number, body in enumerate(bodies, 1):
+            tasks.append(asyncio.ensure_future(complete(client, body, role=role, node=node, **args)))
+            tasks[-1].add_done_callback(ended)
+            if number % BURST == 0 and not hopeless:
+                await asyncio.sleep(0)
+            if hopeless:
+                break
         results = await asyncio.gather(*tasks, return_exceptions=True)
     except BaseException:
         for task in tasks:
