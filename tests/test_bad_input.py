@@ -115,7 +115,7 @@ def test_no_key() -> None:
 def test_a_model_that_cannot_answer_ends_the_fit_and_changes_nothing(
     server: LMServer, tmp_path: Path, settings: dict[str, Any], model: str, error: type[Exception], words: str
 ) -> None:
-    given = {"base_url": server.base_url, "api_key": "a-key", "max_retries": 0} | settings
+    given: dict[str, Any] = {"base_url": server.base_url, "api_key": "a-key", "max_retries": 0} | settings
     agent = Agent(AsyncOpenAI(**given), model)
     with afnio.local_engine(), pytest.raises(error, match=words):
         trainer(tmp_path).fit(agent, loader())
@@ -316,11 +316,11 @@ def _interrupted(command: list[str], folder: Path) -> str:
         assert process.stdout is not None
         seen = ""
         for line in process.stdout:
-            seen += line
+            seen += str(line)
             if "[Training] 1/2" in line:
                 process.send_signal(signal.SIGINT)
                 break
-        seen += process.stdout.read()
+        seen += str(process.stdout.read())
         assert process.wait(timeout=60) == 0, seen
     return seen
 
