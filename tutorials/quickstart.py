@@ -43,7 +43,10 @@ class TicketClassifier(cog.Module):
             {"role": "system", "content": [self.prompt]},
             {"role": "user", "content": [self.template]},
         ]
-        return self.chat(self.client, messages, inputs={"ticket": ticket}, model=self.model, temperature=0)
+        answer: afnio.Variable = self.chat(
+            self.client, messages, inputs={"ticket": ticket}, model=self.model, temperature=0
+        )
+        return answer
 
     def training_step(self, batch: tuple[afnio.Variable, afnio.Variable], batch_idx: int) -> afnio.Loss:
         tickets, answers = batch
