@@ -160,7 +160,7 @@ def _remembered(log: CallLog, lines: Ranges) -> dict[str, Reply]:
     log.rewind(lines)
     for reply in log.replies(*MEMO_ROLES):
         if reply.fault is None:
-            memo.setdefault(reply.request.key, reply)
+            memo[reply.request.key] = reply  # the last one: an answer that could not be used was asked for anew
     return memo
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from afnio import _dispatch
 from afnio.calls import Budget, CallLog, Reply, Session, current_session
 
-__all__ = ["engine_session", "inner_session"]
+__all__ = ["engine_session", "fresh_answers", "inner_session", "rewinder"]
 
 
 @contextlib.contextmanager
@@ -32,3 +32,32 @@ def inner_session(outer: Session, *, log: CallLog | None, budget: Budget | None,
         )
     memo: dict[str, Reply] | None = {} if reuse_answers else None
     return Session(log=log, budget=budget or outer.budget, ledger=outer.ledger, memo=memo, job=outer.job)
+
+
+def rewinder() -> Callable[[], None]:
+    """A function that lets what is recorded from now on answer the same requests again.
+
+    For a session without a memo: a step that is tried again then pays for what failed only.
+    """
+    session = current_session()
+    log = session.log
+    if session.memo is not None or log is None or log.mode != "cache":
+        return lambda: None
+    state = log.state()
+    return lambda: log.rewind(state)
+
+
+@contextlib.contextmanager
+def fresh_answers() -> Iterator[None]:
+    """Inside, the memo knows nothing: an answer that no code can use is asked for anew.  It keeps the new ones."""
+    session = current_session()
+    known = session.memo
+    if known is None:
+        yield
+        return
+    session.memo = {}
+    try:
+        yield
+    finally:
+        known.update(session.memo)
+        session.memo = known

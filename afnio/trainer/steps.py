@@ -1,13 +1,15 @@
 """Running a user's step on a batch: as one call or sample by sample, and what to do when it fails.
 
-A step that fails is tried again; answers that were paid for come from the session's memo, so that only what failed
-is asked anew.  If it fails still, the samples that are to blame are given up and the step runs on the others.
+A step that fails is tried again; answers that were paid for come from the session's memo (or its log), so that only
+what failed is asked anew.  If it fails still, each sample that is to blame is tried alone, with fresh answers.  Those
+that fail then too are given up, and the step runs on the others.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +20,14 @@ from afnio.errors import BatchError, GraphError, NoEngineError, StepError
 from afnio.trainer.batches import get_batch_size, sample_ids, select
 from afnio.trainer.outcome import Failure, Outcome, outcome_of
 from afnio.trainer.results import read_result
+from afnio.trainer.sessions import fresh_answers, rewinder
 
 if TYPE_CHECKING:
     import asyncio
 
 __all__ = ["ATTEMPTS", "FATAL", "StepRunner"]
 
-ATTEMPTS = 3
+ATTEMPTS = 2
 
 FATAL = (*HOPELESS, GraphError, NoEngineError, NotImplementedError, StepError)
 """Errors that no sample is to blame for: they end the fit."""
@@ -83,53 +86,65 @@ class StepRunner:
 
     async def _whole(self, batch: Any, index: int, size: int, errors: dict[int, BaseException]) -> list[Any]:
         """What the step returned for the samples that go through; ``errors`` is filled with those that do not."""
+        rewind, rounds = rewinder(), 0
         while len(errors) < size:
             kept = [place for place in range(size) if place not in errors]
             part = select(batch, kept) if errors else batch
-            try:
-                return [await self._attempts(part, index)]
-            except FATAL:
-                raise
-            except Exception as error:  # noqa: BLE001  # the user's step may raise anything
-                found = await self._to_blame(part, index, len(kept), error)
-                errors |= {kept[place]: each for place, each in found.items()}
+            returned, error = await self._attempts(part, index, rewind)
+            if error is None:
+                return [returned]
+            found = await self._to_blame(part, index, len(kept), error)
+            rounds += 1
+            if not found and rounds > ATTEMPTS:  # each alone goes through, all together never
+                found = dict.fromkeys(range(len(kept)), error)
+            errors |= {kept[place]: each for place, each in found.items()}
+            rewind()
         return []
 
-    async def _attempts(self, part: Any, index: int) -> Any:
-        for left in reversed(range(ATTEMPTS)):
-            try:
-                return await User(self.step, part, index)
-            except FATAL:
-                raise
-            except Exception:
-                if not left:
-                    raise
-        raise AssertionError("unreachable")
+    async def _attempts(self, part: Any, index: int, rewind: Callable[[], None]) -> tuple[Any, Exception | None]:
+        """What the step returned, or its last error."""
+        error = None
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                rewind()
+            returned, error = await self._try(part, index)
+            if error is None:
+                return returned, None
+        return None, error
+
+    async def _try(self, part: Any, index: int) -> tuple[Any, Exception | None]:
+        try:
+            return await User(self.step, part, index), None
+        except FATAL:
+            raise
+        except Exception as error:  # noqa: BLE001  # the user's step may raise anything
+            return None, error
 
     async def _to_blame(self, part: Any, index: int, size: int, error: Exception) -> dict[int, BaseException]:
-        """Position -> error of the samples that fail; all of them, if each alone goes through."""
-        if isinstance(error, BatchError) and error.size == size:
-            return error.errors
-        if size == 1:
-            return {0: error}
+        """Position -> error of the samples that fail alone, with fresh answers too."""
+        parts = {place: select(part, [place]) for place in range(size)}
         found: dict[int, BaseException] = {}
-        for place in range(size):
-            try:
-                with no_grad():
-                    await User(self.step, select(part, [place]), index)
-            except FATAL:
-                raise
-            except Exception as alone:  # noqa: BLE001
-                found[place] = alone
-        return found or dict.fromkeys(range(size), error)
+        with no_grad():
+            if isinstance(error, BatchError) and error.size == size:
+                found = dict(error.errors)
+            else:
+                for place, one in parts.items():
+                    _note(found, place, (await self._try(one, index))[1])
+            if len(found) == size and not self.passed:
+                return found  # a bug, most likely: no fresh answers are paid for it
+            for place in list(found):
+                with fresh_answers():
+                    _note(found, place, (await self._try(parts[place], index))[1])
+        return found
 
     # one call for each sample, side by side
 
     async def _each(self, batch: Any, index: int, size: int, errors: dict[int, BaseException]) -> list[Any]:
         waiting = dict(enumerate([select(batch, [place]) for place in range(size)] if size > 1 else [batch]))
         done: dict[int, Any] = {}
-        for _ in range(ATTEMPTS):
-            results = await User(_side_by_side, self.step, list(waiting.values()), index)
+        for attempt in range(ATTEMPTS + 1):
+            with fresh_answers() if attempt == ATTEMPTS else nullcontext():
+                results = await User(_side_by_side, self.step, list(waiting.values()), index)
             errors.clear()
             for place, result in zip(list(waiting), results, strict=True):
                 if isinstance(result, BaseException):
@@ -137,7 +152,8 @@ class StepRunner:
                 else:
                     done[place] = result
                     del waiting[place]
-            if not waiting:
+            hopeless = attempt == ATTEMPTS - 1 and len(waiting) == size and not self.passed
+            if not waiting or hopeless:
                 break
         return [done[place] for place in sorted(done)]
 
@@ -149,6 +165,13 @@ class StepRunner:
         names = sample_ids(batch)
         for place in sorted(errors):
             self.report(Failure(self.stage, index, names[place], errors[place]))
+
+
+def _note(found: dict[int, BaseException], place: int, error: BaseException | None) -> None:
+    if error is None:
+        found.pop(place, None)
+    else:
+        found[place] = error
 
 
 def _first(errors: dict[int, BaseException]) -> BaseException:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from afnio.models.lm_server import LMServer
 from afnio.models.lm_server.worlds.tickets.job import JOB_PROMPT, job_tickets
 from afnio.models.openai import OpenAI
 from afnio.models.prices import clear_prices, set_price
+from afnio.models.scripted import Scripted
 from tests.trainer.job import Agent, AsyncAgent, counts, engine, loader, match, model, quiet, role, state
 
 TICKETS = [text for text, _ in job_tickets(every_step_learns=True)]
@@ -101,7 +103,7 @@ def test_errors_of_the_users_own_code_are_traced_to_their_samples(agent_type: ty
     metrics = trainer.test((AsyncPicky if agent_type is AsyncAgent else Picky)(client), loader())
     assert [(failure.sample, repr(failure.error)) for failure in trainer.failures] == [("5", "KeyError('urgency')")]
     assert metrics.failed == 1
-    assert client.calls == 24
+    assert client.calls == 24 + 1  # a fresh answer did not help
 
 
 @pytest.mark.parametrize("agent_type", [Agent, AsyncAgent])
@@ -114,11 +116,27 @@ def test_when_the_whole_first_batch_fails_the_error_is_raised(agent_type: type[A
 def test_a_bug_in_the_step_is_raised_as_it_is() -> None:
     class Buggy(Agent):
         def training_step(self, batch: Any, batch_idx: int) -> Any:
+            super().training_step(batch, batch_idx)
+            raise ZeroDivisionError("a bug")
+
+        test_step = training_step
+
+    client = model()
+    with engine(client), pytest.raises(ZeroDivisionError, match="a bug"):
+        quiet().fit(Buggy(client), loader())
+    assert client.calls == 8  # the answers stay the same ones
+
+
+def test_a_bug_in_an_async_step_is_raised_as_it_is() -> None:
+    class Buggy(AsyncAgent):
+        async def training_step(self, batch: Any, batch_idx: int) -> Any:
+            await super().training_step(batch, batch_idx)
             raise ZeroDivisionError("a bug")
 
     client = model()
     with engine(client), pytest.raises(ZeroDivisionError, match="a bug"):
         quiet().fit(Buggy(client), loader())
+    assert client.calls == 8
 
 
 @pytest.mark.parametrize("agent_type", [Agent, AsyncAgent])
@@ -290,3 +308,89 @@ def test_step_errors_are_not_retried() -> None:
     with engine(model()), pytest.raises(StepError):
         quiet().fit(Rubbish(model()), loader())
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize("agent_type", [Agent, AsyncAgent])
+def test_an_answer_no_code_can_use_is_asked_for_anew(agent_type: type[Agent]) -> None:
+    """The model answers ticket 4 badly once; the step cannot read that, however often it is shown the same."""
+    first = [4]
+
+    class Strict(agent_type):  # type: ignore[misc, valid-type]
+        def __init__(self, client: Any) -> None:
+            super().__init__(client)
+            self.seen = 0
+
+        def read(self, prediction: Any) -> Any:
+            if "nonsense" in prediction.data:
+                raise ValueError("nonsense")
+            return prediction
+
+        def forward(self, message: Any) -> Any:
+            return self.read(super().forward(message))
+
+    def answer(body: dict[str, Any]) -> Any:
+        if role(body) == "forward" and first and body["messages"][-1]["content"] == TICKETS[first[0]]:
+            first.clear()
+            return "nonsense"
+        return honest._answer(body, 0)
+
+    honest = model()
+    client = Scripted(answer, model="sim")
+    agent, trainer = Strict(client), quiet(gate=None)
+    if agent_type is AsyncAgent:
+        step = agent.training_step
+
+        async def training_step(batch: Any, batch_idx: int) -> Any:
+            agent.forward(batch[0])
+            return await step(batch, batch_idx)
+
+        agent.training_step = training_step
+    with engine(client):
+        trainer.fit(agent, loader())
+    assert trainer.failures == []
+    assert counts(client)["forward"] == 24 + 1
+
+
+def test_without_reuse_a_retry_pays_only_for_what_failed(tmp_path: Path) -> None:
+    client = model(before=failing(3, 12, times=1))
+    trainer = quiet(tmp_path, gate=None, reuse_answers=False)
+    with engine(client):
+        trainer.fit(Agent(client), loader())
+    assert trainer.failures == []
+    assert counts(client)["forward"] == 24 + 2
+
+
+def test_a_batch_that_fails_though_each_sample_goes_through() -> None:
+    class Crowded(Agent):
+        def training_step(self, batch: Any, batch_idx: int) -> Any:
+            if batch_idx == 1 and len(batch[0].data) > 1:
+                raise MemoryError("too many at once")
+            return super().training_step(batch, batch_idx)
+
+    client, trainer = model(), quiet(gate=None)
+    with engine(client):
+        trainer.fit(Crowded(client), loader())
+    assert [(failure.batch, type(failure.error)) for failure in trainer.failures] == [(1, MemoryError)] * 8
+    assert counts(client)["forward"] == 24
+
+
+def test_a_cancelled_afit_leaves_the_agent_as_it_was(tmp_path: Path) -> None:
+    cancelled: list[asyncio.Task[None]] = []
+
+    def before(body: dict[str, Any], number: int) -> None:
+        if number == 12:  # in the gate: the proposal is in place
+            cancelled[0].get_loop().call_soon_threadsafe(cancelled[0].cancel)
+            raise InternalServerError("gone", status_code=500)
+
+    async def main() -> None:
+        client = model(before=before)
+        agent, trainer = Agent(client), quiet(tmp_path)
+        with engine(client):
+            cancelled.append(asyncio.ensure_future(trainer.afit(agent, loader())))
+            with pytest.raises(asyncio.CancelledError):
+                await cancelled[0]
+        assert agent.prompt.data == JOB_PROMPT
+        assert trainer.interrupted
+        assert trainer.checkpoint is not None
+
+    asyncio.run(main())
