@@ -332,30 +332,36 @@ for n in range(50):
 
 
 KILLED = """
-import sys
+import asyncio, sys
 from afnio.calls import CallLog, Session, run_sync, send
 from tests.calls.fakes import Inline, ask
 class Live(Inline):
     inline = False
-log = CallLog(sys.argv[1])
-with Session(log=log).activate():
-    for n in range(10**6):
-        text = run_sync(send(ask(str(n)), Live())).text
-        print(n, text, flush=True)
+transport = Live()
+async def worker(first, step):
+    for n in range(first, 10**6, step):
+        print(n, (await send(ask(str(n)), transport)).text, flush=True)
+async def main(workers):
+    await asyncio.gather(*[worker(n, workers) for n in range(workers)])
+with Session(log=CallLog(sys.argv[1])).activate():
+    run_sync(main(int(sys.argv[2])))
 """
 
 
-def test_kill_at_any_point_loses_no_recorded_call(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 16])
+def test_kill_at_any_point_loses_no_recorded_call(tmp_path: Path, workers: int) -> None:
     path = tmp_path / "calls.jsonl"
-    child = subprocess.Popen([sys.executable, "-c", KILLED, str(path)], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", KILLED, str(path), str(workers)]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
-    used = [child.stdout.readline() for _ in range(25)]
+    printed = [child.stdout.readline() for _ in range(200)]
     child.send_signal(signal.SIGKILL)
-    used += child.stdout.readlines()
+    printed += child.stdout.readlines()
     child.wait()
     child.stdout.close()
-    answers = [line.split(" ", 1)[1].strip() for line in used if line.endswith("\n")]
-    assert replies_of(path, *map(str, range(len(answers)))) == answers
+    used = dict(line.strip().split(" ", 1) for line in printed if line.endswith("\n"))
+    assert len(used) >= 200
+    assert replies_of(path, *used) == list(used.values())
 
 
 def test_no_key_and_no_header_is_stored(tmp_path: Path) -> None:
