@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from afnio.autodiff.chat import Chat
-from afnio.autodiff.feedback import EdgePieces, Pieces, parts_of, union
+from afnio.autodiff.feedback import EdgePieces, Pieces, joined_trail, parts_of, union
 from afnio.autodiff.reduce import Reducer, feedback_contract, reduce_feedback, tokens
 from afnio.autodiff.settings import EngineSettings, current_settings
 from afnio.autodiff.template import placeholders
 from afnio.autodiff.together import together
-from afnio.gradient import Gradient
+from afnio.gradient import Gradient, Trail
 from afnio.models.backward_client import BackwardModelClient, get_backward_model_client
 from afnio.models.contract import ask
 from afnio.models.invoke import is_inline
@@ -216,22 +216,34 @@ async def _ask(
         completion_args=client.completion_args,
         words=words.label,
     )
-    return [(slot, _piece(chat, slot, texts[name], group, by_sample)) for name, slot in asked.items()]
+    origins: dict[tuple[int, ...], _Origin] = {}
+    found = []
+    for name, slot in asked.items():
+        indices = tuple(slot.concerned(group))
+        origin = origins.get(indices) or origins.setdefault(indices, _origin(chat, indices, by_sample))
+        found.append((slot, _piece(slot, texts[name], origin)))
+    return found
 
 
-def _piece(chat: Chat, slot: _Slot, text: str, group: list[int], by_sample: dict[int, Pieces]) -> Gradient:
-    """The critic's text with the ids and texts of the samples it came from."""
-    indices = slot.concerned(group)
+class _Origin(NamedTuple):
+    """Where a critic's text comes from."""
+
+    samples: tuple[str, ...]
+    trail: Trail
+    goal: str
+
+
+def _origin(chat: Chat, indices: Sequence[int], by_sample: dict[int, Pieces]) -> _Origin:
+    """Ids and texts of the samples at ``indices``, and what the score at the end measures."""
     pieces = [piece for index in indices for piece in by_sample[index]]
     own = [text for index in indices for text in _own_texts(chat, index)]
-    return Gradient(
-        text,
-        f"feedback to {slot.variable.role}",
-        samples=union(piece.samples for piece in pieces),
-        index=slot.index,
-        sources=union([own, *(piece.sources for piece in pieces)]),
-        goal=pieces[0].goal,
-    )
+    return _Origin(union([piece.samples for piece in pieces]), joined_trail(pieces, own), pieces[0].goal)
+
+
+def _piece(slot: _Slot, text: str, origin: _Origin) -> Gradient:
+    """The critic's text with the ids and texts of the samples it came from."""
+    role, (samples, trail, goal) = f"feedback to {slot.variable.role}", origin
+    return Gradient(text, role, samples=samples, index=slot.index, sources=trail, goal=goal)
 
 
 def _own_texts(chat: Chat, index: int) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from afnio.autodiff.function import variables_of
 from afnio.errors import GraphError
-from afnio.gradient import Gradient
+from afnio.gradient import Gradient, Trail
 from afnio.variable import Variable
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "distinct",
     "given_pieces",
     "grad_output",
+    "joined_trail",
     "parts_of",
     "per_edge",
     "spread",
@@ -67,9 +68,9 @@ class Joined(Gradient):
         return union(part.samples for part in self.parts)
 
     @property
-    def sources(self) -> tuple[str, ...]:  # type: ignore[override]
+    def trail(self) -> Trail:  # type: ignore[override]
         """Texts of all samples the pieces came from."""
-        return union(part.sources for part in self.parts)
+        return joined_trail(self.parts)
 
     @property
     def goal(self) -> str:  # type: ignore[override]
@@ -114,7 +115,7 @@ def as_gradient(value: Variable, like: Gradient, role: str = "") -> Gradient:
         value.role or role,
         samples=like.samples,
         index=like.index,
-        sources=like.sources,
+        sources=like.trail,
         goal=like.goal,
     )
 
@@ -136,7 +137,7 @@ def spread(given: Variable, like: Gradient, of: Variable) -> Pieces:
                 given.role or role,
                 samples=union(part.samples for part in here) or _sample_at(of, index),
                 index=index,
-                sources=union(part.sources for part in here),
+                sources=joined_trail(here),
                 goal=like.goal,
             )
         )
@@ -206,6 +207,11 @@ def _feedback_of(given: Any, like: Gradient, of: Variable) -> Pieces:
     if isinstance(given, (list, tuple)):
         return [piece for item in given for piece in _feedback_of(item, like, of)]
     raise GraphError(f"A backward returns Variables, lists of them or None for each input; got {type(given).__name__}.")
+
+
+def joined_trail(pieces: Sequence[Gradient], texts: Sequence[str] = ()) -> Trail:
+    """``texts``, then the texts of the samples that ``pieces`` came from."""
+    return pieces[0].trail if len(pieces) == 1 and not texts else Trail(texts, [piece.trail for piece in pieces])
 
 
 def union(groups: Iterable[Iterable[str]]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import functools
 from dataclasses import dataclass
 from typing import Any
 
-from afnio.autodiff.feedback import Pieces, union
+from afnio.autodiff.feedback import Pieces, joined_trail, union
 from afnio.autodiff.settings import current_settings
 from afnio.autodiff.together import together
 from afnio.calls.tokens import estimate
@@ -126,6 +126,6 @@ async def _merge(group: Pieces, role: str, value: str, node: str, reducer: Reduc
         group[0].role,
         samples=union(piece.samples for piece in group),
         index=group[0].index,
-        sources=union(piece.sources for piece in group),
+        sources=joined_trail(group),
         goal=group[0].goal,
     )

@@ -141,6 +141,7 @@ def _read(text: str, contract: Contract) -> Any:
 MOST_BRACES = 100
 """Where an object may begin in a reply with words around it: bounds the work on a reply full of braces."""
 
+_LENIENT = json.JSONDecoder(strict=False)  # models put bare line breaks into strings
 _FENCE = re.compile(r"```(?:json)?\s*\n?(.*?)```", re.DOTALL)
 _TAGS = re.compile(r"<(json|answer|afnio_\w+)>(.*?)</\1>", re.DOTALL)
 
@@ -150,7 +151,7 @@ def _decode(text: str, required: Sequence[str]) -> Any:
     candidates = [text, *_FENCE.findall(text), *(found for _, found in _TAGS.findall(text))]
     for candidate in candidates:
         try:
-            return json.loads(candidate, strict=False)
+            return _LENIENT.decode(candidate)
         except ValueError:
             continue
     return _embedded(text, required)
@@ -158,12 +159,12 @@ def _decode(text: str, required: Sequence[str]) -> Any:
 
 def _embedded(text: str, required: Sequence[str]) -> Any:
     """The first JSON object in ``text`` that has the ``required`` keys, whatever stands around it."""
-    decoder, first = json.JSONDecoder(strict=False), None
+    first = None
     for number, brace in enumerate(re.finditer(r"\{", text)):
         if number == MOST_BRACES:
             break
         try:
-            found = decoder.raw_decode(text, brace.start())[0]
+            found = _LENIENT.raw_decode(text, brace.start())[0]
         except ValueError as error:
             first = first or Fault(f"it is not valid JSON ({error})")
             continue

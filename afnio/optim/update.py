@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from afnio import _dispatch
-from afnio.autodiff.feedback import union
+from afnio.autodiff.feedback import joined_trail
 from afnio.autodiff.reduce import Reducer, reduce_feedback
 from afnio.autodiff.template import fill
 from afnio.gradient import Gradient
@@ -82,7 +82,7 @@ async def tgd_update(item: TGDItem) -> Proposal:
     """
     reducer = Reducer(item.client, dict(item.completion_args))
     feedback = await reduce_feedback(list(item.feedback), item.role, item.value, item.node, reducer)
-    sources = () if item.demos else union(piece.sources for piece in item.feedback)
+    sources = () if item.demos else joined_trail(item.feedback).read()
     contract = Contract("afnio_update", _SCHEMA, functools.partial(_read, item, sources))
     proposal: Proposal = await ask(
         item.client,
