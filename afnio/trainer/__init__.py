@@ -3,6 +3,7 @@
 from afnio.trainer.averages import Metrics as Metrics
 from afnio.trainer.callbacks import Callback as Callback
 from afnio.trainer.callbacks import EarlyStopping as EarlyStopping
+from afnio.trainer.estimate import Estimate as Estimate
 from afnio.trainer.fit import Best as Best
 from afnio.trainer.fit import Fit as Fit
 from afnio.trainer.gates import BatchGate as BatchGate
@@ -17,6 +18,7 @@ __all__ = [
     "Best",
     "Callback",
     "EarlyStopping",
+    "Estimate",
     "Failure",
     "Fit",
     "Gate",

@@ -31,6 +31,7 @@ from afnio.trainer.checks import (
 from afnio.trainer.costs import Costs
 from afnio.trainer.display import display_here
 from afnio.trainer.ending import ending
+from afnio.trainer.estimate import Estimate, Plan, estimate_fit
 from afnio.trainer.feed import Feed
 from afnio.trainer.fit import TEST, TRAIN, VALIDATION, Best, Fit, Goal, Stage
 from afnio.trainer.gates import Gate
@@ -263,6 +264,34 @@ class Trainer:
     def _summarize(self, agent: Module) -> None:
         if self.enable_agent_summary:
             sys.stdout.write(f"{agent}\n")
+
+    def estimate(
+        self,
+        agent: Module,
+        train_dataloader: Iterable[Any],
+        val_dataloader: Iterable[Any] | None = None,
+        *,
+        model: str | None = None,
+        calls_per_sample: int | None = None,
+        output_tokens: int = 128,
+    ) -> Estimate:
+        """What `fit` would presumably cost, in calls and dollars; makes no call.
+
+        Args:
+            agent: as for `fit`.
+            train_dataloader: as for `fit`.
+            val_dataloader: as for `fit`.
+            model: the forward model's name, for its price; None: the one the agent used last.
+            calls_per_sample: LM calls a step makes for each sample; None: one for each ``ChatCompletion`` module.
+            output_tokens: expected length of an answer.
+
+        Raises:
+            TypeError: the loaders do not say how many samples they have.
+        """
+        check_agent(agent)
+        plan = Plan(self.max_epochs, self.max_steps, self.gate is not None, model, calls_per_sample, output_tokens)
+        optimizers = optimizers_of(agent.configure_optimizers(), agent)
+        return estimate_fit(agent, optimizers, train_dataloader, val_dataloader, plan)
 
     # measuring
 
