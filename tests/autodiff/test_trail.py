@@ -10,6 +10,7 @@ import afnio.cognitive as cog
 import afnio.cognitive.functional as F
 from afnio.gradient import Gradient, Trail
 from afnio.models.scripted import Scripted
+from tests.autodiff.lab import backward_model
 
 texts = st.lists(st.text(max_size=3), max_size=4)
 
@@ -41,8 +42,7 @@ def test_a_chain_keeps_each_text_once_however_long_it_is() -> None:
             ]
         }
     )
-    afnio.set_backward_model_client(critic)
-    with afnio.local_engine():
+    with backward_model(critic), afnio.local_engine():
         prompt = cog.Parameter("Answer {x}", role="prompt")
         x: afnio.Variable | str = "a question"
         for _ in range(size):
