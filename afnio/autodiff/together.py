@@ -17,7 +17,11 @@ async def together(coros: Sequence[Coroutine[Any, Any, _T]], inline: bool = Fals
         inline: they never wait: run one after the other, without an event loop.
     """
     if inline or len(coros) == 1:
-        return [await coro for coro in coros]
+        try:
+            return [await coro for coro in coros]
+        finally:
+            for coro in coros:
+                coro.close()  # those after one that failed were never started
     import asyncio  # 40 ms: only where something waits
 
     tasks = [asyncio.ensure_future(coro) for coro in coros]

@@ -25,7 +25,7 @@ from afnio.models import backward_client
 from afnio.models.formats.openai_chat import OPENAI_CHAT
 from afnio.models.lm_server import LMServer
 from afnio.models.lm_server.ask import Ask
-from afnio.models.lm_server.roles import role_of
+from afnio.models.lm_server.roles import role_of, task_of
 from afnio.models.lm_server.simulation import Refusal
 from afnio.models.lm_server.spellings import openai_chat
 from afnio.models.openai import AsyncOpenAI, OpenAI
@@ -49,8 +49,8 @@ class Asked:
 
     @property
     def user(self) -> str:
-        """The last user message."""
-        return self.ask.user
+        """The user message with the task: the last one, but for a repair turn."""
+        return task_of(self.ask)
 
     @property
     def variables(self) -> list[str]:
@@ -65,13 +65,14 @@ class Asked:
 
 def names_of(ask: Ask) -> list[str]:
     """Names of the variables asked about: ``v1``, ``v2``, ..."""
-    found = _ASKED.search(ask.user)
-    return re.findall(r"\b(v\d+) \(", found[1]) if found else re.findall(r'<variable id="(v\d+)"', ask.user)
+    task = task_of(ask)
+    found = _ASKED.search(task)
+    return re.findall(r"\b(v\d+) \(", found[1]) if found else re.findall(r'<variable id="(v\d+)"', task)
 
 
 def samples_of(ask: Ask) -> list[tuple[str, list[str]]]:
     """(sample id, the feedback on it) of each sample shown."""
-    return [(ids, _FEEDBACK.findall(block)) for ids, block in _SAMPLE.findall(ask.user)]
+    return [(ids, _FEEDBACK.findall(block)) for ids, block in _SAMPLE.findall(task_of(ask))]
 
 
 def feedback(ask: Ask, text: str | Callable[[str], str] = "say it better") -> dict[str, Any]:
