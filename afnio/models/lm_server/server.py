@@ -23,8 +23,10 @@ __all__ = ["Handler", "listen"]
 
 _JSON = "application/json"
 _NEAR = 0.004
+_TICK = 0.0012
 _EARLY = 0.0004
-"""Seconds: epoll rounds waiting times up to a millisecond, so a sleep is asked to end that much early."""
+_IDLE = 16
+"""The first three are seconds, see ``_sleep_until``; the last is how many open requests still count as idle."""
 
 
 async def listen(simulation: Simulation, port: int) -> tuple[web.ServerRunner, int]:
@@ -86,7 +88,7 @@ class Handler:
             await _refuse_or_hang(request, fault, ask, simulation.settings.context_limit)
         answer = simulation.answer(ask, row.role, fault)
         row.bill(answer)
-        await _sleep_until(arrived + simulation.latency_of(row.key))
+        await _sleep_until(arrived + simulation.latency_of(row.key), simulation.stats.open <= _IDLE)
         row.status = 200
         if ask.stream:
             return await _stream(request, spelling.stream(ask, answer, row.key[:24]), row.key, fault)
@@ -124,17 +126,20 @@ class Handler:
         return _json([fault.as_dict() | {"met": met} for fault, met in zip(plan.faults, plan.met, strict=True)])
 
 
-async def _sleep_until(moment: float) -> None:
-    """Sleep until the loop's clock shows ``moment``, within about half a millisecond.
+async def _sleep_until(moment: float, idle: bool) -> None:
+    """Sleep until the loop's clock shows ``moment``: exactly when the server is idle, else within half a millisecond.
 
-    A long sleep ends late by a thousandth of its length (Linux's timer slack), so its end is slept separately.
+    A long sleep ends late by a thousandth of its length (Linux's timer slack), so its end is slept separately; and
+    epoll rounds up to a millisecond, so an idle server sleeps that much less and spins for the rest.
     """
     clock = asyncio.get_running_loop().time
     if moment - clock() > 10 * _NEAR:
         await asyncio.sleep(moment - clock() - _NEAR)
-    wait = moment - clock() - _EARLY
+    wait = moment - clock() - (_TICK if idle else _EARLY)
     if wait > 0:
         await asyncio.sleep(wait)
+    while idle and clock() < moment:  # noqa: ASYNC110 - there is no event, only the clock
+        await asyncio.sleep(0)
 
 
 def _model(name: str) -> dict[str, Any]:
