@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import json
 import sys
 import time
@@ -17,7 +18,8 @@ from afnio.models.scripted import Scripted
 TEXT = {name: {"variable": name, "text": "Be brief."} for name in ("v1", "v2")}
 ONE = json.dumps({"feedback": [TEXT["v1"]]})
 TWO = json.dumps({"feedback": [TEXT["v1"], TEXT["v2"]]})
-MODEL = Scripted(lambda body: "an answer")
+NUMBERS = itertools.count()
+MODEL = Scripted(lambda body: f"answer number {next(NUMBERS)}")
 CRITIC = Scripted(lambda body: TWO if "v2 (" in body["messages"][-1]["content"] else ONE)
 
 
