@@ -10,7 +10,16 @@ from afnio.cognitive.module import Module
 from afnio.optim.optimizer import Optimizer
 from afnio.trainer.gates import BatchGate, Gate
 
-__all__ = ["check_agent", "check_ckpt_path", "check_clients", "check_positive", "gate_of", "mode_of", "optimizers_of"]
+__all__ = [
+    "check_agent",
+    "check_ckpt_path",
+    "check_clients",
+    "check_defined",
+    "check_positive",
+    "gate_of",
+    "mode_of",
+    "optimizers_of",
+]
 
 
 def check_agent(agent: object) -> None:
@@ -33,6 +42,13 @@ def check_clients(clients: Any) -> Sequence[Any]:
         if not (hasattr(client, "get_usage") and hasattr(client, "clear_usage")):
             raise TypeError(f"llm_clients holds a {type(client).__name__}, which has no get_usage() and clear_usage().")
     return clients
+
+
+def check_defined(agent: Module, methods: Sequence[str]) -> None:
+    """NotImplementedError, before anything is paid for, if ``agent`` lacks one of ``methods``."""
+    for name in methods:
+        if getattr(getattr(agent, name), "__func__", None) is getattr(Module, name):
+            getattr(agent, name)(*([] if name == "configure_optimizers" else [None, 0]))  # says what is missing
 
 
 def check_positive(name: str, value: object) -> None:

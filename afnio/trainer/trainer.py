@@ -23,6 +23,7 @@ from afnio.trainer.checks import (
     check_agent,
     check_ckpt_path,
     check_clients,
+    check_defined,
     check_positive,
     gate_of,
     mode_of,
@@ -62,7 +63,8 @@ class Trainer:
         monitor: the metric that says what is best; None: the loss, on validation data where there are some.
         mode: ``"max"``: higher is better, as evaluators score; ``"min"``: lower is, for true losses.
         callbacks: `Callback` objects, for example `EarlyStopping`.
-        budget: what all calls of a fit together may cost; when it is used up the fit ends cleanly.
+        budget: what all calls of a fit together may cost; when it is used up the fit ends cleanly.  ``validate`` and
+            ``test`` are not part of it; to bound them too, give the budget to the engine.
         reuse_answers: a request that was answered before in this fit is not sent again.
         restore_best: when the fit ends, bring the best parameters back.
         max_steps: batches to train on in all; None: no limit.
@@ -170,8 +172,9 @@ class Trainer:
                 are answered from the call log, not paid again.
             llm_clients: clients whose usage is the total cost, and is cleared; default: all calls count.
 
-        A used-up budget and Ctrl-C end it cleanly (see `stop_reason`).  After any other error the agent is as it was
-        before the batch in which it happened.
+        A used-up budget and Ctrl-C end it cleanly (see `stop_reason`).  Whatever ends it, the agent then has the best
+        parameters so far; where none were measured yet, or with ``restore_best=False``, those from before the batch
+        that was under way.
 
         Raises:
             NoEngineError: no active Run and no engine.
@@ -181,7 +184,11 @@ class Trainer:
             APIError: the model cannot be reached, or refuses every call.
         """
         with self._fitting(agent, train_dataloader, val_dataloader, ckpt_path, llm_clients, SYNC) as loop:
-            drive(loop.run())
+            core = loop.run()
+            try:
+                drive(core)
+            finally:
+                core.close()  # Ctrl-C between two of its steps: it puts things back before the best is restored
 
     async def afit(
         self,
@@ -205,6 +212,9 @@ class Trainer:
         if train is None:
             raise ValueError("fit() needs a train_dataloader.")
         feeds = Feed(train, "train_dataloader"), None if validation is None else Feed(validation, "val_dataloader")
+        check_defined(
+            agent, [TRAIN.step, "configure_optimizers", *([VALIDATION.step] if validation is not None else [])]
+        )
         _dispatch.require_engine("Trainer.fit()")
         folder = Folder(self.default_root_dir)
         found = None if ckpt_path is None else folder.resolve(ckpt_path)
@@ -337,8 +347,9 @@ class Trainer:
         if loader is None:
             raise ValueError(f"{'validate' if stage is VALIDATION else 'test'}() needs a {name}.")
         feed = Feed(loader, name)
+        check_defined(agent, [stage.step])
         with engine_session() as outer:
-            session = self._session(outer, None)
+            session = inner_session(outer, log=outer.log, budget=None, reuse_answers=self.reuse_answers)
             fit = Fit(agent, self.goal, session.ledger, Costs(session.ledger, check_clients(clients)))
             self._last = fit
             fit.totals = {stage.name: feed.total}

@@ -33,8 +33,8 @@ def test_texts() -> None:
     assert position("Training", 3, 8) == "[Training] 3/8"
     assert position("Test", 3, None) == "[Test] 3/?"
     assert clock(3671.9) == "1:01:11"
-    assert pace(120, 4, 8, 32) == "0.5m/step 0.3/s ETA 0:02:00"
-    assert pace(120, 8, 8, 64) == "0.2m/step 0.5/s"
+    assert pace(120, 4, 8, 32) == "0.5m/step 0.3 samples/s ETA 0:02:00"
+    assert pace(120, 8, 8, 64) == "0.2m/step 0.5 samples/s"
     assert pace(0, 0, 8, 0) == "-.-m/step"
     assert dollars(Decimal(0), 0) == "$0.0000"
     assert dollars(Decimal(0), 3) == "unpriced"
@@ -57,7 +57,7 @@ def shown(capsys: pytest.CaptureFixture[str], **args: Any) -> str:
 
 
 def test_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = re.sub(r" +(0:00:\d\d|\d+\.\d/s|ETA \S+)|  +", "", shown(capsys)).splitlines()
+    lines = re.sub(r" +(0:00:\d\d|\d+\.\d samples/s|ETA \S+)|  +", "", shown(capsys)).splitlines()
     assert lines[:3] == ["Agent(", "(chat): ChatCompletion()", ")"]
     assert lines[3] == "Epoch 1/2"
     assert lines[4].startswith("[Training] 1/3 0.0m/step")
@@ -69,13 +69,16 @@ def test_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[-1] == "Best: val_loss 1.0000 in epoch 2."
 
 
-def test_a_long_row_takes_ten_lines(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("total", [1, 10, 11, 15, 19, 100, 105])
+def test_a_long_row_takes_at_most_ten_lines(capsys: pytest.CaptureFixture[str], total: int) -> None:
     lines = Lines()
-    lines.start("Training", 100, 0)
-    for done in range(1, 101):
+    lines.start("Training", total, 0)
+    for done in range(1, total + 1):
         lines.advance(done, done, "x")
     lines.stop("x")
-    assert len(capsys.readouterr().out.splitlines()) == 10
+    shown = capsys.readouterr().out.splitlines()
+    assert min(total, 5) <= len(shown) <= 10
+    assert shown[-1].startswith(f"[Training] {total}/{total} ")
 
 
 def test_a_row_that_ends_early_shows_its_last_step(capsys: pytest.CaptureFixture[str]) -> None:

@@ -264,6 +264,12 @@ def test_a_budget_of_calls_is_exact_and_keeps_what_the_gate_approved(limit: int,
     assert after >= before
 
 
+def test_after_the_budget_is_used_up_the_agent_can_still_be_tested() -> None:
+    agent, trainer, client = fitted(lambda body, number: None, budget=Budget(calls=20))
+    assert trainer.test(agent, loader())["loss"] > 0
+    assert client.calls == 20 + 24
+
+
 def test_one_budget_over_the_engine_and_the_trainer() -> None:
     client = model()
     with engine(client, budget=Budget(calls=3)), pytest.raises(ValueError, match="Give it once"):

@@ -15,6 +15,8 @@ from afnio import _dispatch
 from afnio import cognitive as cog
 from afnio.cognitive import functional as F
 from afnio.errors import GraphError, NoEngineError, StepError
+from afnio.models.lm_server import LMServer
+from afnio.models.openai import OpenAI
 from afnio.trainer import Callback, EarlyStopping, Failure, Fit, Metrics
 from afnio.utils.data import DataLoader
 from afnio.variable import Variable
@@ -125,6 +127,14 @@ def test_the_names_of_metrics_and_what_the_tracker_is_told(tmp_path: Path) -> No
     prompts = [data for kind, data in told.events if kind == "prompt"]
     assert all(data["gradients"] for data in prompts)
     assert len(told.calls) >= client.calls
+
+
+def test_costs_nobody_knows_are_told_as_such_never_as_0() -> None:
+    told = Told()
+    with LMServer(bad_share=0.0) as server, _dispatch.use_tracker(told):
+        client = OpenAI(api_key="any", base_url=server.base_url)
+        quiet().test(Agent(client), loader())
+    assert [(name, value) for name, value, _ in told.metrics if name != "test_loss"] == [("unpriced_calls", 24)]
 
 
 def test_a_small_last_batch_counts_by_its_samples() -> None:
@@ -404,6 +414,7 @@ def test_what_the_agent_does_not_define(missing: str) -> None:
     client = model()
     with engine(client), pytest.raises(NotImplementedError, match=f"Bare does not define {missing}"):
         quiet().fit(bare(client), loader(), loader())
+    assert client.calls == 0
 
 
 LOSS = F.exact_match_evaluator(Variable("a", role="x"), "a")

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from afnio.cognitive import functional as F
 from afnio.models.lm_server.worlds.tickets.job import JOB_PROMPT
 from afnio.trainer import BatchGate, Callback, Fit, StrictGate, Verdict
-from tests.trainer.job import Agent, counts, engine, loader, model, quiet, roles
+from tests.trainer.job import Agent, counts, engine, loader, match, mean, model, quiet, roles
 
 
 class Verdicts(Callback):
@@ -128,6 +129,36 @@ def test_undoing_takes_back_momentum_too() -> None:
     state = agent.optimizers().state[agent.prompt]
     assert not state.get("momentum_buffer")
     assert [version.status for version in state["history"]] == ["undone", "undone"]
+
+
+def test_where_lower_is_better() -> None:
+    """The share of tickets answered wrong, to be brought down."""
+
+    class Wrong(Agent):
+        def training_step(self, batch: Any, batch_idx: int) -> Any:
+            return F.deterministic_evaluator(self(batch[0]), batch[1], differ, "mismatch", all_zeros, mean, "mean")
+
+        test_step = training_step
+
+    client, verdicts = model("destructive@2"), Verdicts()
+    agent, trainer = Wrong(client), quiet(mode="min", callbacks=[verdicts])
+    with engine(client):
+        trainer.fit(agent, loader())
+    assert [verdict.kept for verdict in verdicts.seen] == [True, False, True, True]
+    assert all((verdict.after <= verdict.before) == verdict.kept for verdict in verdicts.seen)
+    assert trainer.best is not None
+    assert trainer.best.score == 0.0
+    assert quiet(mode="min").test(agent, loader()) == {"loss": 0.0}
+
+
+def differ(prediction: str, target: str) -> int:
+    """1 if they differ."""
+    return 1 - match(prediction, target)
+
+
+def all_zeros(scores: list[int]) -> bool:
+    """Whether every score is 0."""
+    return not any(scores)
 
 
 @pytest.mark.parametrize(

@@ -140,3 +140,42 @@ def test_kill_9_at_20_random_points(world: Striking, server: LMServer, whole: An
         first, end = strike_and_resume(world, server, tmp_path / str(number), at, signal.SIGKILL)
         assert first[0] == -signal.SIGKILL
         assert (end["prompt"], end["history"]) == (whole["prompt"], whole["history"])
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from afnio.errors import CallLogError
+from tests.trainer.job import Agent, engine, loader, quiet
+from afnio.models.openai import OpenAI
+
+root, url, limit = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))  # a write beyond it fails, as on a full disk
+client = OpenAI(api_key="any", base_url=url)
+trainer = quiet(root, max_epochs=2)
+try:
+    with engine(client):
+        trainer.fit(Agent(client), loader(6, shuffle=True, seed=1), loader(10, rows=slice(4, 18)))
+except CallLogError as error:
+    print(error)
+    print(*error.__notes__)
+"""
+
+
+def test_a_full_disk_ends_the_fit_and_loses_nothing(
+    world: Striking, server: LMServer, whole: Any, tmp_path: Path
+) -> None:
+    server.reset()
+    world.arm(None, lambda: None)
+    command = [sys.executable, "-c", FULL, str(tmp_path), server.base_url, "30000"]
+    env = {**os.environ, "PYTHONPATH": str(REPO)}
+    run = subprocess.run(command, cwd=REPO, env=env, capture_output=True, text=True, timeout=120, check=False)
+    assert run.returncode == 0, run.stderr
+    assert "could not be recorded" in run.stdout
+    assert "fit(..., ckpt_path='last')" in run.stdout
+    known = recorded(tmp_path)
+    server.reset()
+    code, end, err = ended(start(tmp_path, server.base_url))
+    assert code == 0, err
+    assert not any(known[key] for key in asked(server))
+    assert (end["prompt"], end["history"]) == (whole["prompt"], whole["history"])

@@ -12,9 +12,10 @@ from afnio.trainer.fit import Fit, Stage
 from afnio.trainer.gates import Verdict
 from afnio.trainer.outcome import Failure
 
-__all__ = ["COST", "Tracking"]
+__all__ = ["COST", "UNPRICED", "Tracking"]
 
 COST = "total_cost($)"
+UNPRICED = "unpriced_calls"
 
 
 class Tracking(Callback):
@@ -62,13 +63,11 @@ class Tracking(Callback):
         for name, value in metrics.prefixed(stage.prefix).items():
             tracker.metric(name, value, step)
         if not self._steps:
-            tracker.metric(COST, float(fit.costs.usd), step)
+            _tell_costs(fit, step)
 
     def on_epoch_end(self, fit: Fit) -> None:
         """The cost so far."""
-        tracker = _dispatch.current_tracker()
-        if tracker is not None:
-            tracker.metric(COST, float(fit.costs.usd), fit.progress.epoch_number)
+        _tell_costs(fit, fit.progress.epoch_number)
 
     def on_fit_end(self, fit: Fit) -> None:
         """How it ended, and with what."""
@@ -77,6 +76,17 @@ class Tracking(Callback):
         )
         data = {"stop_reason": fit.stop_reason, "interrupted": fit.interrupted, "best": best, "prompts": fit.prompts()}
         _event("fit_end", data)
+
+
+def _tell_costs(fit: Fit, step: int | None) -> None:
+    """Dollars, where any are known; and how many calls have no known price, where there are such."""
+    tracker, costs = _dispatch.current_tracker(), fit.costs
+    if tracker is None:
+        return
+    if costs.usd or not costs.unpriced:
+        tracker.metric(COST, float(costs.usd), step)
+    if costs.unpriced:
+        tracker.metric(UNPRICED, costs.unpriced, step)
 
 
 def _event(kind: str, data: Mapping[str, Any]) -> None:

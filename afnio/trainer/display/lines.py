@@ -31,7 +31,7 @@ class Lines:
     def advance(self, done: int, samples: int, figures: str) -> None:
         """A line, at every tenth of the way."""
         self._done, self._samples = done, samples
-        every = 1 if self._total is None else max(1, self._total // PER_ROW)
+        every = 1 if self._total is None else -(-self._total // PER_ROW)
         self._shown = done % every == 0 or done == self._total
         if self._shown:
             self._row(figures)

@@ -21,12 +21,12 @@ def clock(seconds: float) -> str:
 
 
 def pace(seconds: float, done: int, total: int | None, samples: int) -> str:
-    """``0.2m/step 4.1/s ETA 0:01:05``: minutes a step, samples a second, time left."""
+    """``0.2m/step 4.1 samples/s ETA 0:01:05``: minutes a step, samples a second, time left."""
     if not done:
         return "-.-m/step"
     text = f"{seconds / done / 60:.1f}m/step"
     if samples and seconds:
-        text += f" {samples / seconds:.1f}/s"
+        text += f" {samples / seconds:.1f} samples/s"
     if total is not None and done < total:
         text += f" ETA {clock(seconds / done * (total - done))}"
     return text
