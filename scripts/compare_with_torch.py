@@ -2,8 +2,8 @@
 
 torch is no dependency of ours; the tests state what was observed here.  To run it again:
 
-    python3 -m venv /tmp/torch && /tmp/torch/bin/pip install torch==2.13.0 --extra-index-url https://download.pytorch.org/whl/cpu
-    PYTHONPATH=.:$(echo .venv/lib/python3*/site-packages) /tmp/torch/bin/python scripts/compare_with_torch.py
+    python3 -m venv .venvs/torch && .venvs/torch/bin/pip install torch==2.13.0
+    PYTHONPATH=.:$(echo .venv/lib/python3*/site-packages) .venvs/torch/bin/python scripts/compare_with_torch.py
 """
 
 from __future__ import annotations

@@ -61,6 +61,8 @@ def _fits(value: object, kind: str) -> bool:
         return value is None
     if kind == "boolean":
         return isinstance(value, bool)
-    if kind in ("integer", "number"):
+    if kind == "integer":
+        return isinstance(value, int) and not isinstance(value, bool)
+    if kind == "number":
         return isinstance(value, int | float) and not isinstance(value, bool)
     return isinstance(value, str)
