@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 from afnio import _dispatch
-from afnio.calls import Budget, CallLog, Reply, Session, current_session
+from afnio.calls import Budget, Reply, Session, current_session
 
 __all__ = ["engine_session", "fresh_answers", "inner_session", "rewinder"]
 
@@ -19,8 +19,8 @@ def engine_session() -> Iterator[Session]:
         yield current_session()
 
 
-def inner_session(outer: Session, *, log: CallLog | None, budget: Budget | None, reuse_answers: bool) -> Session:
-    """A session that counts in the outer one's ledger.
+def inner_session(outer: Session, *, budget: Budget | None, reuse_answers: bool) -> Session:
+    """A session with a memo of its own, the outer one's ledger and log, and either one's budget.
 
     Raises:
         ValueError: both have a budget.
@@ -31,7 +31,7 @@ def inner_session(outer: Session, *, log: CallLog | None, budget: Budget | None,
             "to the engine, if calls outside of the fit count too, else to the Trainer."
         )
     memo: dict[str, Reply] | None = {} if reuse_answers else None
-    return Session(log=log, budget=budget or outer.budget, ledger=outer.ledger, memo=memo, job=outer.job)
+    return Session(log=outer.log, budget=budget or outer.budget, ledger=outer.ledger, memo=memo, job=outer.job)
 
 
 def rewinder() -> Callable[[], None]:

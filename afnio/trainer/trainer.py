@@ -220,11 +220,11 @@ class Trainer:
         found = None if ckpt_path is None else folder.resolve(ckpt_path)
         with ExitStack() as stack:
             outer = stack.enter_context(engine_session())
-            log = self._own_log(outer, folder, found)
-            if log is not None:
-                stack.enter_context(log)
-            session = self._session(outer, log)
+            session = inner_session(outer, budget=self.budget, reuse_answers=self.reuse_answers)
             fit = self._fit = self._last = self._begin(agent, session, clients, feeds)
+            log = self._own_log(folder, found) if outer.log is None else None
+            if log is not None:
+                session.log = stack.enter_context(log)
             loop = FitLoop(fit, *feeds, Chorus([]), hands, self.gate, self.max_steps)
             recovery = Recovery(loop, session, own_budget=self.budget is not None, own_log=log is not None)
             loop.tell = Chorus(self._voices(folder, recovery))
@@ -247,16 +247,9 @@ class Trainer:
         fit.begin_epoch()
         return fit
 
-    def _session(self, outer: Session, log: CallLog | None) -> Session:
-        return inner_session(
-            outer, log=outer.log if log is None else log, budget=self.budget, reuse_answers=self.reuse_answers
-        )
-
-    def _own_log(self, outer: Session, folder: Folder, found: Any) -> CallLog | None:
+    def _own_log(self, folder: Folder, found: Any) -> CallLog | None:
         """The log of this fit, where the engine has none: the one its checkpoint names, or a new one."""
         known = None if found is None else log_file(found[1], found[0])
-        if outer.log is not None:
-            return None
         if known is not None:
             return CallLog(known)
         if found is not None:
@@ -349,7 +342,7 @@ class Trainer:
         feed = Feed(loader, name)
         check_defined(agent, [stage.step])
         with engine_session() as outer:
-            session = inner_session(outer, log=outer.log, budget=None, reuse_answers=self.reuse_answers)
+            session = inner_session(outer, budget=None, reuse_answers=self.reuse_answers)
             fit = Fit(agent, self.goal, session.ledger, Costs(session.ledger, check_clients(clients)))
             self._last = fit
             fit.totals = {stage.name: feed.total}

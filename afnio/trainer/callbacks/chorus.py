@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from afnio.trainer.averages import Metrics
@@ -70,12 +71,20 @@ class Chorus(Callback):
         for each in self.callbacks:
             each.on_fit_end(fit)
 
-    def states(self) -> list[dict[str, Any]]:
-        """The state of each, for a checkpoint."""
-        return [each.state_dict() for each in self.callbacks]
+    def states(self) -> dict[str, dict[str, Any]]:
+        """The states of those that have one, for a checkpoint."""
+        return {name: state for name, each in self._named() if (state := each.state_dict())}
 
-    def load_states(self, states: Sequence[dict[str, Any]]) -> None:
+    def load_states(self, states: Mapping[str, dict[str, Any]]) -> None:
         """Give each its state back; callbacks that were not there then start anew."""
-        for each, state in zip(self.callbacks, states, strict=False):
-            if state:
-                each.load_state_dict(state)
+        for name, each in self._named():
+            if name in states:
+                each.load_state_dict(states[name])
+
+    def _named(self) -> Iterator[tuple[str, Any]]:
+        """Class and number among those of its class -> callback."""
+        seen: Counter[str] = Counter()
+        for each in self.callbacks:
+            kind = type(each).__qualname__
+            yield f"{kind}:{seen[kind]}", each
+            seen[kind] += 1
