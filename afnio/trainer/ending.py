@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,8 +10,6 @@ from afnio.trainer.callbacks.chorus import Chorus
 from afnio.trainer.fit import Fit
 
 __all__ = ["ending"]
-
-logger = logging.getLogger("afnio.trainer")
 
 
 @contextmanager
@@ -34,5 +31,3 @@ def ending(fit: Fit, tell: Chorus) -> Iterator[None]:
     finally:
         fit.costs.collect()
         tell.on_fit_end(fit)
-    if fit.stop_reason is not None:
-        logger.info("fit ended early: %s", fit.stop_reason)

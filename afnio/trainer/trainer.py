@@ -71,7 +71,8 @@ class Trainer:
 
     A step of the agent returns a ``Loss``, a tuple ``(score, explanation)``, or a dict with such a ``"loss"`` and more
     numbers.  ``async def`` steps get one sample at a time, all samples of a batch side by side; the score of the batch
-    is then their mean.
+    is then their mean.  `fit` runs them on the library's own event loop, `afit` on the caller's: what blocks belongs
+    into a sync step.
 
     A step that fails is tried again; samples that fail still are reported, left out, and count as 0.
     """
@@ -257,7 +258,8 @@ class Trainer:
         return CallLog(folder.new_log()) if self.enable_checkpointing else None
 
     def _voices(self, folder: Folder, recovery: Recovery) -> list[Callback]:
-        voices: list[Callback] = [KeepBest(self.restore_best), *self.callbacks, Reporting(), Tracking()]
+        reporting = Reporting(end=not self.enable_progress_bar)
+        voices: list[Callback] = [KeepBest(self.restore_best), *self.callbacks, reporting, Tracking()]
         if self.enable_progress_bar:
             voices.append(Showing(display_here()))
         if self.enable_checkpointing:

@@ -241,12 +241,15 @@ def test_an_unreachable_endpoint_is_an_error_that_says_so() -> None:
 
 
 @pytest.mark.parametrize("limit", [{"calls": 0}, {"tokens": 0}, {"usd": 0}, {"seconds": 0}])
-def test_a_budget_of_zero_ends_at_once_and_changes_nothing(limit: dict[str, Any]) -> None:
+def test_a_budget_of_zero_ends_at_once_and_changes_nothing(
+    limit: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
     agent, trainer, client = fitted(lambda body, number: None, budget=Budget(**limit))
     assert client.calls == 0
     assert agent.prompt.data == JOB_PROMPT
     assert f"Budget({next(iter(limit))}=0" in trainer.stop_reason
     assert not trainer.interrupted
+    assert caplog.text.count("fit ended early: Budget(") == 1
 
 
 @pytest.mark.parametrize("limit", range(1, 54, 7))

@@ -128,6 +128,9 @@ def test_ctrl_c_ends_cleanly(world: Striking, server: LMServer, whole: Any, tmp_
     assert first["interrupted"] is True
     assert first["stop_reason"] == "interrupted by Ctrl-C."
     assert Path(first["checkpoint"]).is_file()
+    assert (
+        f"fit ended early: interrupted by Ctrl-C. Go on with fit(..., ckpt_path='last'): {first['checkpoint']}" in err
+    )
     assert end["interrupted"] is False
     assert end["prompt"] == whole["prompt"]
 

@@ -14,7 +14,14 @@ logger = logging.getLogger("afnio.trainer")
 
 
 class Reporting(Callback):
-    """One warning for each sample given up and each update that could not be made."""
+    """One warning for each sample given up and each update that could not be made.
+
+    Args:
+        end: warn of an early end too; where a display is, that says so.
+    """
+
+    def __init__(self, end: bool = False) -> None:
+        self._end = end
 
     def on_failure(self, fit: Fit, failure: Failure) -> None:
         """A sample was given up."""
@@ -26,3 +33,9 @@ class Reporting(Callback):
     def on_skip(self, fit: Fit, error: Exception) -> None:
         """An update could not be made."""
         logger.warning("No update after batch %d: %s The prompts stay as they are.", fit.progress.batch, error)
+
+    def on_fit_end(self, fit: Fit) -> None:
+        """Why it ended early, and where to go on."""
+        if self._end and fit.stop_reason is not None:
+            where = f" Go on with fit(..., ckpt_path='last'): {fit.checkpoint}" if fit.checkpoint else ""
+            logger.warning("fit ended early: %s%s", fit.stop_reason, where)
