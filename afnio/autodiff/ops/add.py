@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from afnio.autodiff.function import Context, Function
+from afnio.autodiff.ops._roles import all_of
 from afnio.autodiff.ops._table import op
 from afnio.variable import Variable
 
@@ -32,7 +33,7 @@ class Add(Function):
         for value in (x, y):
             if not isinstance(value, Variable):
                 raise TypeError(f"add() expects two Variables, got {type(value).__name__}.")
-        result = Variable(_add(x.data, y.data), f"{x.role} and {y.role}")
+        result = Variable(_add(x.data, y.data), all_of((x.role, y.role)))
         result._samples = x._samples or y._samples
         return result
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from afnio.autodiff.feedback import IDENTITY
 from afnio.autodiff.function import Context, Function
+from afnio.autodiff.ops._roles import bounded
 from afnio.autodiff.ops._table import op
 from afnio.variable import Variable
 
@@ -53,7 +54,7 @@ def _plain(value: Any) -> Any:
 
 
 def _part(data: Any, index: int, x: Variable) -> Variable:
-    part = Variable(data, f"split part {index} of {x.role}")
+    part = Variable(data, bounded(f"split part {index} of {x.role}"))
     part._samples = x._samples
     return part
 

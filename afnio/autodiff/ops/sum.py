@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from afnio.autodiff.function import Context, Function
+from afnio.autodiff.ops._roles import all_of
 from afnio.autodiff.ops._table import op
 from afnio.variable import Variable
 
@@ -34,7 +35,7 @@ class Sum(Function):
             raise TypeError("sum() expects a list of Variables.")
         if not x:
             raise ValueError("sum() expects at least one Variable.")
-        result = Variable(_sum([item.data for item in x]), " and ".join(item.role for item in x))
+        result = Variable(_sum([item.data for item in x]), all_of(item.role for item in x))
         result._samples = next((item._samples for item in x if item._samples), None)
         return result
 
