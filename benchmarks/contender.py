@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -65,19 +66,20 @@ def run(module: str, task: Task, *, python: str = sys.executable, timeout: float
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "AFNIO_"))}
     environment |= {"PYTHONPATH": str(REPO), "OPENAI_API_KEY": "any", "NO_PROXY": "127.0.0.1"}
-    try:
-        done = subprocess.run(
-            [python, "-m", module],
-            input=json.dumps(asdict(task)),
-            cwd=REPO,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=timeout,
-        )
-    except subprocess.TimeoutExpired:
-        raise ContenderError(f"{module} took longer than {timeout:g} s") from None
+    with tempfile.TemporaryDirectory(prefix="afnio-bench-") as folder:  # peers write logs and caches where they are
+        try:
+            done = subprocess.run(
+                [python, "-m", module],
+                input=json.dumps(asdict(task)),
+                cwd=folder,
+                env=environment | {"HOME": folder, "XDG_CACHE_HOME": folder},
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=timeout,
+            )
+        except subprocess.TimeoutExpired:
+            raise ContenderError(f"{module} took longer than {timeout:g} s") from None
     lines = [line.removeprefix("RESULT ") for line in done.stdout.splitlines() if line.startswith("RESULT ")]
     if done.returncode or not lines:
         raise ContenderError(f"{module}: {(done.stderr or done.stdout).strip()[-2000:]}")

@@ -45,14 +45,15 @@ def _install(folder: Path) -> Path:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True)
     python = str(folder / "venv" / "bin" / "python")
     pip = [sys.executable, "-m", "pip", "--python", python, "install", "-q", "--disable-pip-version-check", "--no-deps"]
-    subprocess.run([*pip, "--require-hashes", "-r", str(REPO / "requirements" / "runtime.txt")], check=True)
+    lock = [*pip, "--require-hashes", "-r", str(REPO / "requirements" / "runtime.txt")]
+    subprocess.run(lock, check=True, capture_output=True)
     source = folder / "source"
     source.mkdir()
     for name in ("afnio", "ao", "tellurio"):
         shutil.copytree(REPO / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(REPO / name, source / name)
-    subprocess.run([*pip, "--no-build-isolation", str(source)], check=True)
+    subprocess.run([*pip, "--no-build-isolation", str(source)], check=True, capture_output=True)
     asked = subprocess.run(
         [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
         capture_output=True,

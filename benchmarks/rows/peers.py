@@ -1,0 +1,101 @@
+"""Other libraries on the same job, each in a virtual environment of its own under ``.venvs/``."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from afnio.models.lm_server import LMServer
+from benchmarks.contender import REPO, ContenderError, Run, accuracy, run
+from benchmarks.figures import Figure
+from benchmarks.peers.world import PeersWorld
+from benchmarks.rows.job import HAND, STAGES, TRAINER, job_samples, task
+
+__all__ = ["peer_figures"]
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A library.
+
+    Attributes:
+        module: its client.
+        packages: what is installed for it; empty: it is ours.
+        stages: stages of its algorithm that must follow one another; 0: as many as the server saw.
+        gate: of the task.
+    """
+
+    name: str
+    module: str
+    packages: tuple[str, ...] = ()
+    stages: int = 0
+    gate: bool = False
+
+
+PEERS = (
+    Peer("afnio, loop by hand", HAND, stages=STAGES[False]),
+    Peer("afnio, Trainer.fit with its gate", TRAINER, stages=STAGES[True], gate=True),
+    Peer("textgrad 0.1.8", "benchmarks.peers.textgrad_client", ("textgrad==0.1.8",), stages=STAGES[False]),
+    Peer("gepa 0.1.4", "benchmarks.peers.gepa_client", ("gepa==0.1.4", "litellm==1.106.2")),
+    Peer("dspy 3.4.1, its GEPA", "benchmarks.peers.dspy_client", ("dspy==3.4.1",)),
+)
+
+
+def peer_figures(quick: bool) -> Iterator[Figure]:
+    """Wall time of the job, with calls, tokens, accuracy and memory beside it; a peer that cannot be run says why."""
+    pythons = {peer.name: _python(peer) for peer in PEERS}
+    for latency, repeats in ((0.01, 1),) if quick else ((0.5, 1), (0.05, 3)):
+        for peer in PEERS:
+            try:
+                yield _measured(peer, pythons[peer.name], latency, repeats)
+            except (ContenderError, subprocess.SubprocessError) as error:
+                said = str(error).strip().splitlines()[-1][:200] if str(error).strip() else type(error).__name__
+                yield Figure(f"peers.{peer.name}.{latency:g}", f"{peer.name}: could not be run", [0.0], compared=said)
+
+
+def _measured(peer: Peer, python: str, latency: float, repeats: int) -> Figure:
+    runs, stages = [], peer.stages
+    for _ in range(repeats):
+        with LMServer(PeersWorld() if peer.packages else "tickets", latency=latency, bad_share=0.0) as server:
+            runs += run(peer.module, task(server, gate=peer.gate), python=python)
+            stages = peer.stages or _stages(server.stats()["requests"])
+    seconds = median(each.seconds for each in runs)
+    return Figure(
+        f"peers.{peer.name}.{latency:g}",
+        f"job at {latency * 1000:g} ms: {peer.name}",
+        [each.seconds for each in runs],
+        "s",
+        compared=f"{seconds / (stages * latency):.2f} of its bound of {stages} stages; {_counts(runs[-1])}",
+    )
+
+
+def _counts(last: Run) -> str:
+    reached = accuracy(last.prompt, job_samples())
+    return f"{last.calls} calls, {last.tokens:,} tokens, accuracy {reached:.3f}, {last.peak_mb:.0f} MB"
+
+
+def _stages(requests: list[dict[str, Any]]) -> int:
+    """The longest row of requests of which each came after the answer to the one before."""
+    count, over = 0, 0.0
+    for request in sorted(requests, key=lambda row: row["done"]):
+        if request["arrived"] >= over:
+            count, over = count + 1, request["done"]
+    return count
+
+
+def _python(peer: Peer) -> str:
+    """The interpreter of the peer's environment, which is made if it is not there."""
+    if not peer.packages:
+        return sys.executable
+    folder = REPO / ".venvs" / peer.packages[0].replace("==", "-")
+    if not (folder / "installed").exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", folder], check=True)
+        pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "install", "-q", *peer.packages]
+        done = subprocess.run([*pip, "--disable-pip-version-check"], capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            (folder / "installed").touch()
+    return str(folder / "bin" / "python")
