@@ -72,6 +72,7 @@ def set_backward_model_client(
         completion_args: sent with every call: ``temperature``, ...
 
     Raises:
+        TypeError: it is neither a path nor an afnio model.
         ValueError: the path has no ``/``, or names an unknown provider.
         MissingKeyError: no API key is given and none is in the environment.
     """
@@ -81,6 +82,11 @@ def set_backward_model_client(
         provider = model_path.get_provider() or type(model_path).__name__
         _current = BackwardModelClient(model_path, provider, None, client_args, completion_args)
         return
+    if not isinstance(model_path, str):
+        raise TypeError(
+            f"model_path is 'provider/model' or an afnio model, got {type(model_path).__name__}. "
+            "Wrap a client of the openai package: afnio.models.openai.OpenAI(client=...)."
+        )
     provider, slash, model = model_path.partition("/")
     if not slash or not model:
         raise ValueError(f"model_path must be 'provider/model', for example 'openai/gpt-4o'; got {model_path!r}.")

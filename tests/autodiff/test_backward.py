@@ -441,3 +441,18 @@ def test_graph_is_public(inline: Lab) -> None:
     assert isinstance(answer.grad_fn, afnio.Node)
     assert edges[0].node.variable is x
     assert "ChatCompletionBackward" in repr(answer.grad_fn)
+
+
+@pytest.mark.parametrize(
+    ("path", "error", "says"),
+    [
+        ("gpt-4o", ValueError, "'provider/model'"),
+        ("openai/", ValueError, "'provider/model'"),
+        ("acme/gpt", ValueError, "Unknown provider 'acme'"),
+        (object(), TypeError, r"OpenAI\(client=\.\.\.\)"),
+        (None, TypeError, "got NoneType"),
+    ],
+)
+def test_a_backward_model_that_is_none(path: Any, error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        afnio.set_backward_model_client(path)
