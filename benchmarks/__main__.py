@@ -14,7 +14,7 @@ from benchmarks.rows.graph import graph_figures
 from benchmarks.rows.imports import import_figures
 from benchmarks.rows.job import job_figures
 from benchmarks.rows.memory import memory_figures
-from benchmarks.rows.peers import peer_figures
+from benchmarks.rows.peers import NOTES, peer_figures
 from benchmarks.rows.size import size_figures
 
 __all__ = ["BENCHMARKS", "TITLES", "main"]
@@ -51,7 +51,8 @@ def main(argv: list[str] | None = None) -> None:
     chosen = args.only or [*BENCHMARKS, *(["peers"] if args.peers else [])]
     results, started = load_results(), time.perf_counter()
     for name in chosen:
-        merge(results, name, _show((BENCHMARKS | {"peers": peer_figures})[name](args.quick)))
+        figures = peer_figures(args.quick) if name == "peers" else BENCHMARKS[name](args.quick)
+        merge(results, name, _show(figures), NOTES if name == "peers" else ())
         if not args.quick:
             save(results, TITLES)
     print(f"{time.perf_counter() - started:.0f} s" + ("" if args.quick else ", written to benchmarks/RESULTS.md"))

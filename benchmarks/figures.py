@@ -6,6 +6,7 @@ import os
 import platform
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from math import isnan, nan
 from statistics import median
 from typing import Any
 
@@ -36,7 +37,7 @@ class Figure:
     Attributes:
         name: of the row, unique.
         what: what was measured, in words.
-        values: one for each repeat.
+        values: one for each repeat; none where it could not be run, ``compared`` then says why.
         unit: of the values; "" for ratios and counts.
         reach: the figure to reach; None: a control or a peer, nothing to reach.
         at_least: whether the figure is to be reached from above.
@@ -62,6 +63,8 @@ class Figure:
     @property
     def value(self) -> float:
         """The figure: the median of the repeats, or the worst."""
+        if not self.values:
+            return nan
         if self.judge == "median":
             return median(self.values)
         return min(self.values) if self.at_least else max(self.values)
@@ -76,7 +79,7 @@ class Figure:
 
     def shown(self, value: float) -> str:
         """``value`` with its unit."""
-        return f"{value:,.{self.digits}f}{' ' + self.unit if self.unit else ''}"
+        return "not run" if isnan(value) else f"{value:,.{self.digits}f}{' ' + self.unit if self.unit else ''}"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""

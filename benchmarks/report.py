@@ -100,7 +100,11 @@ def _line(figure: Figure) -> str:
         else f"{'at least' if figure.at_least else 'at most'} {figure.reach:,g} {figure.unit}".strip()
     )
     verdict = {None: "", True: "", False: " **missed**"}[figure.met]
-    spread = f"{figure.shown(min(figure.values))} to {figure.shown(max(figure.values))} ({len(figure.values)})"
+    spread = (
+        ""
+        if not figure.values
+        else f"{figure.shown(min(figure.values))} to {figure.shown(max(figure.values))} ({len(figure.values)})"
+    )
     measured = f"{figure.shown(figure.value)}{verdict}"
     cells = (figure.what, reach, measured, spread, figure.compared, f"{figure.date}, {figure.load}")
     return "| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from statistics import fmean
 from typing import Any
 
@@ -43,11 +44,13 @@ def prepare(task: Task) -> Contender:
     afnio.set_backward_model_client(client, completion_args={"model": "tickets"})
     samples = [(afnio.Variable(text, "ticket"), afnio.Variable(right, "answer")) for text, right in task.samples]
     gate: dict[str, Any] = {} if task.gate else {"gate": None}
+    folders = (f"fit-{number}" for number in itertools.count())
 
     def run() -> str:
+        files = {"default_root_dir": next(folders)} if task.options.get("files") else {"enable_checkpointing": False}
         with afnio.local_engine():
             agent = Classifier(client, task.prompt)
-            trainer = Trainer(max_epochs=1, enable_checkpointing=False, enable_agent_summary=False, **gate)
+            trainer = Trainer(max_epochs=1, enable_agent_summary=False, **files, **gate)
             trainer.fit(agent, DataLoader(samples, batch_size=task.batch))
         return str(agent.prompt.data)
 

@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from benchmarks.clients.driver import WARM_TEXT, Contender, Task, main
+from benchmarks.peers.in_order import InOrder
 
 
 def prepare(task: Task) -> Contender:
@@ -28,10 +29,14 @@ def prepare(task: Task) -> Contender:
             metric=metric,
             max_metric_calls=10_000,
             reflection_lm=lm,
-            reflection_minibatch_size=task.batch,
+            reflection_minibatch_size=None,
             num_threads=len(data),
             use_merge=False,
-            gepa_kwargs={"stop_callbacks": stops.MaxCandidateProposalsStopper(3), "cache_evaluation": True},
+            gepa_kwargs={
+                "stop_callbacks": stops.MaxCandidateProposalsStopper(3),
+                "cache_evaluation": True,
+                "batch_sampler": InOrder(task.batch),
+            },
         )
         done = optimizer.compile(program, trainset=data, valset=data)
         return str(done.signature.instructions)

@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from benchmarks.clients.driver import WARM_TEXT, Contender, Task, main
+from benchmarks.peers.in_order import InOrder
 
 
 def prepare(task: Task) -> Contender:
@@ -24,7 +25,7 @@ def prepare(task: Task) -> Contender:
             valset=data,
             adapter=adapters.DefaultAdapter("openai/tickets", max_litellm_workers=len(data)),
             reflection_lm="openai/tickets",
-            reflection_minibatch_size=task.batch,
+            batch_sampler=InOrder(task.batch),
             cache_evaluation=True,
             stop_callbacks=stops.MaxCandidateProposalsStopper(3),
             display_progress_bar=False,

@@ -63,6 +63,15 @@ def _at(latency: float, repeats: int, reach: dict[str, float]) -> Iterator[Figur
         )
         yield from _counts(f"job.{label}.{key}", f"job at {label}: {way}", runs, calls=33, tokens=10_000)
     yield from _gated(label, latency, repeats, reach.get("gate"))
+    runs = measure(TRAINER, latency, repeats, gate=True, options={"files": True})
+    yield Figure(
+        f"job.{label}.files",
+        f"job at {label}: Trainer.fit as it comes, with gate, checkpoints and a call log on disk, wall",
+        [each.seconds for each in runs],
+        "s",
+        reach.get("gate"),
+        compared=f"{median(each.cpu for each in runs) * 1000:.0f} ms CPU",
+    )
 
 
 def _gated(label: str, latency: float, repeats: int, reach: float | None) -> Iterator[Figure]:

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
 from afnio.models.lm_server import LMServer
 from benchmarks.contender import REPO, ContenderError, Run, accuracy, run
@@ -15,7 +14,21 @@ from benchmarks.figures import Figure
 from benchmarks.peers.world import PeersWorld
 from benchmarks.rows.job import HAND, STAGES, TRAINER, job_samples, task
 
-__all__ = ["peer_figures"]
+__all__ = ["NOTES", "peer_figures"]
+
+NOTES = (
+    "The server's world is put before an interpreter of the peers' wordings (`benchmarks/peers/world.py`): same laws.",
+    (
+        "textgrad: its tutorial's way, an exact-match function as the loss. Its optimizer is shown 20 words of the prompt; "
+        "the interpreter takes the whole one from the conversation, in textgrad's favour."
+    ),
+    (
+        "gepa and dspy: batches in the order of the samples as for all others (left alone they shuffle), evaluations "
+        "cached, 24 workers, three reflections, validated on the same 24 samples, which is their way."
+    ),
+    "Not run: Trace (1.3 GB to install, and it ends at the first 429), AdalFlow (its import needs the network).",
+    "Memory is that of the client process. It includes its libraries.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,23 +38,25 @@ class Peer:
     Attributes:
         module: its client.
         packages: what is installed for it; empty: it is ours.
-        stages: stages of its algorithm that must follow one another; 0: as many as the server saw.
+        stages: stages of its algorithm that must follow one another.
         gate: of the task.
     """
 
     name: str
     module: str
     packages: tuple[str, ...] = ()
-    stages: int = 0
+    stages: int = STAGES[False]
     gate: bool = False
 
 
+GEPA_STAGES = 1 + 3 * 4  # validation; then thrice: batch, reflection, batch again, validation
+
 PEERS = (
-    Peer("afnio, loop by hand", HAND, stages=STAGES[False]),
+    Peer("afnio, loop by hand", HAND),
     Peer("afnio, Trainer.fit with its gate", TRAINER, stages=STAGES[True], gate=True),
-    Peer("textgrad 0.1.8", "benchmarks.peers.textgrad_client", ("textgrad==0.1.8",), stages=STAGES[False]),
-    Peer("gepa 0.1.4", "benchmarks.peers.gepa_client", ("gepa==0.1.4", "litellm==1.106.2")),
-    Peer("dspy 3.4.1, its GEPA", "benchmarks.peers.dspy_client", ("dspy==3.4.1",)),
+    Peer("textgrad 0.1.8", "benchmarks.peers.textgrad_client", ("textgrad==0.1.8",)),
+    Peer("gepa 0.1.4", "benchmarks.peers.gepa_client", ("gepa==0.1.4", "litellm==1.106.2"), GEPA_STAGES),
+    Peer("dspy 3.4.1, its GEPA", "benchmarks.peers.dspy_client", ("dspy==3.4.1",), GEPA_STAGES),
 )
 
 
@@ -54,37 +69,28 @@ def peer_figures(quick: bool) -> Iterator[Figure]:
                 yield _measured(peer, pythons[peer.name], latency, repeats)
             except (ContenderError, subprocess.SubprocessError) as error:
                 said = str(error).strip().splitlines()[-1][:200] if str(error).strip() else type(error).__name__
-                yield Figure(f"peers.{peer.name}.{latency:g}", f"{peer.name}: could not be run", [0.0], compared=said)
+                what = f"job at {latency * 1000:g} ms: {peer.name}"
+                yield Figure(f"peers.{peer.name}.{latency:g}", what, [], compared=f"could not be run: {said}")
 
 
 def _measured(peer: Peer, python: str, latency: float, repeats: int) -> Figure:
-    runs, stages = [], peer.stages
+    runs = []
     for _ in range(repeats):
         with LMServer(PeersWorld() if peer.packages else "tickets", latency=latency, bad_share=0.0) as server:
             runs += run(peer.module, task(server, gate=peer.gate), python=python)
-            stages = peer.stages or _stages(server.stats()["requests"])
     seconds = median(each.seconds for each in runs)
     return Figure(
         f"peers.{peer.name}.{latency:g}",
         f"job at {latency * 1000:g} ms: {peer.name}",
         [each.seconds for each in runs],
         "s",
-        compared=f"{seconds / (stages * latency):.2f} of its bound of {stages} stages; {_counts(runs[-1])}",
+        compared=f"{seconds / (peer.stages * latency):.2f} of its bound of {peer.stages} stages; {_counts(runs[-1])}",
     )
 
 
 def _counts(last: Run) -> str:
     reached = accuracy(last.prompt, job_samples())
     return f"{last.calls} calls, {last.tokens:,} tokens, accuracy {reached:.3f}, {last.peak_mb:.0f} MB"
-
-
-def _stages(requests: list[dict[str, Any]]) -> int:
-    """The longest row of requests of which each came after the answer to the one before."""
-    count, over = 0, 0.0
-    for request in sorted(requests, key=lambda row: row["done"]):
-        if request["arrived"] >= over:
-            count, over = count + 1, request["done"]
-    return count
 
 
 def _python(peer: Peer) -> str:
