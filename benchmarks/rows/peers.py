@@ -19,8 +19,8 @@ __all__ = ["NOTES", "peer_figures"]
 NOTES = (
     "The server's world is put before an interpreter of the peers' wordings (`benchmarks/peers/world.py`): same laws.",
     (
-        "textgrad: its tutorial's way, an exact-match function as the loss. Its optimizer is shown 20 words of the prompt; "
-        "the interpreter takes the whole one from the conversation, in textgrad's favour."
+        "textgrad: its tutorial's way, an exact-match function as the loss. Its optimizer is shown 20 words of the "
+        "prompt; the interpreter takes the whole one from the conversation, in textgrad's favour."
     ),
     (
         "gepa and dspy: batches in the order of the samples as for all others (left alone they shuffle), evaluations "
