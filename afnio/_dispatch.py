@@ -17,7 +17,6 @@ from afnio.errors import NoEngineError
 __all__ = [
     "Engine",
     "Tracker",
-    "call_record",
     "current_engine",
     "current_tracker",
     "entry_points",
@@ -89,13 +88,6 @@ def current_tracker() -> Tracker | None:
     """The tracker of this context, else the process-wide default, else None."""
     tracker = _tracker.get()
     return tracker if tracker is not None else _defaults["tracker"]
-
-
-def call_record(record: Mapping[str, Any]) -> None:
-    """Tell the current tracker, if there is one, of an LM call."""
-    tracker = current_tracker()
-    if tracker is not None:
-        tracker.call(record)
 
 
 def set_default_engine(engine: Engine | None) -> Callable[[], None]:

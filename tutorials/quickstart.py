@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import time
 from collections.abc import Iterator
 from statistics import fmean
@@ -16,6 +17,7 @@ from statistics import fmean
 import afnio
 import afnio.cognitive as cog
 import afnio.cognitive.functional as F
+from afnio.errors import AfnioError
 from afnio.models.lm_server import NOTICE, LMServer
 from afnio.models.openai import AsyncOpenAI
 from afnio.optim import TGD
@@ -120,4 +122,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except AfnioError as error:  # a wrong key, an endpoint that is not there, ...: its message says what to do
+        sys.exit(f"{type(error).__name__}: {error}")

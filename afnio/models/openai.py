@@ -11,7 +11,14 @@ from afnio.calls.aio import AioTransport, merged_headers, public_url, warm
 from afnio.calls.limiter import Limits
 from afnio.calls.transport import Timeout
 from afnio.errors import MissingKeyError
-from afnio.models.base import ChatCompletionModel, Route, is_given, timeout_of
+from afnio.models.base import (
+    ChatCompletionModel,
+    EmbeddingModel,
+    Route,
+    TextCompletionModel,
+    is_given,
+    timeout_of,
+)
 from afnio.models.formats.openai_chat import OPENAI_CHAT, PATH
 from afnio.models.model_registry import register_model
 from afnio.models.prices import listed_provider
@@ -35,7 +42,7 @@ class _NotGiven:
 not_given = _NotGiven()
 
 
-class _OpenAIModel(ChatCompletionModel):
+class _OpenAIModel(ChatCompletionModel, TextCompletionModel, EmbeddingModel):
     """What the sync and the async class share.
 
     Args:

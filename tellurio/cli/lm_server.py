@@ -10,9 +10,10 @@ from afnio.models.lm_server import KINDS, WORLDS, Fault, Settings, serve
 
 __all__ = ["lm_server"]
 
-_FAULT_HELP = (
-    "A fault on demand, KIND[@N][xTIMES][:role=ROLE,p=SHARE,retry_after=S,seconds=S]; may be given several times. "
-    f"Kinds: {', '.join(KINDS)}."
+_FAULT_HELP = (  # no square brackets: the help page takes them for markup and leaves them out
+    "A fault on demand; may be given several times. 429@3: the third request is refused. 429@1x4:retry_after=0.2: the "
+    "first four are. 500@1:role=optimizer: the first optimizer request. 500:p=0.05: one request in twenty. "
+    f"Kinds: {', '.join(KINDS)}. Options: role, p, retry_after, seconds."
 )
 
 
@@ -23,7 +24,8 @@ def lm_server(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")] = 0,
     seed: Annotated[int, typer.Option(help="Seed of every draw.")] = 0,
     bad_share: Annotated[
-        float | None, typer.Option(min=0.0, max=1.0, help="Share of the optimizer's updates that are bad.")
+        float | None,
+        typer.Option(min=0.0, max=1.0, help="Share of the optimizer's updates that are bad; default: the world's."),
     ] = None,
     context_limit: Annotated[int, typer.Option(min=1, help="Tokens a request may have.")] = 200_000,
     fault: Annotated[list[str] | None, typer.Option(help=_FAULT_HELP)] = None,

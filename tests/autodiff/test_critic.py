@@ -283,6 +283,7 @@ def test_groups_and_reducers_are_in_flight_together(slow: Any) -> None:
     assert stats["max_concurrency"] == 6
     rows = stats["requests"]
     assert max(row["done"] for row in rows[:6]) <= min(row["arrived"] for row in rows[6:])
+    assert max(row["arrived"] for row in rows[6:]) < min(row["done"] for row in rows[6:])
 
 
 def test_a_chain_is_walked_from_its_end(slow: Any) -> None:

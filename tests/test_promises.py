@@ -1,0 +1,180 @@
+"""Promises that no other test would miss: each was broken once on purpose, and nothing else noticed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import afnio.cognitive.functional as F
+from afnio.autodiff.function import Function
+from afnio.autodiff.grad_mode import is_grad_enabled
+from afnio.calls import CallLog, Session, fsync, run_sync, send
+from afnio.models.lm_server import Fault
+from afnio.models.openai import OpenAI
+from afnio.trainer import Callback, Fit
+from afnio.variable import Variable
+from tests.autodiff.lab import open_lab, system, user
+from tests.calls.fakes import Inline, ask
+from tests.trainer.job import Agent, engine, loader, model, quiet
+
+
+class Waits(Inline):
+    """A transport that is asked on the LM loop, like one over the network."""
+
+    inline = False
+
+
+def test_an_answer_is_given_only_when_its_record_is_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reached, may_go = threading.Event(), threading.Event()
+
+    def slow(fd: int) -> None:
+        reached.set()
+        assert may_go.wait(60)
+
+    monkeypatch.setattr(fsync, "_sync", slow)
+    answers: list[str] = []
+    with CallLog(tmp_path / "calls.jsonl") as log:
+        session = Session(log=log)
+
+        def call() -> None:
+            with session.activate():
+                answers.append(run_sync(send(ask(), Waits())).text)
+
+        caller = threading.Thread(target=call)
+        caller.start()
+        assert reached.wait(60)
+        caller.join(0.05)
+        assert answers == []  # written, not yet synced
+        may_go.set()
+        caller.join(60)
+    assert answers == ["answer 1"]
+
+
+def test_after_a_failed_write_the_same_log_goes_on_without_a_broken_line(tmp_path: Path) -> None:
+    """A child whose files may grow to 2,000 bytes, and then to more again."""
+    path = tmp_path / "calls.jsonl"
+    script = f"""
+import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, most))
+from afnio.calls import CallLog
+from afnio.errors import CallLogError
+from tests.calls.test_log import record
+log = CallLog({str(path)!r})
+try:
+    record(log, *map(str, range(50)))
+except CallLogError:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    record(log, "room again")
+    print(len(log))
+"""
+    lines = int(subprocess.check_output([sys.executable, "-c", script], text=True))
+    assert lines > 1
+    assert [json.loads(line)["v"] for line in path.read_text().splitlines()] == [1] * lines
+
+
+def test_the_key_of_a_request_is_that_of_its_content() -> None:
+    body = {"messages": [{"role": "user", "content": "hi"}], "model": "m", "temperature": 0}
+    one, other = ask(), ask()
+    one.body, other.body = body, dict(reversed(body.items()))
+    other.endpoint = "https://elsewhere/v1"
+    assert one.key == other.key
+    other = ask()
+    other.body = body | {"temperature": 1}
+    assert one.key != other.key
+
+
+def test_the_same_feedback_on_two_parts_is_shown_once_to_the_function_behind() -> None:
+    shown: list[str] = []
+
+    class Quote(Function):
+        @staticmethod
+        def forward(ctx: Any, x: Variable) -> Variable:
+            return Variable(f"{x.data} {x.data}", x.role)
+
+        @staticmethod
+        def backward(ctx: Any, grad_output: Variable) -> Variable:
+            shown.append(grad_output.data)
+            return grad_output
+
+    leaf = Variable("a", role="leaf", requires_grad=True)
+    with open_lab():
+        F.sum(F.split(Quote.apply(leaf))).backward(Variable("too short"))
+    assert shown == ["too short"]
+
+
+def test_a_variable_of_one_sample_is_asked_about_with_that_sample_only() -> None:
+    tickets = [Variable(f"ticket {number}", role=f"ticket {number}", requires_grad=True) for number in range(4)]
+    with open_lab() as lab, lab.settings(samples_per_critic=1):
+        template = Variable("{ticket}", role="template")
+        answer = lab.chat([system(Variable("Sort.", role="prompt")), user(template)], {"ticket": tickets})
+        F.exact_match_evaluator(answer, ["x"] * 4).backward()
+        critics = lab.brain.of("backward")
+        assert [asked.variables for asked in critics] == [["v1"], ["v2"], ["v3"], ["v4"]]
+    assert [len(ticket.grad) for ticket in tickets] == [1] * 4
+
+
+def test_the_gate_runs_the_step_in_eval_mode_without_a_graph() -> None:
+    seen: list[tuple[bool, bool]] = []
+
+    class Watched(Agent):
+        def training_step(self, batch: Any, batch_idx: int) -> Any:
+            seen.append((self.training, is_grad_enabled()))
+            return super().training_step(batch, batch_idx)
+
+    client = model()
+    agent = Watched(client)
+    with engine(client):
+        quiet().fit(agent, loader())
+    assert seen == [(True, True), (False, False)] * 3
+    assert agent.training
+
+
+def test_fit_leaves_the_agent_in_the_mode_it_was_in() -> None:
+    client = model()
+    agent = Agent(client)
+    agent.eval()
+    with engine(client):
+        quiet(max_steps=1).fit(agent, loader())
+        assert not agent.training
+        with pytest.raises(ValueError, match="no batches"):
+            quiet().fit(agent, iter([]))
+    assert not agent.training
+
+
+def test_of_two_epochs_that_score_the_same_the_later_is_best() -> None:
+    class Renames(Callback):
+        def on_stage_end(self, fit: Fit, stage: Any, metrics: Any) -> None:
+            if stage.name == "validation":
+                agent.prompt.data = f"{agent.prompt.data}\nEpoch {fit.progress.epoch_number}."
+
+    client = model()
+    agent, trainer = Agent(client), quiet(max_epochs=3, callbacks=[Renames()])
+    with engine(client):
+        trainer.fit(agent, loader(), loader())
+    assert trainer.best is not None
+    assert (trainer.best.score, trainer.best.epoch) == (1.0, 3)
+
+
+def test_a_chat_model_says_that_it_neither_completes_nor_embeds() -> None:
+    client = OpenAI(api_key="k")
+    with pytest.raises(NotImplementedError, match="no complete"):
+        client.complete("x")
+    with pytest.raises(NotImplementedError, match="no embed"):
+        client.embed(["x"])
+
+
+def test_the_help_of_the_server_shows_how_a_fault_is_spelled() -> None:
+    """Its examples, whole, in a narrow terminal too; square brackets would be taken for markup."""
+    command = [sys.executable, "-c", "from tellurio.cli import main; main()", "lm-server", "--help"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, env={"COLUMNS": "80"}).stdout
+    for spelled in ("429@3:", "429@1x4:retry_after=0.2:", "500:p=0.05:"):
+        assert spelled in shown
+        Fault.parse(spelled.removesuffix(":"))
