@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import math
+import os
 import subprocess
 import sys
 import threading
@@ -14,7 +17,11 @@ import pytest
 import afnio.cognitive.functional as F
 from afnio.autodiff.function import Function
 from afnio.autodiff.grad_mode import is_grad_enabled
-from afnio.calls import CallLog, Session, fsync, run_sync, send
+from afnio.autodiff.together import together
+from afnio.calls import CallLog, Limits, Session, fsync, run_sync, send
+from afnio.calls.limiter import Limiter
+from afnio.errors import AuthenticationError
+from afnio.models.base import ChatCompletionModel
 from afnio.models.lm_server import Fault
 from afnio.models.openai import OpenAI
 from afnio.trainer import Callback, Fit
@@ -54,6 +61,19 @@ def test_an_answer_is_given_only_when_its_record_is_on_disk(tmp_path: Path, monk
         may_go.set()
         caller.join(60)
     assert answers == ["answer 1"]
+
+
+def test_the_name_of_a_new_log_is_on_disk_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    real = os.fsync
+
+    def spy(fd: int) -> None:
+        synced.append(os.fstat(fd).st_ino)
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", spy)
+    CallLog(tmp_path / "calls.jsonl").close()
+    assert tmp_path.stat().st_ino in synced
 
 
 def test_after_a_failed_write_the_same_log_goes_on_without_a_broken_line(tmp_path: Path) -> None:
@@ -121,6 +141,91 @@ def test_a_variable_of_one_sample_is_asked_about_with_that_sample_only() -> None
     assert [len(ticket.grad) for ticket in tickets] == [1] * 4
 
 
+def test_an_error_all_samples_would_meet_ends_the_calls_under_way() -> None:
+    ended: list[str] = []
+
+    class Refuses(ChatCompletionModel):
+        async def achat(self, *, messages: list[dict[str, Any]], **completion_args: Any) -> str:
+            if messages[0]["content"] == "3":
+                raise AuthenticationError("wrong key", status_code=401)
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                ended.append(messages[0]["content"])
+                raise
+            return "late"
+
+    with pytest.raises(AuthenticationError, match="wrong key"):
+        F.chat_completion(Refuses(), [user(Variable(["0", "1", "2", "3"], role="number"))], model="m")
+    assert sorted(ended) == ["0", "1", "2"]
+
+
+def test_a_place_given_to_a_call_that_is_cancelled_at_that_moment_is_free_again() -> None:
+    async def scene() -> int:
+        limiter = Limiter(Limits(concurrency=1))
+        await limiter.acquire()
+        waiting = asyncio.ensure_future(limiter.acquire())
+        await asyncio.sleep(0)
+        limiter.leave()  # gives the place to the one who waits ...
+        waiting.cancel()  # ... who is gone before it learns of it
+        await asyncio.gather(waiting, return_exceptions=True)
+        return limiter.active
+
+    assert asyncio.run(scene()) == 0
+
+
+def test_the_first_error_of_many_ends_the_others_before_it_is_told() -> None:
+    ended: list[str] = []
+
+    async def fails() -> None:
+        await asyncio.sleep(0)
+        raise ValueError("no")
+
+    async def waits() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append("ended")
+
+    async def scene() -> None:
+        with pytest.raises(ValueError, match="no"):
+            await together([waits(), fails(), waits()])
+        assert ended == ["ended", "ended"]
+
+    asyncio.run(scene())
+
+
+def test_measuring_builds_no_graph() -> None:
+    seen: list[bool] = []
+
+    class Watched(Agent):
+        def validation_step(self, batch: Any, batch_idx: int) -> Any:
+            seen.append(is_grad_enabled())
+            return super().validation_step(batch, batch_idx)
+
+    client = model()
+    quiet().validate(Watched(client), loader())
+    assert seen == [False] * 3
+    assert is_grad_enabled()
+
+
+def test_a_score_that_is_no_number_is_never_the_best() -> None:
+    class Undefined(Agent):
+        def validation_step(self, batch: Any, batch_idx: int) -> Any:
+            found = super().validation_step(batch, batch_idx)
+            return {"loss": found, "f1": math.nan if fit_epoch() == 2 else 0.5}
+
+    def fit_epoch() -> int:
+        return trainer.state.progress.epoch_number if trainer.state else 0
+
+    client = model()
+    trainer = quiet(max_epochs=2, monitor="f1")
+    with engine(client):
+        trainer.fit(Undefined(client), loader(), loader())
+    assert trainer.best is not None
+    assert (trainer.best.score, trainer.best.epoch) == (0.5, 1)
+
+
 def test_the_gate_runs_the_step_in_eval_mode_without_a_graph() -> None:
     seen: list[tuple[bool, bool]] = []
 
@@ -131,10 +236,10 @@ def test_the_gate_runs_the_step_in_eval_mode_without_a_graph() -> None:
 
     client = model()
     agent = Watched(client)
+    agent.eval()
     with engine(client):
         quiet().fit(agent, loader())
     assert seen == [(True, True), (False, False)] * 3
-    assert agent.training
 
 
 def test_fit_leaves_the_agent_in_the_mode_it_was_in() -> None:

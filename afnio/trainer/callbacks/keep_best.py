@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 
 from afnio.errors import StepError
 from afnio.trainer.callbacks.base import Callback
@@ -12,7 +13,8 @@ __all__ = ["KeepBest"]
 
 
 class KeepBest(Callback):
-    """At the end of each epoch the parameters are compared with the best so far; a tie goes to the later ones.
+    """At the end of each epoch the parameters are compared with the best so far; a tie goes to the later ones, and a
+    score that is NaN is never the best.
 
     By the monitored metric on validation data, where there are some; else on the training data, each batch counted
     with the score of the parameters that were held after it.
@@ -27,6 +29,8 @@ class KeepBest(Callback):
     def on_epoch_end(self, fit: Fit) -> None:
         """Compare."""
         name, score = _monitored(fit)
+        if math.isnan(score):
+            return
         if fit.best is None or not fit.goal.better(fit.best.score, score):
             at, prompts = fit.progress, copy.deepcopy(fit.prompts())
             fit.best = Best(score, name, at.epoch_number, at.last_batch, prompts, dict(fit.metrics))
