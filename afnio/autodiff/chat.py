@@ -61,6 +61,20 @@ class Chat:
         if inputs is not None:
             self._check_all_used(where, optional)
 
+    @classmethod
+    def assembled(
+        cls,
+        contents: list[tuple[str, list[tuple[Variable, Any]]]],
+        inputs: dict[str, tuple[Variable | list[Variable] | None, Any]],
+        size: int,
+        title: str,
+    ) -> Chat:
+        """A batch put together from calls that were made one by one."""
+        chat = cls.__new__(cls)
+        chat.contents, chat.inputs, chat.size, chat.title = contents, inputs, size, title
+        chat.batched, chat.samples = True, None
+        return chat
+
     def variables(self) -> list[Variable]:
         """All Variables, in the order of the op's edges: contents first, then inputs."""
         contents = [variable for _, parts in self.contents for variable, _ in parts]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import copy
 import inspect
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from afnio import _dispatch
 from afnio.autodiff.feedback import EMPTY, IDENTITY, EdgePieces, Pieces, as_gradient, distinct, grad_output, per_edge
@@ -58,7 +58,7 @@ class LocalEngine:
         """Walk the graph of ``job``; fill its results."""
         token = settings_slot.set(self.settings)
         try:
-            await _Walk(job).run()
+            await _Walk(job, self.settings).run()
         finally:
             settings_slot.reset(token)
         if not job.retain_graph:
@@ -76,11 +76,22 @@ class LocalEngine:
             settings_slot.reset(token)
 
 
+class _Call(NamedTuple):
+    """A node about to run, and the feedback on each of its outputs."""
+
+    node: Node
+    ctx: Any
+    outputs: list[Pieces]
+
+
 class _Walk:
     """One backward pass under way."""
 
-    def __init__(self, job: BackwardJob) -> None:
+    def __init__(self, job: BackwardJob, settings: EngineSettings) -> None:
         self.job, self.front = job, job.front
+        # Only what is ready before any model has answered is held back to run together: later, what is ready at one
+        # moment is a matter of time, and two processes would send different requests.
+        self._held: list[_Call] | None = [] if settings.share_critics else None
         self._running: set[asyncio.Task[None]] = set()
         self._wake: asyncio.Event | None = None
         self._failed: BaseException | None = None
@@ -90,6 +101,10 @@ class _Walk:
             while self.front.left:
                 while (node := self.front.take()) is not None:
                     await self._start(node)
+                if self._held is not None:
+                    held, self._held = self._held, None
+                    await self._start_families(held)
+                    continue
                 if self._failed is not None:
                     raise self._failed
                 if self.front.left:
@@ -117,31 +132,56 @@ class _Walk:
             # Two passes over one graph with different `inputs` must not see each other's wishes.
             ctx = copy.copy(node.ctx) if self.front.restricted else node.ctx
             ctx.needs_edge = wanted
-            if self._may_wait(node):
-                self._spawn(node, ctx, outputs)
+            call = _Call(node, ctx, outputs)
+            if self._held is not None and node.op.has_families:
+                self._held.append(call)
             else:
-                result = _run_backward(node, ctx, outputs)
-                self._deliver(node, ctx, outputs, await result if inspect.isawaitable(result) else result)
+                await self._run(call)
+
+    async def _start_families(self, held: list[_Call]) -> None:
+        """Run the calls that were held back, those of one family together."""
+        for op in dict.fromkeys(call.node.op for call in held):
+            calls = [call for call in held if call.node.op is op]
+            for positions in op.families([(call.ctx, call.outputs[0]) for call in calls]):
+                family = [calls[position] for position in positions]
+                if len(family) == 1:
+                    await self._run(family[0])
+                elif self.job.inline:
+                    await self._run_family(family)
+                else:
+                    self._spawn(self._run_family(family))
+
+    async def _run(self, call: _Call) -> None:
+        if self._may_wait(call.node):
+            self._spawn(self._run_node(call))
+        else:
+            result = _run_backward(call)
+            self._deliver(call, await result if inspect.isawaitable(result) else result)
+
+    async def _run_family(self, family: list[_Call]) -> None:
+        results = await family[0].node.op.backward_together([(call.ctx, call.outputs[0]) for call in family])
+        for call, result in zip(family, results, strict=True):
+            self._deliver(call, result)
 
     def _may_wait(self, node: Node) -> bool:
         """Whether the node's backward waits for a model or for the thread that runs users' code."""
         return not self.job.inline and (node.op.calls_lm or not node.op.built_in)
 
-    def _spawn(self, node: Node, ctx: Any, outputs: list[Pieces]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         import asyncio
 
-        task = asyncio.ensure_future(self._run_node(node, ctx, outputs))
+        task = asyncio.ensure_future(work)
         self._running.add(task)
         task.add_done_callback(self._ended)
 
-    async def _run_node(self, node: Node, ctx: Any, outputs: list[Pieces]) -> None:
-        if self.job.user is not None and not node.op.built_in:
-            result = await self.job.user(lambda: _run_backward(node, ctx, outputs))
+    async def _run_node(self, call: _Call) -> None:
+        if self.job.user is not None and not call.node.op.built_in:
+            result = await self.job.user(lambda: _run_backward(call))
         else:
-            result = _run_backward(node, ctx, outputs)
+            result = _run_backward(call)
             if inspect.isawaitable(result):
                 result = await result
-        self._deliver(node, ctx, outputs, result)
+        self._deliver(call, result)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
@@ -167,7 +207,8 @@ class _Walk:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
 
-    def _deliver(self, node: Node, ctx: Any, outputs: list[Pieces], returned: Any) -> None:
+    def _deliver(self, call: _Call, returned: Any) -> None:
+        node, ctx, outputs = call
         if isinstance(returned, EdgePieces):
             edges = list(returned)
         else:
@@ -209,9 +250,9 @@ class _Walk:
         return result
 
 
-def _run_backward(node: Node, ctx: Any, outputs: list[Pieces]) -> Any:
-    given = [grad_output(pieces) if pieces else Gradient("") for pieces in outputs]
-    return node.op.backward(ctx, *given)
+def _run_backward(call: _Call) -> Any:
+    given = [grad_output(pieces) if pieces else Gradient("") for pieces in call.outputs]
+    return call.node.op.backward(call.ctx, *given)
 
 
 def _own(variable: Variable, piece: Gradient) -> Gradient:

@@ -70,6 +70,9 @@ class Function:
     is_linear: ClassVar[bool] = False
     """Whether feedback passes through unchanged, so that ``backward()`` may start at a sum of evaluations."""
 
+    has_families: ClassVar[bool] = False
+    """Whether nodes of this op may run together: it then has ``families(calls)`` and ``backward_together(calls)``."""
+
     built_in: ClassVar[bool] = False
     """Whether the engine may run the backward itself, or must ask the process that defined it."""
 

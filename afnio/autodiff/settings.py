@@ -24,6 +24,8 @@ class EngineSettings:
             sample is never cut, however long.
         feedback_tokens: feedback on one value that is shown as it is; more is reduced by the model first, in
             groups of this size, side by side.
+        share_critics: calls made one by one from the same prompts, for different samples (``async def`` steps), share
+            critic calls too, where they are all ready when the pass begins.
         words: instructions to use in place of ours, by name (``"critic"``, ``"reducer"``).
 
     Raises:
@@ -33,6 +35,7 @@ class EngineSettings:
     samples_per_critic: int | None = None
     critic_tokens: int = 8_000
     feedback_tokens: int = 6_000
+    share_critics: bool = True
     words: Mapping[str, Words] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -269,7 +269,8 @@ class Reference:
         return sum(1 for op in chats if self.at_value(op.makes[0])[0])
 
 
-def run(lab: Lab, spec: Any) -> tuple[Net, Reference]:
+def run(lab: Lab, spec: Any, *, share: bool = False) -> tuple[Net, Reference]:
+    """Build and walk the graph that ``spec`` says; ``share``: calls made one by one may share a critic."""
     lab.brain.rule = by_role(forward=lambda ask: f"re|{_short(ask.user + ask.system)}", backward=echo)
     net = build(lab, spec)
     _, _, summed, seeded, _ = spec
@@ -285,7 +286,8 @@ def run(lab: Lab, spec: Any) -> tuple[Net, Reference]:
     # Losses that are no roots of this pass are no readers of their predictions.
     net.ops = [op for op in net.ops if op.kind != "evaluate" or roots]
     if roots:
-        lab.backward(roots, gradients)
+        with lab.settings(share_critics=share):
+            lab.backward(roots, gradients)
     return net, _restricted(net, seed, roots)
 
 
@@ -328,6 +330,25 @@ def check(net: Net, reference: Reference) -> None:
 def test_what_arrives_is_what_the_structure_says(spec: Any) -> None:
     with open_lab() as lab:
         check(*run(lab, spec))
+
+
+def _counted(value: Variable) -> Counter[str]:
+    """How often each sample's feedback arrived."""
+    return Counter(sample for gradient in value.grad for sample in gradient.samples)  # type: ignore[attr-defined]
+
+
+@given(spec=specs)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_sharing_critics_saves_calls_and_loses_or_doubles_no_sample(spec: Any) -> None:
+    with open_lab() as lab:
+        alone, reference = run(lab, spec)
+        calls = lab.calls().get("backward", 0)
+        assert calls == reference.critics()
+    with open_lab() as lab:
+        shared, _ = run(lab, spec, share=True)
+        assert lab.calls().get("backward", 0) <= calls
+    for one, other in zip(_leaves(alone), _leaves(shared), strict=True):
+        assert _counted(one) == _counted(other)
 
 
 @given(spec=specs)

@@ -24,6 +24,7 @@ def test_the_job(agent_type: type[Agent], asynchronous: bool) -> None:
                 trainer.fit(agent, loader())
         by_role = {name: counts["calls"] for name, counts in server.stats()["by_role"].items()}
         assert by_role["forward"] == 48
+        assert by_role["backward"] == 3  # calls made one by one share a critic as those of a batch do
         assert by_role["optimizer"] == 3
         assert quiet().test(agent, loader()) == {"loss": 1.0}
 

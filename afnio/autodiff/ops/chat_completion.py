@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from afnio._types import Data
 from afnio.autodiff.chat import Chat
 from afnio.autodiff.critic import criticise
+from afnio.autodiff.feedback import EdgePieces, Pieces
 from afnio.autodiff.function import Context, Function
 from afnio.autodiff.ops._table import op
+from afnio.autodiff.siblings import Sibling, criticise_together, families
 from afnio.calls import Reply
 from afnio.errors import (
     APIConnectionError,
@@ -77,6 +79,7 @@ class ChatCompletion(Function):
     """
 
     calls_lm = True
+    has_families = True
 
     @classmethod
     def runs_inline(cls, forward_model_client: Any, *args: Any, **kwargs: Any) -> bool:
@@ -111,6 +114,20 @@ class ChatCompletion(Function):
     async def backward(ctx: Context, grad_output: Gradient) -> Any:
         """What to change in each Variable, in the backward model's words."""
         return await criticise(ctx.chat, ctx.answers, grad_output, ctx.needs_edge, ctx.node)  # type: ignore[attr-defined]
+
+    @staticmethod
+    def families(calls: Sequence[tuple[Any, Pieces]]) -> list[list[int]]:
+        """Positions of the calls, given as (ctx, feedback), that one critic may look at together."""
+        return families([_sibling(ctx, pieces) for ctx, pieces in calls])
+
+    @staticmethod
+    async def backward_together(calls: Sequence[tuple[Any, Pieces]]) -> list[EdgePieces]:
+        """`backward` of each call of a family."""
+        return await criticise_together([_sibling(ctx, pieces) for ctx, pieces in calls])
+
+
+def _sibling(ctx: Any, pieces: Pieces) -> Sibling:
+    return Sibling(ctx.chat, ctx.answers, pieces, ctx.needs_edge, ctx.node)
 
 
 async def answers(client: Any, chat: Chat, role: str, node: str, args: dict[str, Any]) -> list[Reply]:

@@ -1,0 +1,172 @@
+"""Calls made from one place for different samples share a critic, as the samples of one batch do.
+
+``async def`` steps make a node of its own for each sample.  Nodes of which all that is learnable in the messages is
+the same are criticised together: the lesson is the same, and is paid for once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from afnio.autodiff.chat import Chat
+from afnio.autodiff.critic import criticise
+from afnio.autodiff.feedback import EdgePieces, Joined, Pieces
+from afnio.gradient import Gradient
+from afnio.variable import Variable
+
+__all__ = ["Sibling", "criticise_together", "families"]
+
+
+class Sibling(NamedTuple):
+    """One call of a family.
+
+    Attributes:
+        chat: the call: one sample, or a batch.
+        answers: what came back, one answer a sample.
+        pieces: the feedback on it.
+        wanted: for each of its edges whether feedback is wanted along it.
+        node: label for the ledger.
+    """
+
+    chat: Chat
+    answers: Sequence[str]
+    pieces: Pieces
+    wanted: Sequence[bool]
+    node: str
+
+    @property
+    def samples(self) -> frozenset[str]:
+        """The samples its feedback came from."""
+        return frozenset(sample for piece in self.pieces for sample in piece.samples)
+
+
+def families(calls: Sequence[Sibling]) -> list[list[int]]:
+    """The positions of calls that may be criticised together, in order; most families have one member.
+
+    Only calls for different samples belong together: each sample's feedback is to arrive once for each edge.
+    """
+    found: dict[Any, list[list[int]]] = {}
+    seen: dict[int, set[str]] = {}
+    order: list[list[int]] = []
+    for position, call in enumerate(calls):
+        key = _likeness(call)
+        family = None
+        if key is not None:
+            family = next((f for f in found.get(key, []) if not seen[id(f)] & call.samples), None)
+        if family is None:
+            family = []
+            order.append(family)
+            seen[id(family)] = set()
+            if key is not None:
+                found.setdefault(key, []).append(family)
+        family.append(position)
+        seen[id(family)] |= call.samples
+    return order
+
+
+def _likeness(call: Sibling) -> Any:
+    """What siblings have in common; None: this call shares with nobody."""
+    chat, asked = call.chat, list(zip(call.chat.variables(), call.wanted, strict=True))
+    about = [id(variable) for variable, wanted in asked if wanted]
+    if len(set(about)) < len(about):
+        return None  # a Variable in two places has two edges here, and perhaps one in a sibling
+    if not all(piece.samples for piece in call.pieces):
+        return None
+    contents, edge = [], 0
+    for role, parts in chat.contents:
+        for variable, text in parts:
+            if not call.wanted[edge]:
+                contents.append((role, len(parts), variable.role))
+            elif isinstance(text, list):
+                return None  # each sample has its own: there is no lesson to share
+            else:
+                contents.append((role, id(variable), text))
+            edge += 1
+    inputs_wanted = any(call.wanted[edge:])
+    if not any(call.wanted[:edge]) or (inputs_wanted and chat.batched):
+        return None
+    given = [(name, value is None) for name, (value, _) in chat.inputs.items()]
+    return tuple(contents), tuple(given), tuple(call.wanted[edge:]) if inputs_wanted else False
+
+
+async def criticise_together(family: Sequence[Sibling]) -> list[EdgePieces]:
+    """What to change in the Variables of each call: feedback on what they share is given to the first one's edges."""
+    merged = _Merged(family)
+    edges = await criticise(merged.chat, merged.answers, Joined(merged.pieces), merged.wanted, family[0].node)
+    results = [EdgePieces([] for _ in call.wanted) for call in family]
+    receiver: dict[int, int] = {}
+    for (number, edge), pieces in zip(merged.origins, edges, strict=True):
+        # A Variable that several siblings took as input has an edge from each: its feedback travels along one.
+        results[number][edge].extend(piece for piece in pieces if receiver.setdefault(id(piece), number) == number)
+    return results
+
+
+class _Merged:
+    """The calls of a family as one batch.
+
+    Attributes:
+        chat: the batch.
+        answers: the answers to all its samples.
+        pieces: the feedback on all of them.
+        wanted: for each edge of the batch whether feedback is wanted along it.
+        origins: each edge of the batch as (member of the family, edge of that member).
+    """
+
+    def __init__(self, family: Sequence[Sibling]) -> None:
+        self.family = family
+        self.sizes = [call.chat.size for call in family]
+        self.origins: list[tuple[int, int]] = []
+        contents = [
+            (role, [self._content(at, position, variable) for position, (variable, _) in enumerate(parts)])
+            for at, (role, parts) in enumerate(family[0].chat.contents)
+        ]
+        inputs = self._inputs(len(self.origins))
+        self.chat = Chat.assembled(contents, inputs, sum(self.sizes), family[0].chat.title)
+        self.wanted = [family[number].wanted[edge] for number, edge in self.origins]
+        self.answers = [answer for call in family for answer in call.answers]
+        self.pieces = [piece for number, call in enumerate(family) for piece in self._placed(number, call)]
+
+    def _content(self, at: int, position: int, variable: Variable) -> tuple[Variable, Any]:
+        self.origins.append((0, len(self.origins)))
+        return variable, self._texts([call.chat.contents[at][1][position][1] for call in self.family])
+
+    def _inputs(self, edge: int) -> dict[str, tuple[Any, Any]]:
+        inputs: dict[str, tuple[Any, Any]] = {}
+        for name, (given, _) in self.family[0].chat.inputs.items():
+            values = [call.chat.inputs[name] for call in self.family]
+            inputs[name] = None, self._texts([text for _, text in values])
+            if isinstance(given, Variable) and self.family[0].wanted[edge]:
+                inputs[name] = self._learnable(given, values, edge)
+            edge += len(given) if isinstance(given, list) else given is not None
+        return inputs
+
+    def _learnable(self, given: Variable, values: list[tuple[Any, Any]], edge: int) -> tuple[Any, Any]:
+        """An input that feedback is wanted on; its calls are no batches."""
+        if all(variable is given for variable, _ in values):
+            self.origins.append((0, edge))
+            return given, values[0][1]
+        self.origins.extend((number, edge) for number in range(len(self.family)))
+        return [variable for variable, _ in values], [text for _, text in values]
+
+    def _texts(self, texts: list[Any]) -> Any:
+        """One text if it is the same for all samples, else one for each."""
+        if not isinstance(texts[0], list) and all(text == texts[0] for text in texts):
+            return texts[0]
+        rows = [text if isinstance(text, list) else [text] * size for text, size in zip(texts, self.sizes, strict=True)]
+        return [text for row in rows for text in row]
+
+    def _placed(self, number: int, call: Sibling) -> Pieces:
+        """The feedback on one call, as feedback on its samples in the batch; what is about all of them, on each."""
+        start, size = sum(self.sizes[:number]), call.chat.size
+        return [
+            _at(piece, start + index)
+            for piece in call.pieces
+            for index in (
+                [piece.index] if call.chat.batched and piece.index is not None and piece.index < size else range(size)
+            )
+        ]
+
+
+def _at(piece: Gradient, index: int) -> Gradient:
+    return Gradient(piece.data, piece.role, samples=piece.samples, index=index, sources=piece.trail, goal=piece.goal)

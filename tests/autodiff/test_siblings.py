@@ -1,0 +1,91 @@
+"""Calls made one by one for different samples share a critic; nothing else about them changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from afnio import autodiff
+from afnio import functional as F
+from afnio.parameter import Parameter
+from afnio.variable import Variable
+from tests.autodiff.lab import Lab, by_role, feedback, names_of, open_lab, samples_of, system, user
+
+
+def critic(ask: Any) -> Any:
+    return feedback(ask, f"saw {';'.join(ids for ids, _ in samples_of(ask))}")
+
+
+def losses(lab: Lab, count: int, prompt: Parameter, *, filled: bool) -> list[Any]:
+    """``count`` samples, each a call and an evaluator of its own; the last one is right."""
+    lab.brain.rule = by_role(forward=lambda ask: "right" if "last" in ask.user else "wrong", backward=critic)
+    found = []
+    for number in range(count):
+        text = f"ticket {number}" if number < count - 1 else "the last ticket"
+        if filled:
+            answer = lab.chat([system(prompt), user(Variable("{x}", "template"))], {"x": text})
+        else:
+            answer = lab.chat([system(prompt), user(Variable(text, "the ticket"))])
+        found.append(F.exact_match_evaluator(answer, "right"))
+    return found
+
+
+@pytest.mark.parametrize("filled", [True, False])
+def test_one_critic_looks_at_all_failing_samples(filled: bool) -> None:
+    with open_lab() as lab:
+        prompt = Parameter("Classify", "the prompt")
+        autodiff.backward([loss.explanation for loss in losses(lab, 5, prompt, filled=filled)])
+        assert lab.calls()["backward"] == 1
+        assert [gradient.samples for gradient in prompt.grad] == [("0", "1", "2", "3")]  # type: ignore[attr-defined]
+        shown = lab.brain.of("backward")[0].ask.user
+        assert [f"ticket {number}" in shown for number in range(4)] == [True] * 4
+        assert "the last ticket" not in shown
+        assert shown.count("Classify") == 1  # what they share is shown, and paid for, once
+
+
+def test_it_can_be_switched_off() -> None:
+    with open_lab() as lab:
+        prompt = Parameter("Classify", "the prompt")
+        with lab.settings(share_critics=False):
+            autodiff.backward([loss.explanation for loss in losses(lab, 5, prompt, filled=True)])
+        assert lab.calls()["backward"] == 4
+        assert len(prompt.grad) == 4
+
+
+def test_samples_per_critic_bounds_a_family_too() -> None:
+    with open_lab() as lab:
+        prompt = Parameter("Classify", "the prompt")
+        with lab.settings(samples_per_critic=3):
+            autodiff.backward([loss.explanation for loss in losses(lab, 6, prompt, filled=True)])
+        assert [gradient.samples for gradient in prompt.grad] == [("0", "1", "2"), ("3", "4")]  # type: ignore[attr-defined]
+
+
+def test_each_sample_s_own_variables_get_their_own_feedback() -> None:
+    with open_lab() as lab:
+        prompt = Parameter("Classify", "the prompt")
+        inputs = [Variable(f"text {number}", f"input {number}", requires_grad=True) for number in range(3)]
+        lab.brain.rule = by_role(forward=lambda ask: "wrong", backward=critic)
+        template = Variable("{x}", "template")
+        answers = [lab.chat([system(prompt), user(template)], {"x": given}) for given in inputs]
+        autodiff.backward([F.exact_match_evaluator(answer, "right").explanation for answer in answers])
+        assert lab.calls()["backward"] == 1
+        assert names_of(lab.brain.of("backward")[0].ask) == ["v1", "v2", "v3", "v4"]
+        assert [given.grad[0].samples for given in inputs] == [("0",), ("1",), ("2",)]  # type: ignore[attr-defined]
+        assert [len(given.grad) for given in inputs] == [1, 1, 1]
+
+
+def test_calls_with_other_prompts_and_calls_for_the_same_sample_share_nothing() -> None:
+    with open_lab() as lab:
+        one, other = Parameter("Classify", "one prompt"), Parameter("Classify", "another prompt")
+        lab.brain.rule = by_role(forward=lambda ask: "wrong", backward=critic)
+        answers = [lab.chat([system(prompt), user(Variable("x", "text"))]) for prompt in (one, other)]
+        autodiff.backward([F.exact_match_evaluator(answer, "right").explanation for answer in answers])
+        assert lab.calls()["backward"] == 2
+    with open_lab() as lab:
+        lab.brain.rule = by_role(forward=lambda ask: "wrong", backward=critic)
+        parts = [lab.chat([system(one), user(Variable(text, "text"))]) for text in ("x", "y")]
+        one.grad.clear()
+        F.exact_match_evaluator(parts[0] + parts[1], "right").backward()
+        assert lab.calls()["backward"] == 2
+        assert [gradient.samples for gradient in one.grad] == [("0",), ("0",)]  # type: ignore[attr-defined]
