@@ -70,8 +70,8 @@ class TicketClassifier(cog.Module):
 def connect() -> Iterator[tuple[AsyncOpenAI, str]]:
     """The model to train on: a real one if a key or an address is set, else the simulated one."""
     if os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL"):
-        model = os.environ.get("AFNIO_MODEL", "gpt-4o-mini")
-        client = AsyncOpenAI(api_key=os.environ.get("OPENAI_API_KEY", "none"))
+        model = os.environ.get("AFNIO_MODEL") or "gpt-4o-mini"
+        client = AsyncOpenAI(api_key=os.environ.get("OPENAI_API_KEY") or "none")
         print(f"Model: {model} at {client.get_config()['base_url']}")
         afnio.set_backward_model_client(client, completion_args={"model": model})
         yield client, model
