@@ -18,7 +18,7 @@ import afnio.cognitive.functional as F
 from afnio.autodiff.function import Function
 from afnio.autodiff.grad_mode import is_grad_enabled
 from afnio.autodiff.together import together
-from afnio.calls import CallLog, Limits, Session, fsync, run_sync, send
+from afnio.calls import CallLog, Limits, RawResponse, Session, fsync, run_sync, send
 from afnio.calls.limiter import Limiter
 from afnio.errors import AuthenticationError
 from afnio.models.base import ChatCompletionModel
@@ -27,7 +27,8 @@ from afnio.models.openai import OpenAI
 from afnio.trainer import Callback, Fit
 from afnio.variable import Variable
 from tests.autodiff.lab import open_lab, system, user
-from tests.calls.fakes import Inline, ask
+from tests.calls.endpoint import completion
+from tests.calls.fakes import Inline, ask, send_inline
 from tests.trainer.job import Agent, engine, loader, model, quiet
 
 
@@ -283,3 +284,27 @@ def test_the_help_of_the_server_shows_how_a_fault_is_spelled() -> None:
     for spelled in ("429@3:", "429@1x4:retry_after=0.2:", "500:p=0.05:"):
         assert spelled in shown
         Fault.parse(spelled.removesuffix(":"))
+
+
+@pytest.mark.parametrize(
+    ("told", "tokens"),
+    [
+        ({"prompt_tokens": 1.0, "completion_tokens": "2"}, 1),
+        ({"prompt_tokens": -1, "completion_tokens": 2}, 2),
+        ({"prompt_tokens": 3, "prompt_tokens_details": "many", "completion_tokens_details": [1]}, 3),
+        ({"prompt_tokens": 3, "completion_tokens_details": {"reasoning_tokens": "4"}}, 3),
+        ({"prompt_tokens": "12"}, None),
+        ([], None),
+    ],
+)
+def test_rubbish_in_the_usage_loses_no_answer_that_was_paid_for(tmp_path: Path, told: Any, tokens: int | None) -> None:
+    class Odd(Inline):
+        async def send(self, request: Any, timeout: Any) -> RawResponse:
+            return RawResponse(200, completion("an answer") | {"usage": told})
+
+    with CallLog(tmp_path / "calls.jsonl") as log, Session(log=log).activate() as session:
+        assert send_inline(ask(), Odd()).text == "an answer"
+        assert len(log) == 1
+    total = session.ledger.total()
+    assert (total.tokens, total.estimated) == ((tokens, 0) if tokens is not None else (total.tokens, 1))
+    assert isinstance(total.tokens, int)

@@ -56,27 +56,28 @@ class OpenAIChat:
         if isinstance(content, str):
             return content
         if isinstance(content, list):  # some endpoints answer in parts
-            return "".join(part.get("text", "") for part in content if isinstance(part, dict))
+            texts = [part.get("text") for part in content if isinstance(part, dict)]
+            return "".join(text for text in texts if isinstance(text, str))
         if message.get("tool_calls"):
             return ""
         raise APIResponseError(_why_empty(choice, message), body=str(body))
 
     def usage(self, body: dict[str, Any]) -> Usage | None:
-        """The reported tokens; fields that are missing or null count as 0."""
+        """The reported tokens; fields that are missing or no number count as 0."""
         told = body.get("usage")
-        if not isinstance(told, dict) or told.get("prompt_tokens") is None:
+        if not isinstance(told, dict) or not isinstance(told.get("prompt_tokens"), (int, float)):
             return None
-        usage = Usage(told["prompt_tokens"], told.get("completion_tokens") or 0)
+        usage = Usage(_count(told, "prompt_tokens"), _count(told, "completion_tokens"))
         given = told.get("prompt_tokens_details")
         if given:
-            usage.cached_tokens = given.get("cached_tokens") or 0
-            usage.input_audio_tokens = given.get("audio_tokens") or 0
+            usage.cached_tokens = _count(given, "cached_tokens")
+            usage.input_audio_tokens = _count(given, "audio_tokens")
         made = told.get("completion_tokens_details")
         if made:
-            usage.reasoning_tokens = made.get("reasoning_tokens") or 0
-            usage.output_audio_tokens = made.get("audio_tokens") or 0
-            usage.accepted_prediction_tokens = made.get("accepted_prediction_tokens") or 0
-            usage.rejected_prediction_tokens = made.get("rejected_prediction_tokens") or 0
+            usage.reasoning_tokens = _count(made, "reasoning_tokens")
+            usage.output_audio_tokens = _count(made, "audio_tokens")
+            usage.accepted_prediction_tokens = _count(made, "accepted_prediction_tokens")
+            usage.rejected_prediction_tokens = _count(made, "rejected_prediction_tokens")
         return usage
 
     def error(self, status: int, headers: Mapping[str, str], body: object, request: Request) -> APIStatusError:
@@ -106,6 +107,12 @@ HINTS: dict[type[APIStatusError], str] = {
     errors.ContextLengthError: " Send less, or use a model with a longer context.",
     errors.QuotaError: " The account has no credit left: check its plan and billing. Waiting does not help.",
 }
+
+
+def _count(told: object, name: str) -> int:
+    """What an endpoint says of ``name``; rubbish must not lose an answer that was paid for."""
+    value = told.get(name) if isinstance(told, dict) else None
+    return max(int(value), 0) if isinstance(value, (int, float)) and isfinite(value) else 0
 
 
 def _kind(status: int, said: str, request: Request) -> type[APIStatusError]:
