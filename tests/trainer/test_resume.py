@@ -52,7 +52,8 @@ def run(
         with engine(client, **engine_args):
             trainer.fit(agent, *data, ckpt_path=resume)
     except Killed:
-        client.requests.pop()  # it was never answered
+        assert kill_at is not None
+        del client.requests[kill_at - 1]  # it was never answered; those beside it, of an async step, were
     requests = [json.dumps(body, sort_keys=True) for body in client.requests]
     found = trainer.state.costs if trainer.state else None
     return Run(requests, agent.prompt.data, dict(trainer.metrics), trainer.history, trainer.best, str(found), trainer)
@@ -116,10 +117,12 @@ def test_from_every_checkpoint_it_goes_on_to_the_same_end(whole: Run, tmp_path: 
 
 def test_an_async_step_goes_on_too(tmp_path: Path) -> None:
     expected = run(tmp_path / "whole", agent_type=AsyncAgent)
-    first = run(tmp_path / "killed", 23, agent_type=AsyncAgent)
-    second = run(tmp_path / "killed", resume="last", agent_type=AsyncAgent, faults=faults_left(first.requests))
-    assert sorted(first.requests + second.requests) == sorted(expected.requests)
-    same_end(second, expected)
+    for kill_at in range(1, len(expected.requests) + 1, 5):
+        root = tmp_path / str(kill_at)
+        first = run(root, kill_at, agent_type=AsyncAgent)
+        second = run(root, resume="last", agent_type=AsyncAgent, faults=faults_left(first.requests))
+        assert sorted(first.requests + second.requests) == sorted(expected.requests)
+        same_end(second, expected)
 
 
 def test_the_engines_own_log_serves_as_well(whole: Run, tmp_path: Path) -> None:
