@@ -16,7 +16,9 @@
     |-- ScriptError (LookupError)            a scripted model was asked what its script does not foresee
     `-- APIError (RuntimeError)              an LM call failed
         |-- MissingKeyError                  no API key
-        |-- APIConnectionError               the endpoint cannot be reached
+        |-- APIConnectionError               no answer, or not the whole of it
+        |   |-- APIUnreachableError          no connection can be made: every call would meet the same
+        |   |   `-- APIConnectTimeoutError   (an APITimeoutError too)
         |   `-- APITimeoutError
         |-- APIResponseError                 the answer is not what the API promises (cut JSON, no choices)
         `-- APIStatusError                   the endpoint answered with an error status
@@ -41,11 +43,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 __all__ = [
+    "APIConnectTimeoutError",
     "APIConnectionError",
     "APIError",
     "APIResponseError",
     "APIStatusError",
     "APITimeoutError",
+    "APIUnreachableError",
     "AfnioError",
     "AuthenticationError",
     "BadRequestError",
@@ -194,11 +198,19 @@ class MissingKeyError(APIError):
 
 
 class APIConnectionError(APIError):
-    """The endpoint could not be reached."""
+    """The endpoint could not be reached, or the connection broke before the whole answer was there."""
 
 
 class APITimeoutError(APIConnectionError):
     """The endpoint did not answer in time."""
+
+
+class APIUnreachableError(APIConnectionError):
+    """No connection to the endpoint can be made: every other call would meet the same."""
+
+
+class APIConnectTimeoutError(APIUnreachableError, APITimeoutError):
+    """No connection to the endpoint was made in time."""
 
 
 class APIResponseError(APIError):

@@ -6,21 +6,23 @@ import asyncio
 import json
 import math
 import os
+import socket
 import subprocess
 import sys
 import threading
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 
 import afnio.cognitive.functional as F
 from afnio.autodiff.function import Function
 from afnio.autodiff.grad_mode import is_grad_enabled
 from afnio.autodiff.together import together
-from afnio.calls import CallLog, Limits, RawResponse, Session, fsync, run_sync, send
+from afnio.calls import CallLog, Limits, RawResponse, Session, Timeout, fsync, run_sync, send
 from afnio.calls.limiter import Limiter
-from afnio.errors import AuthenticationError
+from afnio.errors import APIConnectTimeoutError, APITimeoutError, APIUnreachableError, AuthenticationError
 from afnio.models.base import ChatCompletionModel
 from afnio.models.lm_server import Fault
 from afnio.models.openai import OpenAI
@@ -308,3 +310,25 @@ def test_rubbish_in_the_usage_loses_no_answer_that_was_paid_for(tmp_path: Path, 
     total = session.ledger.total()
     assert (total.tokens, total.estimated) == ((tokens, 0) if tokens is not None else (total.tokens, 1))
     assert isinstance(total.tokens, int)
+
+
+def test_no_connection_in_time_is_told_apart_from_no_answer_in_time() -> None:
+    """A listening socket whose queue is full, and time for an answer but not for a connection."""
+    with socket.socket() as hole, socket.socket() as first, socket.socket() as second:
+        hole.bind(("127.0.0.1", 0))
+        hole.listen(0)
+        for filler in (first, second):
+            filler.setblocking(False)
+            filler.connect_ex(hole.getsockname())
+        url = f"http://127.0.0.1:{hole.getsockname()[1]}"
+        client = OpenAI(api_key="k", base_url=url, timeout=Timeout(total=60, connect=0.1), max_retries=0)
+        with pytest.raises(APIConnectTimeoutError, match=f"Cannot reach {url}: no connection within 0.1 s"):
+            client.chat(model="m", messages=[{"role": "user", "content": "hi"}])
+    assert issubclass(APIConnectTimeoutError, APITimeoutError)
+    assert issubclass(APIConnectTimeoutError, APIUnreachableError)
+
+
+def test_an_endpoint_that_is_not_there_is_the_same_error_behind_a_users_sdk_client() -> None:
+    client = OpenAI(client=openai.OpenAI(api_key="k", base_url="http://127.0.0.1:9/v1", max_retries=0))
+    with pytest.raises(APIUnreachableError, match="Cannot reach http://127.0.0.1:9/v1"):
+        client.chat(model="m", messages=[{"role": "user", "content": "hi"}])

@@ -57,7 +57,7 @@ def test_what_goes_wrong_is_told_in_one_line(tmp_path: Path) -> None:
     done = start(tmp_path, OPENAI_BASE_URL="http://127.0.0.1:9/v1", AFNIO_MODEL="")
     assert done.returncode == 1
     assert "Model: gpt-4o-mini at" in done.stdout
-    assert done.stderr.startswith("APIConnectionError: Cannot reach http://127.0.0.1:9/v1")
+    assert done.stderr.startswith("APIUnreachableError: Cannot reach http://127.0.0.1:9/v1")
     assert done.stderr.count("\n") == 1
 
 

@@ -15,7 +15,7 @@ from afnio.calls import _json
 from afnio.calls.loop import on_exit
 from afnio.calls.request import Request
 from afnio.calls.transport import RawResponse, Timeout
-from afnio.errors import APIConnectionError, APITimeoutError
+from afnio.errors import APIConnectionError, APIConnectTimeoutError, APITimeoutError, APIUnreachableError
 
 if TYPE_CHECKING:
     import aiohttp
@@ -46,7 +46,8 @@ class AioTransport:
         """Post the request's body once.
 
         Raises:
-            APIConnectionError: no connection, or it broke before the whole answer was there.
+            APIUnreachableError: no connection can be made.
+            APIConnectionError: it broke before the whole answer was there.
             APITimeoutError: it took longer than ``timeout``.
         """
         import aiohttp
@@ -90,7 +91,7 @@ def _failure(error: BaseException, request: Request, timeout: Timeout) -> APICon
         return _no_url(request)
     where, about = public_url(request.endpoint), {"provider": request.provider, "model": request.model}
     if isinstance(error, aiohttp.ConnectionTimeoutError):
-        failure = APITimeoutError(
+        failure = APIConnectTimeoutError(
             f"Cannot reach {where}: no connection within {timeout.connect:g} s. Check base_url, the network, the "
             f"firewall and the proxy settings.",
             **about,
@@ -102,13 +103,13 @@ def _failure(error: BaseException, request: Request, timeout: Timeout) -> APICon
             f"{where} did not answer within {timeout.total} s. Raise timeout= or ask for less.", **about
         )
     if isinstance(error, aiohttp.ClientSSLError):
-        return APIConnectionError(
+        return APIUnreachableError(
             f"No trusted connection to {where}: {error}. Check https:// or http:// in base_url, and the certificate; "
             f"SSL_CERT_FILE names the file of a CA of your own.",
             **about,
         )
     if isinstance(error, aiohttp.ClientConnectorError):
-        return APIConnectionError(
+        return APIUnreachableError(
             f"Cannot reach {where}: {error.os_error}. Check that a server runs there, base_url (scheme, host, "
             f"port), the network and the proxy settings.",
             **about,
@@ -119,7 +120,7 @@ def _failure(error: BaseException, request: Request, timeout: Timeout) -> APICon
 
 
 def _no_url(request: Request) -> APIConnectionError:
-    return APIConnectionError(
+    return APIUnreachableError(
         f"{public_url(request.endpoint)!r} is no URL. base_url looks like https://host/v1.",
         provider=request.provider,
         model=request.model,

@@ -15,7 +15,7 @@ from afnio.calls.limiter import Limits
 from afnio.calls.loop import in_thread
 from afnio.calls.request import Request
 from afnio.calls.transport import RawResponse, Timeout
-from afnio.errors import APIConnectionError, APITimeoutError
+from afnio.errors import APIConnectionError, APIConnectTimeoutError, APITimeoutError, APIUnreachableError
 from afnio.models.base import Route
 from afnio.models.formats.openai_chat import OPENAI_CHAT, PATH
 
@@ -108,7 +108,7 @@ def _answer_in(error: Exception, request: Request) -> _Raw:
     names = {cls.__name__ for cls in type(error).__mro__}
     if "APIConnectionError" not in names:
         raise error
-    kind = APITimeoutError if "APITimeoutError" in names else APIConnectionError
+    kind = _kind(names, {cls.__name__ for cls in type(error.__cause__).__mro__})
     why = f"{error} ({error.__cause__})" if error.__cause__ else str(error)
     raise kind(
         f"Cannot reach {public_url(request.endpoint)}: {why} Check that a server runs there, base_url, the network and "
@@ -120,3 +120,10 @@ def _answer_in(error: Exception, request: Request) -> _Raw:
 
 def _raw(response: Any) -> _Raw:
     return _Raw(response.status_code, response.content, response.headers)
+
+
+def _kind(names: set[str], cause: set[str]) -> type[APIConnectionError]:
+    """Our error for the SDK's, by the names of its classes and of those of its cause (of httpx, httpx2, aiohttp)."""
+    if "APITimeoutError" in names:
+        return APIConnectTimeoutError if cause & {"ConnectTimeout", "ConnectionTimeoutError"} else APITimeoutError
+    return APIUnreachableError if cause & {"ConnectError", "ClientConnectorError"} else APIConnectionError

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from afnio.autodiff.grad_mode import no_grad
 from afnio.autodiff.ops.chat_completion import HOPELESS
 from afnio.calls import User
-from afnio.errors import BatchError, GraphError, NoEngineError, StepError
+from afnio.errors import APIConnectionError, BatchError, GraphError, NoEngineError, StepError
 from afnio.trainer.batches import get_batch_size, sample_ids, select
 from afnio.trainer.outcome import Failure, Outcome, outcome_of
 from afnio.trainer.results import read_result
@@ -59,7 +59,8 @@ class StepRunner:
 
         Raises:
             StepError: it returned something that cannot be used.
-            Exception: an error in `FATAL`; or the first one, if every sample of the first batch failed.
+            Exception: an error in `FATAL`; or the first one, if every sample of the first batch failed, or every one of
+                a later batch for want of an answer.
         """
         size = get_batch_size(batch)
         errors: dict[int, BaseException] = {}
@@ -162,6 +163,8 @@ class StepRunner:
             return
         if len(errors) == size and not self.passed:
             raise _first(errors)
+        if len(errors) == size > 1 and all(isinstance(error, APIConnectionError) for error in errors.values()):
+            raise errors[0]  # it answers nobody any more: to go on would only count everything as wrong
         names = sample_ids(batch)
         for place in sorted(errors):
             self.report(Failure(self.stage, index, names[place], errors[place]))

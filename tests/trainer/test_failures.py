@@ -13,7 +13,8 @@ import pytest
 from afnio.calls import Budget
 from afnio.cognitive import functional as F
 from afnio.errors import (
-    APIConnectionError,
+    APITimeoutError,
+    APIUnreachableError,
     AuthenticationError,
     ContextLengthError,
     InternalServerError,
@@ -186,7 +187,7 @@ def broken(stage: str, error: Exception, number: int = 1) -> Callable[[dict[str,
 @pytest.mark.parametrize("stage", ["forward", "backward", "optimizer"])
 @pytest.mark.parametrize(
     "error",
-    [AuthenticationError("wrong key", status_code=401), APIConnectionError("nobody there")],
+    [AuthenticationError("wrong key", status_code=401), APIUnreachableError("nobody there")],
     ids=["key", "host"],
 )
 @pytest.mark.parametrize("agent_type", [Agent, AsyncAgent])
@@ -233,8 +234,25 @@ def test_a_failing_backward_or_optimizer_call_costs_one_update(stage: str, caplo
 
 def test_an_unreachable_endpoint_is_an_error_that_says_so() -> None:
     client = OpenAI(api_key="any", base_url="http://127.0.0.1:9/v1", max_retries=0)
-    with engine(client), pytest.raises(APIConnectionError):
+    with engine(client), pytest.raises(APIUnreachableError):
         quiet().fit(Agent(client), loader())
+
+
+@pytest.mark.parametrize("agent_type", [Agent, AsyncAgent])
+def test_one_sample_without_an_answer_in_time_is_no_reason_to_end(agent_type: type[Agent]) -> None:
+    _, trainer, _ = fitted(failing(2, error=APITimeoutError("no answer within 600 s")), agent_type)
+    assert [failure.sample for failure in trainer.failures if failure.stage == "train"] == ["2"]
+    assert trainer.state.progress.steps == 3
+
+
+@pytest.mark.parametrize("agent_type", [Agent, AsyncAgent])
+def test_an_endpoint_that_answers_nobody_any_more_ends_the_fit(agent_type: type[Agent]) -> None:
+    client = model(before=failing(*range(8, 16), error=APITimeoutError("no answer within 600 s")))
+    agent, trainer = agent_type(client), quiet()
+    with engine(client), pytest.raises(APITimeoutError):
+        trainer.fit(agent, loader())
+    assert trainer.state is not None
+    assert trainer.state.progress.steps == 1
 
 
 # budgets

@@ -14,7 +14,7 @@ from afnio.autodiff.ops._table import op
 from afnio.autodiff.siblings import Sibling, criticise_together, families
 from afnio.calls import Reply
 from afnio.errors import (
-    APIConnectionError,
+    APIUnreachableError,
     AuthenticationError,
     BatchError,
     BudgetExceeded,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["ChatCompletion", "answers"]
 
 HOPELESS = (
-    APIConnectionError,
+    APIUnreachableError,
     AuthenticationError,
     BudgetExceeded,
     CallLogError,
