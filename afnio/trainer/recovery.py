@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from afnio.calls import CallLog, Reply, Session
+from afnio.calls.session import MEMO_ROLES
 from afnio.errors import CheckpointError
 from afnio.trainer.averages import Metrics
 from afnio.trainer.checkpoints import FORMAT
@@ -19,8 +20,6 @@ from afnio.trainer.loop import FitLoop
 logger = logging.getLogger("afnio.trainer")
 
 __all__ = ["Recovery", "log_file"]
-
-MEMO_ROLES = ("forward", "judge")
 
 Ranges = list[list[int]]
 
