@@ -26,8 +26,10 @@ from afnio.errors import APIConnectTimeoutError, APITimeoutError, APIUnreachable
 from afnio.models.base import ChatCompletionModel
 from afnio.models.lm_server import Fault
 from afnio.models.openai import OpenAI
+from afnio.models.scripted import Scripted
 from afnio.trainer import Callback, Fit
 from afnio.variable import Variable
+from afnio.words.judge import JUDGE
 from tests.autodiff.lab import open_lab, system, user
 from tests.calls.endpoint import completion
 from tests.calls.fakes import Inline, ask, send_inline
@@ -332,3 +334,16 @@ def test_an_endpoint_that_is_not_there_is_the_same_error_behind_a_users_sdk_clie
     client = OpenAI(client=openai.OpenAI(api_key="k", base_url="http://127.0.0.1:9/v1", max_retries=0))
     with pytest.raises(APIUnreachableError, match="Cannot reach http://127.0.0.1:9/v1"):
         client.chat(model="m", messages=[{"role": "user", "content": "hi"}])
+
+
+def test_a_judge_gets_our_words_where_the_schema_is_told_in_words_and_their_version_is_stored(tmp_path: Path) -> None:
+    path = tmp_path / "calls.jsonl"
+    client = Scripted(lambda body: '{"explanation": "short", "score": 1}')
+    question = [user(Variable("Rate {prediction}"))]
+    with CallLog(path) as log, Session(log=log).activate():
+        F.lm_judge_evaluator(client, question, Variable("an answer"), model="m")
+        F.lm_judge_evaluator(client, question, Variable("an answer"), model="m", response_format={"type": "text"})
+    with_schema, in_words = map(json.loads, path.read_text().splitlines())
+    assert with_schema["words"] == in_words["words"] == JUDGE.label
+    assert with_schema["request"]["messages"] == [{"role": "user", "content": "Rate an answer"}]
+    assert in_words["request"]["messages"][0]["content"].startswith(JUDGE.system)

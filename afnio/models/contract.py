@@ -33,11 +33,13 @@ class Contract:
         name: name of the schema, part of the request: ``afnio_feedback``, ``afnio_update``, ``afnio_verdict``.
         schema: JSON schema of the reply (strict: every property required, no others).
         read: turns the decoded reply into the result; raises `Fault`.
+        lead: said before the schema, where it is told in words.
     """
 
     name: str
     schema: dict[str, Any]
     read: Callable[[dict[str, Any]], Any]
+    lead: str = ""
 
     def response_format(self) -> dict[str, Any]:
         """The schema as chat completion APIs take it."""
@@ -45,8 +47,9 @@ class Contract:
 
     def in_words(self) -> str:
         """The schema as an instruction, for endpoints without structured outputs."""
+        lead = f"{self.lead}\n" if self.lead else ""
         return (
-            "Answer with nothing but one JSON object in a ```json fence. It must match this JSON schema "
+            f"{lead}Answer with nothing but one JSON object in a ```json fence. It must match this JSON schema "
             f"({self.name}):\n{json.dumps(self.schema)}"
         )
 

@@ -20,6 +20,7 @@ from afnio.gradient import Gradient
 from afnio.models.contract import Contract, Fault, ask
 from afnio.models.invoke import is_inline
 from afnio.variable import Variable
+from afnio.words.judge import JUDGE
 
 __all__ = ["LMJudgeEvaluator"]
 
@@ -133,11 +134,12 @@ async def _judge(client: Any, chat: Chat, index: int, node: str, args: dict[str,
     verdict: tuple[Any, str] = await ask(
         client,
         chat.request(index),
-        Contract("afnio_verdict", _SCHEMA, _read),
+        Contract("afnio_verdict", _SCHEMA, _read, JUDGE.system),
         role="judge",
         node=node,
         variable=chat.title,
         completion_args=args,
+        words=JUDGE.label,
     )
     return verdict
 
