@@ -18,6 +18,7 @@ from typing import Any, Literal, Self, get_args
 from afnio.calls import _json
 from afnio.calls.fsync import GroupSync
 from afnio.calls.record import VERSION, record_of, ref_of, reply_of, request_of
+from afnio.calls.redact import redacted
 from afnio.calls.request import Reply, Request
 from afnio.errors import CallLogError, ReplayMissError
 
@@ -37,7 +38,7 @@ class CallLog:
 
     The same request recorded several times is answered in the recorded order, each line once; in replay the last
     answer is given again after that. A last line that was cut (the process was killed while writing) is forgotten.
-    No header and no key is ever stored.
+    No header and no key is ever stored; what looks like a credential in a text is redacted, see ``redact.py``.
 
     Raises:
         CallLogError: the file cannot be opened, is in use, or holds a line that is no record.
@@ -170,7 +171,7 @@ class CallLog:
         self._write(record_of(reply, phase, job) if reply.line is None else ref_of(reply, phase, job))
 
     def _write(self, record: dict[str, Any]) -> int:
-        content = _json.dumps(record) + b"\n"
+        content = redacted(_json.dumps(record)) + b"\n"
         with self._lock:
             self._check_writable()
             end = self._ends[-1]

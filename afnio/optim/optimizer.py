@@ -20,6 +20,9 @@ from afnio.variable import Variable
 
 __all__ = ["Optimizer", "Snapshot", "Update"]
 
+HISTORY = 32
+"""Proposals kept for each parameter: they are in every checkpoint, and no request shows more than a few."""
+
 
 @dataclass(frozen=True, slots=True)
 class Update:
@@ -206,7 +209,9 @@ class Optimizer:
         for update in self.last_updates:
             if update.after != update.before:
                 version = Version(str(update.after), score, "kept" if kept else "undone")
-                self.state[update.parameter].setdefault("history", []).append(version)
+                history = self.state[update.parameter].setdefault("history", [])
+                history.append(version)
+                del history[:-HISTORY]
 
     # state
 

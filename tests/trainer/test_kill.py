@@ -135,7 +135,6 @@ def test_ctrl_c_ends_cleanly(world: Striking, server: LMServer, whole: Any, tmp_
     assert end["prompt"] == whole["prompt"]
 
 
-@pytest.mark.soak
 def test_kill_9_at_20_random_points(world: Striking, server: LMServer, whole: Any, tmp_path: Path) -> None:
     draw = random.Random(0)
     for number in range(20):

@@ -1,0 +1,63 @@
+"""The redaction of recorded text: one hook that every record passes before it is stored.
+
+By default what looks like a credential is replaced.  A recorded answer is stored as the hook returns it: where an
+answer itself held a credential, a replay gives the redacted text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+__all__ = ["EMAIL", "PATTERNS", "patterns", "redact_with", "redacted"]
+
+PATTERNS: tuple[re.Pattern[bytes], ...] = (
+    re.compile(rb"\bsk-[A-Za-z0-9_-]{16,}"),  # OpenAI, Anthropic and who follows them
+    re.compile(rb"\bAKIA[0-9A-Z]{16}\b"),  # AWS
+    re.compile(rb"\bAIza[0-9A-Za-z_-]{35}"),  # Google
+    re.compile(rb"\bgh[pousr]_[A-Za-z0-9]{30,}"),  # GitHub
+    re.compile(rb"\bxox[abprs]-[A-Za-z0-9-]{10,}"),  # Slack
+    re.compile(rb"(?<=Bearer )[A-Za-z0-9._~+/-]{16,}=*"),
+)
+"""What is replaced by default.  None matches a quote or a backslash, so that JSON stays JSON."""
+
+EMAIL = re.compile(rb"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
+"""E-mail addresses: ``redact_with(patterns(*PATTERNS, EMAIL))`` takes them out too."""
+
+Hook = Callable[[bytes], bytes]
+
+
+def patterns(*each: re.Pattern[bytes]) -> Hook:
+    """A hook that replaces what any of the patterns matches."""
+
+    def hook(record: bytes) -> bytes:
+        for pattern in each:
+            record = pattern.sub(b"[redacted]", record)
+        return record
+
+    return hook
+
+
+_default = patterns(*PATTERNS)
+_hook: Hook = _default
+
+
+def redact_with(hook: Hook | None) -> Callable[[], None]:
+    """Use ``hook`` for all records from now on; None: the default.  Returns the function that undoes it.
+
+    Args:
+        hook: gets a record as one line of JSON in UTF-8, returns the line to store, JSON too.
+    """
+    global _hook
+    before, _hook = _hook, _default if hook is None else hook
+
+    def undo() -> None:
+        global _hook
+        _hook = before
+
+    return undo
+
+
+def redacted(record: bytes) -> bytes:
+    """``record`` as it may be stored."""
+    return _hook(record)
