@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 from afnio.calls import Reply
 from afnio.errors import ReplayMissError, ReplyContractError, UnsupportedFormatError
 from afnio.models.invoke import complete
+from afnio.words.contract import FENCE, REPAIR
 
 __all__ = ["Contract", "Fault", "ask"]
 
@@ -48,10 +49,8 @@ class Contract:
     def in_words(self) -> str:
         """The schema as an instruction, for endpoints without structured outputs."""
         lead = f"{self.lead}\n" if self.lead else ""
-        return (
-            f"{lead}Answer with nothing but one JSON object in a ```json fence. It must match this JSON schema "
-            f"({self.name}):\n{json.dumps(self.schema)}"
-        )
+        asked = FENCE.system.replace("<name>", self.name).replace("<schema>", json.dumps(self.schema))
+        return lead + asked
 
 
 _without_schemas: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
@@ -97,7 +96,7 @@ def _flow(
         repair = [
             *messages,
             {"role": "assistant", "content": text},
-            {"role": "user", "content": f"This reply cannot be used: {fault}. Reply again in full, with that mended."},
+            {"role": "user", "content": REPAIR.system.replace("<fault>", str(fault))},
         ]
     text = yield repair
     try:
