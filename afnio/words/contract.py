@@ -1,4 +1,4 @@
-"""The reply contract in words: how JSON is asked for without structured outputs, and how a faulty reply is sent back."""
+"""The reply contract in words: how JSON is asked for without structured outputs, how a faulty reply is sent back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ FENCE = Words(
     "1",
     (
         Part(
-            "Answer with nothing but one JSON object in a ```json fence. It must match this JSON schema (<name>):\n<schema>",
+            "Answer with nothing but one JSON object in a ```json fence. "
+            "It must match this JSON schema (<name>):\n<schema>",
             "For endpoints without structured outputs only; the schema itself says more than a description of it.",
         ),
     ),
@@ -24,8 +25,8 @@ REPAIR = Words(
     (
         Part(
             "This reply cannot be used: <fault>. Reply again in full, with that mended.",
-            "The fault is quoted, so that the model mends it and not something else; in full, because a part of a reply "
-            "cannot be joined to the first one by code.",
+            "The fault is quoted, so that the model mends it and not something else; in full, because code cannot join "
+            "a part of a reply to the first one.",
         ),
     ),
 )

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 import afnio
 from afnio.gradient import Gradient
 from afnio.models.scripted import Scripted
-from afnio.optim import TGD, Constraint, Optimizer
+from afnio.optim import TGD, Constraint, Optimizer, Update
+from afnio.optim.optimizer import HISTORY
 from afnio.parameter import Parameter
 from afnio.variable import Variable
 from tests.autodiff.lab import Lab, by_role, open_lab
@@ -186,6 +187,17 @@ def test_only_what_the_last_step_changed_is_recorded(inline: Lab) -> None:
     optimizer.step()  # nothing to improve
     optimizer.record(0.75, kept=True)
     assert [len(history) for _, _, history in seen(optimizer)] == [0, 1, 0]
+
+
+def test_the_history_of_a_parameter_is_bounded() -> None:
+    prompt = P("version 0")
+    optimizer = TGD([prompt], CLIENT)
+    for number in range(1, 2 * HISTORY):
+        optimizer.last_updates = [Update(prompt, f"version {number - 1}", f"version {number}", "")]
+        optimizer.record(float(number), kept=True)
+    history = optimizer.state[prompt]["history"]
+    assert len(history) == HISTORY
+    assert history[-1].value == f"version {2 * HISTORY - 1}"
 
 
 # state dicts
