@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from afnio.autodiff.chat import Chat
 from afnio.autodiff.feedback import EdgePieces, Pieces, joined_trail, parts_of, union
+from afnio.autodiff.quoting import quoted
 from afnio.autodiff.reduce import Reducer, feedback_contract, reduce_feedback, tokens
 from afnio.autodiff.settings import EngineSettings, current_settings
 from afnio.autodiff.template import placeholders
@@ -143,8 +144,9 @@ def _groups(blocks: dict[int, str], call: str, settings: EngineSettings) -> list
 
 
 def _marked(slots: _Slots, variable: Variable, index: int | None, text: str) -> str:
+    """``text`` as the critic sees it: in a tag with its name if it is asked about, else quoted."""
     slot = slots.get((id(variable), index))
-    return text if slot is None else f'<variable id="{slot.name}" role="{variable.role}">{text}</variable>'
+    return quoted(text) if slot is None else f'<variable id="{slot.name}" role="{variable.role}">{text}</variable>'
 
 
 def _call_block(chat: Chat, slots: _Slots) -> str:
@@ -156,11 +158,10 @@ def _call_block(chat: Chat, slots: _Slots) -> str:
             for variable, text in parts
         ]
         lines.append(f'<message role="{role}">{chr(10).join(texts)}</message>')
-    lines += [
-        f'<input name="{name}">{_marked(slots, given, None, text) if isinstance(given, Variable) else text}</input>'
-        for name, (given, text) in chat.inputs.items()
-        if not isinstance(text, list)
-    ]
+    for name, (given, text) in chat.inputs.items():
+        if not isinstance(text, list):
+            shown = _marked(slots, given, None, text) if isinstance(given, Variable) else quoted(text)
+            lines.append(f'<input name="{name}">{shown}</input>')
     return "\n".join([*lines, "</call>"])
 
 
@@ -175,10 +176,10 @@ def _sample_block(chat: Chat, outputs: Sequence[str], index: int, pieces: Pieces
     for name, (given, text) in chat.inputs.items():
         if isinstance(text, list):
             variable, at = (given[index], None) if isinstance(given, list) else (given, index)
-            shown = text[index] if variable is None else _marked(slots, variable, at, text[index])
+            shown = quoted(text[index]) if variable is None else _marked(slots, variable, at, text[index])
             lines.append(f'<input name="{name}">{shown}</input>')
-    lines.append(f"<output>{outputs[index]}</output>")
-    lines += [f"<feedback>{piece.data}</feedback>" for piece in pieces]
+    lines.append(f"<output>{quoted(outputs[index])}</output>")
+    lines += [f"<feedback>{quoted(piece.data)}</feedback>" for piece in pieces]
     return "\n".join(lines)
 
 
