@@ -267,7 +267,7 @@ SCRIPT = """
 def script(server: LMServer, body: str) -> list[str]:
     here = str(Path(__file__).parent.parent)
     head = textwrap.dedent(SCRIPT).format(here=here, url=server.base_url)
-    return [sys.executable, "-c", head + textwrap.dedent(body)]
+    return [sys.executable, "-B", "-c", head + textwrap.dedent(body)]
 
 
 def test_a_full_disk_stops_before_an_answer_is_used_that_was_not_recorded(server: LMServer, tmp_path: Path) -> None:

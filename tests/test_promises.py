@@ -100,7 +100,7 @@ except CallLogError:
     record(log, "room again")
     print(len(log))
 """
-    lines = int(subprocess.check_output([sys.executable, "-c", script], text=True))
+    lines = int(subprocess.check_output([sys.executable, "-B", "-c", script], text=True))
     assert lines > 1
     assert [json.loads(line)["v"] for line in path.read_text().splitlines()] == [1] * lines
 

@@ -308,7 +308,10 @@ def test_a_full_disk_is_an_error_and_the_answer_is_not_used(tmp_path: Path) -> N
 
 
 def test_a_quota_met_in_the_middle_of_a_line_leaves_no_trace(tmp_path: Path) -> None:
-    """A child whose files may grow to 2,000 bytes: the line that does not fit is cut off again."""
+    """A child whose files may grow to 2,000 bytes: the line that does not fit is cut off again.
+
+    It must write no bytecode (-B): that would be cut off too, and stay.
+    """
     path = tmp_path / "calls.jsonl"
     script = f"""
 import resource, signal
@@ -324,7 +327,7 @@ for n in range(50):
     except CallLogError as error:
         print(n, len(log)); break
 """
-    done, kept = map(int, subprocess.check_output([sys.executable, "-c", script], text=True).split())
+    done, kept = map(int, subprocess.check_output([sys.executable, "-B", "-c", script], text=True).split())
     assert done == kept > 0
     with CallLog(path) as log:
         assert len(log) == kept

@@ -169,7 +169,7 @@ def test_a_full_disk_ends_the_fit_and_loses_nothing(
 ) -> None:
     server.reset()
     world.arm(None, lambda: None)
-    command = [sys.executable, "-c", FULL, str(tmp_path), server.base_url, "30000"]
+    command = [sys.executable, "-B", "-c", FULL, str(tmp_path), server.base_url, "30000"]
     env = {**os.environ, "PYTHONPATH": str(REPO)}
     run = subprocess.run(command, cwd=REPO, env=env, capture_output=True, text=True, timeout=120, check=False)
     assert run.returncode == 0, run.stderr
