@@ -24,7 +24,8 @@ NOTES = (
     ),
     (
         "gepa and dspy: batches in the order of the samples as for all others (left alone they shuffle: their first "
-        "batch then showed all laws, and they took 3.8 and 3.7 s at 500 ms with 73 calls), evaluations cached, 24 workers, three reflections, validated on the same 24 samples, which is their way."
+        "batch then showed all laws, and they took 3.8 and 3.7 s at 500 ms with 73 calls), evaluations "
+        "cached, 24 workers, three reflections, validated on the same 24 samples, which is their way."
     ),
     "Not run: Trace (1.3 GB to install, and it ends at the first 429), AdalFlow (its import needs the network).",
     "Memory is that of the client process. It includes its libraries.",
