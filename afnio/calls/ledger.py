@@ -9,7 +9,7 @@ from typing import Any
 
 from afnio.calls.request import Reply
 
-__all__ = ["Ledger", "Row"]
+__all__ = ["Ledger", "Row", "dollars"]
 
 
 @dataclass(slots=True)
@@ -105,8 +105,15 @@ class Ledger:
 
     def __repr__(self) -> str:
         row = self.total()
-        unpriced = f", {row.unpriced} calls unpriced" if row.unpriced else ""
-        return f"Ledger({row.calls} calls, {row.reused} reused, {row.tokens} tokens, ${row.usd:.4f}{unpriced})"
+        cost = dollars(row.usd, row.unpriced)
+        return f"Ledger({row.calls} calls, {row.reused} reused, {row.tokens} tokens, {cost})"
+
+
+def dollars(usd: Decimal, unpriced: int) -> str:
+    """``$0.0123``; calls without a known price are named, never counted as free."""
+    if not unpriced:
+        return f"${usd:.4f}"
+    return f"${usd:.4f} + {unpriced} calls unpriced" if usd else "unpriced"
 
 
 def _copy(row: Row) -> Row:

@@ -7,8 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 from afnio.calls import Ledger, Row
+from afnio.calls.ledger import dollars
 
-__all__ = ["Costs", "dollars", "spent_since"]
+__all__ = ["Costs", "spent_since"]
 
 
 class Costs:
@@ -57,13 +58,6 @@ class Costs:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from there."""
         self.usd, self.unpriced = Decimal(state["usd"]), state["unpriced"]
-
-
-def dollars(usd: Decimal, unpriced: int) -> str:
-    """``$0.0123``; calls without a known price are named, never counted as free."""
-    if not unpriced:
-        return f"${usd:.4f}"
-    return f"${usd:.4f} + {unpriced} calls unpriced" if usd else "unpriced"
 
 
 def spent_since(ledger: Ledger, before: Mapping[Any, Row], phase: str) -> Row:

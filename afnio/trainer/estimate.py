@@ -9,13 +9,13 @@ from decimal import Decimal
 from typing import Any
 
 from afnio.calls import Usage
+from afnio.calls.ledger import dollars
 from afnio.calls.tokens import estimate_body
 from afnio.cognitive import ChatCompletion, LMJudgeEvaluator
 from afnio.cognitive.module import Module
 from afnio.models.backward_client import get_backward_model_client
 from afnio.models.prices import price
 from afnio.optim.optimizer import Optimizer
-from afnio.trainer.costs import dollars
 from afnio.variable import Variable
 
 __all__ = ["Estimate", "Part", "Plan", "estimate_fit"]

@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 from afnio.calls import Ledger
+from afnio.calls.ledger import dollars
 from afnio.trainer import Trainer
 from afnio.trainer.averages import Metrics
-from afnio.trainer.costs import Costs, dollars
+from afnio.trainer.costs import Costs
 from afnio.trainer.display import display_here
 from afnio.trainer.display.bar import Bar
 from afnio.trainer.display.lines import Lines

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from afnio.calls import Row
+from afnio.calls.ledger import dollars
 from afnio.trainer.averages import Metrics
 from afnio.trainer.callbacks.base import Callback
-from afnio.trainer.costs import dollars, spent_since
+from afnio.trainer.costs import spent_since
 from afnio.trainer.display import Display
 from afnio.trainer.display.text import figures
 from afnio.trainer.fit import TRAIN, Fit, Stage
