@@ -13,6 +13,17 @@
     |-- DatasetError (RuntimeError)          a data set cannot be read, downloaded or verified
     |-- CallLogError (RuntimeError)          a call log cannot be read or written
     |   `-- ReplayMissError                  replay met a request that was never recorded
+    |-- TellurioError (RuntimeError)         something between this process and a Tellurio server
+    |   |-- ServerUnreachableError           no server answers there
+    |   |-- ServerVersionError               client and server are more than one minor version apart
+    |   |-- ServerStartError                 the local server did not start
+    |   |-- ServerError                      the server refused, or failed: status, body, request id
+    |   |   `-- InvalidAPIKeyError           it does not know the key
+    |   |-- ConsentError                     provider keys may not be sent to this server
+    |   |-- RunError (ValueError)            no active Run, or one that has ended
+    |   |-- JournalError                     the journal of a Run cannot be written
+    |   |-- StoreError                       the server's database cannot be opened, or is in use
+    |   `-- JobError                         a job was cancelled, or given up
     |-- ScriptError (LookupError)            a scripted model was asked what its script does not foresee
     `-- APIError (RuntimeError)              an LM call failed
         |-- MissingKeyError                  no API key
@@ -58,11 +69,15 @@ __all__ = [
     "CallLogError",
     "CheckpointError",
     "ConflictError",
+    "ConsentError",
     "ContextLengthError",
     "DatasetError",
     "GradcheckError",
     "GraphError",
     "InternalServerError",
+    "InvalidAPIKeyError",
+    "JobError",
+    "JournalError",
     "MissingKeyError",
     "NoEngineError",
     "NotFoundError",
@@ -72,8 +87,15 @@ __all__ = [
     "RateLimitError",
     "ReplayMissError",
     "ReplyContractError",
+    "RunError",
     "ScriptError",
+    "ServerError",
+    "ServerStartError",
+    "ServerUnreachableError",
+    "ServerVersionError",
     "StepError",
+    "StoreError",
+    "TellurioError",
     "UnprocessableEntityError",
     "UnsupportedFormatError",
 ]
@@ -171,6 +193,60 @@ class CallLogError(AfnioError, RuntimeError):
 
 class ReplayMissError(CallLogError):
     """Replay met a request that was never recorded."""
+
+
+class TellurioError(AfnioError, RuntimeError):
+    """Something between this process and a Tellurio server went wrong."""
+
+
+class ServerUnreachableError(TellurioError):
+    """No Tellurio server answers at the address."""
+
+
+class ServerVersionError(TellurioError):
+    """Client and server are more than one minor version apart."""
+
+
+class ServerStartError(TellurioError):
+    """The local server did not start."""
+
+
+class ServerError(TellurioError):
+    """The server answered with an error status.
+
+    Attributes:
+        status_code: the HTTP status.
+        body: the decoded JSON body, or its text.
+        request_id: the server's id of the request, or None: its log has the details.
+    """
+
+    def __init__(self, message: str, *, status_code: int, body: object = None, request_id: str | None = None) -> None:
+        self.status_code, self.body, self.request_id = status_code, body, request_id
+        super().__init__(message)
+
+
+class InvalidAPIKeyError(ServerError):
+    """The server does not know the API key."""
+
+
+class ConsentError(TellurioError):
+    """Provider keys may not be sent to this server: nobody consented."""
+
+
+class RunError(TellurioError, ValueError):
+    """There is no active Run, or the Run has ended."""
+
+
+class JournalError(TellurioError):
+    """The journal of a Run cannot be written or read."""
+
+
+class StoreError(TellurioError):
+    """The server's database cannot be opened, is in use, or cannot be written."""
+
+
+class JobError(TellurioError):
+    """A job was cancelled, or given up by the server; nothing was changed, and what was paid for is recorded."""
 
 
 class ScriptError(AfnioError, LookupError):

@@ -1,0 +1,1 @@
+"""The client: what a script uses to talk to a Tellurio server."""

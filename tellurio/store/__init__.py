@@ -1,0 +1,1 @@
+"""The store: what the server keeps, in SQL and in files."""
