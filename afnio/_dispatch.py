@@ -33,6 +33,10 @@ __all__ = [
 class Engine(Protocol):
     """What computes gradients and updates: the local engine, or a client of a server's engine."""
 
+    @property
+    def inline(self) -> bool:
+        """Whether a job in which nothing waits may be driven without an event loop."""
+
     def run_backward(self, job: Any) -> Any:
         """Return an awaitable that runs a ``BackwardJob`` and accumulates its gradients."""
 

@@ -59,7 +59,7 @@ def backward(
     Source: https://docs.pytorch.org/docs/stable/generated/torch.autograd.backward.html
     """
     engine, job = _prepare(variables, grad_variables, retain_graph, create_graph, inputs)
-    job.inline = _runs_inline(job)
+    job.inline = engine.inline and _runs_inline(job)
     if job.inline:
         run_inline(engine.run_backward(job))
     elif _has_user_code(job):
@@ -108,8 +108,7 @@ def _prepare(
     front = Wavefront([_seed(root, gradient) for root, gradient in zip(roots, given, strict=True)], targets)
     _check_alive(front)
     _label(front)
-    restricted = None if targets is None else frozenset(id(variable) for variable in targets)
-    return engine, BackwardJob(front, bool(retain_graph), restricted)
+    return engine, BackwardJob(front, bool(retain_graph), targets)
 
 
 def _as_list(value: Any, name: str) -> list[Variable]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import inspect
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from afnio.calls import Ledger
 
-__all__ = ["LocalEngine", "local_engine"]
+__all__ = ["LocalEngine", "call_backward", "edges_of", "local_engine", "through_hooks"]
 
 
 class LocalEngine:
@@ -35,6 +35,8 @@ class LocalEngine:
         budget: bounds what all LM calls together may cost.
         settings: how calls and tokens are spent.
     """
+
+    inline = True
 
     def __init__(
         self,
@@ -155,7 +157,7 @@ class _Walk:
         if self._may_wait(call.node):
             self._spawn(self._run_node(call))
         else:
-            result = _run_backward(call)
+            result = call_backward(call.node.op, call.ctx, call.outputs)
             self._deliver(call, await result if inspect.isawaitable(result) else result)
 
     async def _run_family(self, family: list[_Call]) -> None:
@@ -176,9 +178,9 @@ class _Walk:
 
     async def _run_node(self, call: _Call) -> None:
         if self.job.user is not None and not call.node.op.built_in:
-            result = await self.job.user(lambda: _run_backward(call))
+            result = await self.job.user(lambda: call_backward(call.node.op, call.ctx, call.outputs))
         else:
-            result = _run_backward(call)
+            result = call_backward(call.node.op, call.ctx, call.outputs)
             if inspect.isawaitable(result):
                 result = await result
         self._deliver(call, result)
@@ -209,11 +211,7 @@ class _Walk:
 
     def _deliver(self, call: _Call, returned: Any) -> None:
         node, ctx, outputs = call
-        if isinstance(returned, EdgePieces):
-            edges = list(returned)
-        else:
-            everything = outputs[0] if len(outputs) == 1 else distinct(piece for pieces in outputs for piece in pieces)
-            edges = per_edge(ctx.arguments, returned, grad_output(everything))
+        edges = edges_of(ctx, outputs, returned)
         self.front.finish(node, [pieces if want else [] for pieces, want in zip(edges, ctx.needs_edge, strict=True)])
 
     async def _accumulate(self, node: AccumulateGrad) -> None:
@@ -244,15 +242,29 @@ class _Walk:
     async def _hooked(self, variable: Variable, pieces: Pieces) -> Pieces:
         if not variable._hooks:
             return pieces
+        if self.job.hooks is not None:
+            return await self.job.hooks(variable, pieces)
         if self.job.user is None:
-            return _through_hooks(variable, pieces)
-        result: Pieces = await self.job.user(lambda: _through_hooks(variable, pieces))
+            return through_hooks(variable, pieces)
+        result: Pieces = await self.job.user(lambda: through_hooks(variable, pieces))
         return result
 
 
-def _run_backward(call: _Call) -> Any:
-    given = [grad_output(pieces) if pieces else Gradient("") for pieces in call.outputs]
-    return call.node.op.backward(call.ctx, *given)
+def call_backward(op: Any, ctx: Any, outputs: Sequence[Pieces]) -> Any:
+    """What ``op.backward`` returns for the feedback on each of its outputs."""
+    return op.backward(ctx, *[grad_output(pieces) if pieces else Gradient("") for pieces in outputs])
+
+
+def edges_of(ctx: Any, outputs: Sequence[Pieces], returned: Any) -> list[Pieces]:
+    """What a backward returned, one list of pieces for each edge of its node.
+
+    Raises:
+        GraphError: it does not fit the arguments of the forward.
+    """
+    if isinstance(returned, EdgePieces):
+        return list(returned)
+    everything = outputs[0] if len(outputs) == 1 else distinct(piece for pieces in outputs for piece in pieces)
+    return per_edge(ctx.arguments, returned, grad_output(everything))
 
 
 def _own(variable: Variable, piece: Gradient) -> Gradient:
@@ -267,7 +279,8 @@ def _cancelled(task: asyncio.Task[None]) -> BaseException:
     return asyncio.CancelledError(f"A backward in the graph was cancelled: {task.get_coro()!r}")
 
 
-def _through_hooks(variable: Variable, pieces: Pieces) -> Pieces:
+def through_hooks(variable: Variable, pieces: Pieces) -> Pieces:
+    """What the hooks of ``variable`` make of its gradients."""
     result = []
     for piece in pieces:
         for hook in list((variable._hooks or {}).values()):

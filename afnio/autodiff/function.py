@@ -102,6 +102,14 @@ class Function:
         return variables_of((args, tuple(kwargs.values())))
 
     @classmethod
+    def kept(cls, ctx: Any) -> tuple[str, ...]:
+        """Names of the attributes of ``ctx`` that a built-in backward reads, besides ``arguments`` and ``label``.
+
+        They hold Variables, plain values and what else ``tellurio.schemas.pack`` knows: a server runs the backward.
+        """
+        return ()
+
+    @classmethod
     def runs_inline(cls, *args: Any, **kwargs: Any) -> bool:
         """Whether this call never waits (a scripted model), so that no event loop is needed."""
         return False

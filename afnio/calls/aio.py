@@ -39,7 +39,7 @@ class AioTransport:
     inline = False
 
     def __init__(self, headers: Headers, query: Mapping[str, str] | None = None) -> None:
-        self._headers, self._query = headers, dict(query or {})
+        self.headers, self.query = headers, dict(query or {})
         self._targets: dict[tuple[str, str], tuple[Any, str | None]] = {}
 
     async def send(self, request: Request, timeout: Timeout) -> RawResponse:
@@ -52,7 +52,7 @@ class AioTransport:
         """
         import aiohttp
 
-        headers: Mapping[str, str] = await self._headers()
+        headers: Mapping[str, str] = await self.headers()
         if request.headers:
             headers = merged_headers(headers, request.headers)
         url, proxy = self._target(request)
@@ -79,7 +79,7 @@ class AioTransport:
                 url = URL(request.endpoint.rstrip("/") + request.path)
             except ValueError as error:
                 raise _no_url(request) from error
-            target = (url.update_query(self._query) if self._query else url, _proxy(url))
+            target = (url.update_query(self.query) if self.query else url, _proxy(url))
             self._targets[key] = target
         return (target[0].update_query(request.query), target[1]) if request.query else target
 

@@ -82,6 +82,17 @@ class Budget:
             self._spent.add(1, usage.total, cost.usd or Decimal(0))
             self._spent.output += usage.output_tokens
 
+    def spend(self, usage: Usage, cost: Cost) -> None:
+        """Count a call that was admitted and made elsewhere, by a server on our behalf."""
+        with self._lock:
+            self._spent.add(1, usage.total, cost.usd or Decimal(0))
+            self._spent.output += usage.output_tokens
+
+    def limits(self) -> dict[str, Any]:
+        """The limits that are set, as plain JSON values: what ``Budget(**limits)`` takes."""
+        limits = {name: getattr(self, name) for name in ("usd", "tokens", "calls", "seconds")}
+        return {name: str(value) if name == "usd" else value for name, value in limits.items() if value is not None}
+
     def release(self, hold: Hold) -> None:
         """Give back what was set aside for a call that failed."""
         with self._lock:

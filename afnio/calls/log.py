@@ -80,6 +80,24 @@ class CallLog:
                     return self._resolved(line)
         return None
 
+    def unused(self, *roles: str) -> Iterator[dict[str, Any]]:
+        """The records of the lines of these roles that were not used yet, in order: what a resumed run may be given."""
+        if self.mode == "cache":
+            for line in range(1, len(self) + 1):
+                if not self._used[line - 1]:
+                    own = self._record(line)
+                    if own["role"] in roles:
+                        yield {**self._resolved(line)[1], "role": own["role"], "node": own["node"]}
+
+    def use(self, key: str) -> bool:
+        """Note that the next unused line with this request key answered a request elsewhere; False: there is none."""
+        with self._lock:
+            for line in self._lines.get(key, ()):
+                if not self._used[line - 1]:
+                    self._used[line - 1] = 1
+                    return True
+        return False
+
     def last(self, request: Request) -> tuple[int, dict[str, Any]]:
         """Line and record of the last answer to ``request``.
 

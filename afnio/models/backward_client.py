@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from afnio.models.base import ChatCompletionModel
 from afnio.models.invoke import is_inline
 from afnio.models.openai import OpenAI
 
-__all__ = ["BackwardModelClient", "backward_runs_inline", "get_backward_model_client", "set_backward_model_client"]
+__all__ = [
+    "BackwardModelClient",
+    "backward_runs_inline",
+    "get_backward_model_client",
+    "set_backward_model_client",
+    "use_backward_model_client",
+]
 
 _PROVIDERS = {"openai": OpenAI}
 
@@ -56,6 +65,7 @@ class BackwardModelClient:
 
 
 _current: BackwardModelClient | None = None
+_here: ContextVar[BackwardModelClient | None] = ContextVar("afnio_backward_model", default=None)
 
 
 def set_backward_model_client(
@@ -106,11 +116,22 @@ def get_backward_model_client() -> BackwardModelClient:
     Raises:
         RuntimeError: none was set.
     """
-    if _current is None:
+    found = _here.get() or _current
+    if found is None:
         raise RuntimeError(
             "No backward model is set. Call afnio.set_backward_model_client('openai/gpt-4o') before backward()."
         )
-    return _current
+    return found
+
+
+@contextmanager
+def use_backward_model_client(client: BackwardModelClient | None) -> Iterator[None]:
+    """Compute gradients with ``client`` inside the ``with`` block, whatever the process has set."""
+    token = _here.set(client)
+    try:
+        yield
+    finally:
+        _here.reset(token)
 
 
 def backward_runs_inline() -> bool:

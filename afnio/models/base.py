@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 from afnio.calls.caller import DEFAULT_TIMEOUT, send
 from afnio.calls.limiter import Limits
@@ -15,7 +15,7 @@ from afnio.calls.request import ApiFormat, Cost, Reply, Request, Usage
 from afnio.calls.transport import Timeout, Transport
 from afnio.models.prices import price
 
-__all__ = ["BaseModel", "ChatCompletionModel", "EmbeddingModel", "Route", "TextCompletionModel"]
+__all__ = ["BaseModel", "ChatCompletionModel", "EmbeddingModel", "Recipe", "Route", "TextCompletionModel"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,21 @@ class Route:
     limits: Limits | None = None
     max_retries: int = 2
     timeout: Timeout = DEFAULT_TIMEOUT
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to make a model: ``MODEL_REGISTRY[name].from_recipe(recipe)``.
+
+    Attributes:
+        name: name of its class.
+        settings: arguments that may be stored, JSON values only.
+        secrets: keys, and headers that may hold some: never stored.
+    """
+
+    name: str
+    settings: dict[str, Any]
+    secrets: dict[str, Any] = field(repr=False)
 
 
 class BaseModel:
@@ -68,6 +83,15 @@ class BaseModel:
         """
         with self._usage_lock:
             return copy.deepcopy(self._usage)
+
+    def recipe(self) -> Recipe | None:
+        """How another process makes the same model; None: only this one can (a user's own class, a script)."""
+        return None
+
+    @classmethod
+    def from_recipe(cls, recipe: Recipe) -> Self:
+        """The model that `recipe` told of."""
+        return cls(**recipe.settings, **recipe.secrets)
 
     def clear_usage(self) -> None:
         """Set the usage to zero."""

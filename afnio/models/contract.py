@@ -7,9 +7,10 @@ one raises `ReplyContractError`.
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -33,7 +34,7 @@ class Contract:
     Attributes:
         name: name of the schema, part of the request: ``afnio_feedback``, ``afnio_update``, ``afnio_verdict``.
         schema: JSON schema of the reply (strict: every property required, no others).
-        read: turns the decoded reply into the result; raises `Fault`.
+        read: turns the decoded reply into the result; raises `Fault`.  May be ``async``.
         lead: said before the schema, where it is told in words.
     """
 
@@ -75,34 +76,27 @@ async def ask(
         APIError: the call failed.
         BudgetExceeded: the budget does not allow the call.
     """
-    flow = _flow(messages, contract, role, node, variable)
-    turn = next(flow)
-    while True:
-        reply = await _send(client, turn, contract, {"role": role, "node": node, "words": words}, completion_args or {})
-        try:
-            turn = flow.send(reply.text)
-        except StopIteration as end:
-            return end.value
-
-
-def _flow(
-    messages: list[dict[str, Any]], contract: Contract, role: str, node: str, variable: str | None
-) -> Generator[list[dict[str, Any]], str, Any]:
-    """The conversation, without I/O: yields what to send, is sent the text of the reply."""
-    text = yield messages
+    who, args = {"role": role, "node": node, "words": words}, completion_args or {}
+    text = (await _send(client, messages, contract, who, args)).text
     try:
-        return _read(text, contract)
+        return await _taken(text, contract)
     except Fault as fault:
         repair = [
             *messages,
             {"role": "assistant", "content": text},
             {"role": "user", "content": REPAIR.system.replace("<fault>", str(fault))},
         ]
-    text = yield repair
+    text = (await _send(client, repair, contract, who, args)).text
     try:
-        return _read(text, contract)
+        return await _taken(text, contract)
     except Fault as fault:
         raise ReplyContractError(role=role, node=node, variable=variable, fault=str(fault), reply=text) from None
+
+
+async def _taken(text: str, contract: Contract) -> Any:
+    """What the contract makes of a reply; its ``read`` may have to ask elsewhere (a check that is the user's)."""
+    result = _read(text, contract)
+    return await result if inspect.isawaitable(result) else result
 
 
 async def _send(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from dataclasses import asdict
+from typing import Any, Self
 
 from afnio.calls.aio import AioTransport, merged_headers, public_url, warm
 from afnio.calls.limiter import Limits
@@ -14,6 +15,7 @@ from afnio.errors import MissingKeyError
 from afnio.models.base import (
     ChatCompletionModel,
     EmbeddingModel,
+    Recipe,
     Route,
     TextCompletionModel,
     is_given,
@@ -105,6 +107,37 @@ class _OpenAIModel(ChatCompletionModel, TextCompletionModel, EmbeddingModel):
         self._route = Route(transport, OPENAI_CHAT, endpoint, PATH, limits, max_retries, seconds)
         warm(*(["genai_prices"] if listed_provider(endpoint) else []))  # no price list for own servers
 
+    def recipe(self) -> Recipe | None:
+        """Its settings and key; None where it holds what only this process has (an SDK client, a key function)."""
+        route = self._route
+        if type(self) not in (OpenAI, AsyncOpenAI) or route is None or not isinstance(route.transport, AioTransport):
+            return None
+        headers = route.transport.headers
+        if not isinstance(headers, Headers) or not isinstance(headers.key, str):
+            return None
+        settings = {
+            "organization": headers.organization,
+            "project": headers.project,
+            "max_retries": route.max_retries,
+            "timeout": [route.timeout.total, route.timeout.connect],
+            "limits": None if route.limits is None else asdict(route.limits),
+        }
+        secrets = {"api_key": headers.key, "default_headers": headers.more, "default_query": route.transport.query}
+        own_url = "@" in route.endpoint  # a user name and a password are in it
+        (secrets if own_url else settings)["base_url"] = route.endpoint
+        return Recipe(type(self).__name__, settings, secrets)
+
+    @classmethod
+    def from_recipe(cls, recipe: Recipe) -> Self:
+        """The model that `recipe` told of."""
+        settings = dict(recipe.settings)
+        limits = settings.pop("limits")
+        made: dict[str, Any] = {
+            "timeout": Timeout(*settings.pop("timeout")),
+            "limits": None if limits is None else Limits(**limits),
+        }
+        return cls(**settings, **recipe.secrets, **made)
+
     def __repr__(self) -> str:
         assert self._route is not None
         return f"{type(self).__name__}(base_url={public_url(self._route.endpoint)!r})"
@@ -164,7 +197,7 @@ class Headers:
     def __init__(
         self, key: ApiKey, organization: str | None, project: str | None, more: Mapping[str, str] | None
     ) -> None:
-        self._key = key
+        self.key, self.organization, self.project = key, organization, project
         self._fixed = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "afnio"}
         if organization:
             self._fixed["OpenAI-Organization"] = organization
@@ -172,12 +205,12 @@ class Headers:
             self._fixed["OpenAI-Project"] = project
         if isinstance(key, str):
             self._fixed["Authorization"] = f"Bearer {key}"
-        self._more = dict(more or {})
-        self._fixed = merged_headers(self._fixed, self._more)
+        self.more = dict(more or {})
+        self._fixed = merged_headers(self._fixed, self.more)
 
     async def __call__(self) -> Mapping[str, str]:
-        if isinstance(self._key, str):
+        if isinstance(self.key, str):
             return self._fixed
-        key = self._key()
+        key = self.key()
         key = await key if inspect.isawaitable(key) else key
-        return merged_headers({**self._fixed, "Authorization": f"Bearer {key}"}, self._more)
+        return merged_headers({**self._fixed, "Authorization": f"Bearer {key}"}, self.more)

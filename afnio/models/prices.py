@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -10,7 +13,7 @@ from urllib.parse import urlsplit
 
 from afnio.calls.request import Cost, Usage
 
-__all__ = ["clear_prices", "price", "set_price"]
+__all__ = ["clear_prices", "own_prices", "price", "prices_of", "set_price"]
 
 MILLION = 1_000_000
 
@@ -50,6 +53,7 @@ class _Price:
 
 
 _user: dict[tuple[str | None, str], _Price] = {}
+_theirs: ContextVar[dict[tuple[str | None, str], _Price] | None] = ContextVar("afnio_prices", default=None)
 
 FREE = Cost(Decimal(0), table="free")
 UNPRICED = Cost()
@@ -74,6 +78,22 @@ def set_price(
     _user[provider, model] = _Price(*prices)
 
 
+def own_prices() -> list[tuple[str | None, str, str, str, str]]:
+    """The prices set with `set_price`, as plain values: provider, model, input, output, cached."""
+    return [(*key, str(unit.input), str(unit.output), str(unit.cached)) for key, unit in _user.items()]
+
+
+@contextmanager
+def prices_of(told: Iterable[Sequence[Any]]) -> Iterator[None]:
+    """Inside, the prices another process told (its `own_prices`) hold in place of our own."""
+    theirs = {(provider, model): _Price(*map(Decimal, units)) for provider, model, *units in told}
+    token = _theirs.set(theirs)
+    try:
+        yield
+    finally:
+        _theirs.reset(token)
+
+
 def clear_prices() -> None:
     """Forget the prices set with `set_price`."""
     _user.clear()
@@ -81,8 +101,10 @@ def clear_prices() -> None:
 
 def price(provider: str, endpoint: str, model: str, usage: Usage, *, free: bool = False) -> Cost:
     """The cost of one call; ``usd`` is None when nobody knows. ``free``: 0 unless the user set a price."""
-    if _user:
-        own = _user.get((provider, model)) or _user.get((None, model))
+    theirs = _theirs.get()
+    users = _user if theirs is None else theirs
+    if users:
+        own = users.get((provider, model)) or users.get((None, model))
         if own is not None:
             return _cost(own, usage)
     if free:

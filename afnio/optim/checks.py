@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -18,7 +19,7 @@ RUN = 8
 _WORD = re.compile(r"[^\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
-def check_value(
+async def check_value(
     value: Any,
     before: str,
     *,
@@ -47,12 +48,18 @@ def check_value(
         raise Fault(f"'value' has {len(value)} characters; at most {limit} are allowed")
     _check_placeholders(value, before)
     for constraint in constraints:
-        if isinstance(constraint, Constraint) and constraint.check is not None and not constraint.check(value):
+        if isinstance(constraint, Constraint) and constraint.check is not None and not await _kept(constraint, value):
             raise Fault(f"'value' breaks the constraint: {constraint.text}")
     passage = copied_passage(value, before, sources)
     if passage is not None:
         raise Fault(f"'value' copies a training sample ({passage!r}); state the general rule instead")
     return value
+
+
+async def _kept(constraint: Constraint, value: str) -> bool:
+    """The verdict of the user's check, which may have to be asked for in another process."""
+    verdict: Any = constraint.check(value) if constraint.check is not None else True
+    return bool(await verdict if inspect.isawaitable(verdict) else verdict)
 
 
 def _check_placeholders(value: str, before: str) -> None:

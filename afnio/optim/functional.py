@@ -58,7 +58,7 @@ def tgd(
     items: list[TGDItem] = [tgd_item(params[i], grads[i], momentum_buffer_list[i], [], group) for i in due]
     if not items:
         return
-    inline = is_inline(model_client)
+    inline = engine.inline and is_inline(model_client)
     coro = engine.run_step(StepJob("TGD", [{"item": item} for item in items], inline))
     proposals = run_inline(coro) if inline else run_sync(coro)
     for index, proposal in zip(due, proposals, strict=True):

@@ -105,8 +105,8 @@ _SCHEMA = {
 }
 
 
-def _read(item: TGDItem, sources: Sequence[str], value: dict[str, Any]) -> Proposal:
-    text = check_value(
+async def _read(item: TGDItem, sources: Sequence[str], value: dict[str, Any]) -> Proposal:
+    text = await check_value(
         value["value"], item.value, max_length=item.max_length, constraints=item.constraints, sources=sources
     )
     reasoning = value["reasoning"]

@@ -91,6 +91,11 @@ class ChatCompletion(Function):
         """Contents, then inputs."""
         return ctx.chat.variables() if hasattr(ctx, "chat") else []
 
+    @classmethod
+    def kept(cls, ctx: Any) -> tuple[str, ...]:
+        """The call and its answers."""
+        return ("chat", "node", "answers")
+
     @staticmethod
     async def forward(
         ctx: Context,

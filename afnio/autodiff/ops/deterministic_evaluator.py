@@ -43,6 +43,11 @@ class DeterministicEvaluator(Function):
         ValueError: different lengths, an empty purpose, or a score that is missing.
     """
 
+    @classmethod
+    def kept(cls, ctx: Any) -> tuple[str, ...]:
+        """The evaluation."""
+        return ("evaluation",)
+
     @staticmethod
     def forward(
         ctx: Context,

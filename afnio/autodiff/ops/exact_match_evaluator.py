@@ -25,6 +25,11 @@ class ExactMatchEvaluator(Function):
     A `DeterministicEvaluator` whose ``eval_fn`` is equality, and which is content when every score is 1.
     """
 
+    @classmethod
+    def kept(cls, ctx: Any) -> tuple[str, ...]:
+        """The evaluation."""
+        return ("evaluation",)
+
     @staticmethod
     def forward(
         ctx: Context,

@@ -70,6 +70,11 @@ class LMJudgeEvaluator(Function):
         """The prediction in eval mode; else the judge's messages and inputs."""
         return [ctx.prediction] if ctx.eval_mode else list(ctx.own)
 
+    @classmethod
+    def kept(cls, ctx: Any) -> tuple[str, ...]:
+        """The verdicts as feedback; or the judge's call, where feedback flows to it."""
+        return ("eval_mode", "evaluation") if ctx.eval_mode else ("eval_mode", "chat", "own", "node", "verdicts")
+
     @staticmethod
     async def forward(
         ctx: Any,
