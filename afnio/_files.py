@@ -13,16 +13,16 @@ __all__ = ["atomic_write"]
 
 
 @contextlib.contextmanager
-def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def atomic_write(path: str | os.PathLike[str], *, mode: int = 0o666) -> Iterator[BinaryIO]:
     """Write ``path`` by way of a temporary file beside it, synced and renamed when the block ends well.
 
     When it does not (an exception, a full disk), the temporary file is removed and what ``path`` held before
-    is untouched.
+    is untouched.  ``mode``, less the umask, is the file's from the first moment: 0o600 for what others may not read.
     """
     target = Path(path)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
     try:
-        with temporary.open("xb") as file:
+        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
