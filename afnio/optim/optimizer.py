@@ -15,10 +15,13 @@ from afnio import _dispatch
 from afnio.autodiff.job import StepJob
 from afnio.calls import run_async, run_inline, run_sync
 from afnio.models.invoke import is_inline
+from afnio.optim.naming import name_by_role
 from afnio.optim.update import Proposal, Version
 from afnio.variable import Variable
 
-__all__ = ["Optimizer", "Snapshot", "Update"]
+__all__ = ["Optimizer", "Params", "Snapshot", "Update"]
+
+Params = Iterable[Variable] | Iterable[tuple[str, Variable]] | Iterable[dict[str, Any]]
 
 HISTORY = 32
 """Proposals kept for each parameter: they are in every checkpoint, and no request shows more than a few."""
@@ -33,12 +36,16 @@ class Update:
         before: its data before the step.
         after: its data after it.
         reasoning: the model's reason.
+        name: what the parameter is called where it is tracked.
+        step: number of the step, from 1.
     """
 
     parameter: Variable
     before: Any
     after: Any
     reasoning: str
+    name: str = ""
+    step: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +60,8 @@ class Optimizer:
     """Base of all optimizers.
 
     Args:
-        params: Variables, or dicts with ``"params"`` and settings of their own.
+        params: Variables, or pairs ``(name, Variable)`` as of ``named_parameters()``, or dicts with ``"params"`` and
+            settings of their own.
         defaults: settings of groups that do not have their own.
 
     Attributes:
@@ -69,11 +77,13 @@ class Optimizer:
     rule: str = ""
     """Name of the update rule in the table of rules."""
 
-    def __init__(self, params: Iterable[Variable] | Iterable[dict[str, Any]], defaults: dict[str, Any]) -> None:
+    def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
         self.state: defaultdict[Variable, dict[str, Any]] = defaultdict(dict)
         self.last_updates: list[Update] = []
+        self._names: dict[Variable, str] = {}
+        self._steps = 0
         for group in _groups(params):
             self.add_param_group(group)
 
@@ -85,7 +95,7 @@ class Optimizer:
             raise TypeError(f"A parameter group is a dict, got {type(param_group).__name__}.")
         group = dict(param_group)
         params = group.get("params")
-        group["params"] = [params] if isinstance(params, Variable) else _ordered(params)
+        group["params"], names = _unnamed([params] if isinstance(params, Variable) else _ordered(params))
         for param in group["params"]:
             if not isinstance(param, Variable):
                 raise TypeError(f"An optimizer optimizes Variables, got {type(param).__name__}.")
@@ -100,6 +110,9 @@ class Optimizer:
             raise ValueError("A parameter appears in more than one parameter group.")
         if len({id(param) for param in group["params"]}) != len(group["params"]):
             raise ValueError("A parameter appears twice in a parameter group.")
+        if names:
+            group["param_names"] = names
+            self._names.update(zip(group["params"], names, strict=True))
         self.param_groups.append(group)
 
     def params(self) -> list[Variable]:
@@ -132,19 +145,19 @@ class Optimizer:
             ReplyContractError: a model's reply could not be used; no parameter was changed.
         """
         engine = _dispatch.require_engine("optimizer.step()")
+        self._begin()
         loss = closure() if closure is not None else (None, None)
         due = self._due()
         if due:
             inline = all(is_inline(group.get("model_client")) for _, group in due)
             coro = engine.run_step(self._job(due, inline))
             self._apply(due, run_inline(coro) if inline else run_sync(coro))
-        else:
-            self.last_updates = []
         return loss
 
     async def astep(self, closure: Callable[[], Any] | None = None) -> Any:
         """`step`, for code that runs in an event loop; ``closure`` may be ``async def``."""
         engine = _dispatch.require_engine("optimizer.astep()")
+        self._begin()
         loss: Any = (None, None)
         if closure is not None:
             loss = closure()
@@ -152,8 +165,6 @@ class Optimizer:
         due = self._due()
         if due:
             self._apply(due, await run_async(engine.run_step(self._job(due, False))))
-        else:
-            self.last_updates = []
         return loss
 
     def item(self, param: Variable, group: dict[str, Any]) -> Any:
@@ -162,6 +173,18 @@ class Optimizer:
 
     def remember(self, param: Variable, group: dict[str, Any], before: Any) -> None:
         """Called for each parameter after its update; optimizers with momentum keep what they need."""
+
+    def tell_as(self, names: Mapping[str, Variable], steps: int) -> None:
+        """Say what parameters are called where they are tracked, and how many steps were made before the next.
+
+        A Trainer does; without one, parameters have the names they were given in pairs, else their roles.
+        """
+        self._names.update((param, name) for name, param in names.items())
+        self._steps = steps
+
+    def _begin(self) -> None:
+        self._steps += 1
+        self.last_updates = []
 
     def _due(self) -> list[tuple[Variable, dict[str, Any]]]:
         """The parameters that have something to improve."""
@@ -176,15 +199,15 @@ class Optimizer:
         return StepJob(self.rule, [{"item": self.item(param, group)} for param, group in due], inline)
 
     def _apply(self, due: Sequence[tuple[Variable, dict[str, Any]]], proposals: Sequence[Proposal]) -> None:
-        self.last_updates = []
+        tracker = _dispatch.current_tracker()
         for (param, group), proposal in zip(due, proposals, strict=True):
             before = param.data
             param.data = proposal.value
             self.remember(param, group, before)
-            self.last_updates.append(Update(param, before, param.data, proposal.reasoning))
-        tracker = _dispatch.current_tracker()
-        if tracker is not None:
-            for update in self.last_updates:
+            name = self._names.get(param) or name_by_role(tracker, param)
+            self.last_updates.append(Update(param, before, param.data, proposal.reasoning, name, self._steps))
+        for update in self.last_updates:
+            if tracker is not None and update.after != update.before:
                 tracker.event("prompt", _told(update))
 
     # undo
@@ -271,7 +294,7 @@ class Optimizer:
         return "\n".join([*lines, ")"])
 
 
-_OWN = ("params", "model_client", "constraints")
+_OWN = ("params", "param_names", "model_client", "constraints")
 """What a group keeps of its own when a state is loaded: a client has connections, a constraint may have a check."""
 
 
@@ -290,6 +313,20 @@ def _ordered(params: Any) -> list[Any]:
     if not isinstance(params, Iterable) or isinstance(params, (str, bytes, Mapping)):
         raise TypeError(f"params must be an iterable of Variables or dicts, got {type(params).__name__}.")
     return list(params)
+
+
+def _unnamed(params: list[Any]) -> tuple[list[Any], list[str]]:
+    """The parameters of pairs ``(name, Variable)``, and the names; the parameters as they are, and no names.
+
+    Raises:
+        ValueError: only some have names.
+    """
+    named = [isinstance(param, tuple) and len(param) == 2 and isinstance(param[0], str) for param in params]
+    if not any(named):
+        return params, []
+    if not all(named):
+        raise ValueError("Some parameters have names and some have none: give all of them in pairs, or none.")
+    return [param for _, param in params], [name for name, _ in params]
 
 
 def _copied(state: Mapping[str, Any]) -> dict[str, Any]:
@@ -323,10 +360,16 @@ def _loaded_state(kept: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _told(update: Update) -> dict[str, Any]:
+    given = {id(gradient): gradient for gradient in update.parameter.grad if gradient.data}
     return {
+        "parameter": update.name,
         "role": update.parameter.role,
         "before": update.before,
         "after": update.after,
         "reasoning": update.reasoning,
-        "gradients": [gradient.data for gradient in update.parameter.grad],
+        "gradients": [
+            {"text": str(gradient.data), "samples": list(getattr(gradient, "samples", ()))}
+            for gradient in given.values()
+        ],
+        "step": update.step,
     }

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from afnio.gradient import Gradient
 from afnio.optim.constraint import checked_constraints
-from afnio.optim.optimizer import Optimizer
+from afnio.optim.optimizer import Optimizer, Params
 from afnio.optim.update import TGDItem
 from afnio.variable import Variable
 from afnio.words.optimizer import OPTIMIZER, OPTIMIZER_USER
@@ -29,7 +29,8 @@ class TGD(Optimizer):
     """Textual gradient descent: a model rewrites each parameter from the feedback on it.
 
     Args:
-        params: parameters, or groups: dicts with ``"params"`` and any of the settings below.
+        params: parameters, or pairs ``(name, parameter)``, or groups: dicts with ``"params"`` and any of the settings
+            below.
         model_client: the model that writes.
         messages: what it is told; see `TGD_MESSAGES`.
         inputs: what fills further ``{placeholders}`` of ``messages``.
@@ -50,7 +51,7 @@ class TGD(Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Variable] | Iterable[dict[str, Any]],
+        params: Params,
         model_client: Any = None,
         messages: Sequence[Mapping[str, Any]] = TGD_MESSAGES,
         inputs: Mapping[str, Any] | None = None,

@@ -348,7 +348,7 @@ class Trainer:
             fit = Fit(agent, self.goal, session.ledger, Costs(session.ledger, check_clients(clients)))
             self._last = fit
             fit.totals = {stage.name: feed.total}
-            voices: list[Callback] = [Reporting(), Tracking(steps=False)]
+            voices: list[Callback] = [Reporting(), Tracking(fits=False)]
             tell = Chorus([*voices, Showing(display_here())] if self.enable_progress_bar else voices)
             with session.activate():
                 try:

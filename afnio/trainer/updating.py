@@ -11,7 +11,7 @@ from afnio.autodiff.grad_mode import no_grad
 from afnio.autodiff.ops.chat_completion import HOPELESS
 from afnio.calls import User, phase
 from afnio.errors import APIError, ReplyContractError
-from afnio.trainer.fit import Fit
+from afnio.trainer.fit import Fit, learnables
 from afnio.trainer.gates import Gate, Verdict
 from afnio.trainer.hands import Hands
 from afnio.trainer.outcome import Outcome
@@ -25,6 +25,9 @@ class Listener(Protocol):
 
     def on_verdict(self, fit: Fit, verdict: Verdict) -> None:
         """The gate kept an update, or undid it."""
+
+    def on_undo(self, fit: Fit) -> None:
+        """An update was taken back before the gate could judge it."""
 
     def on_skip(self, fit: Fit, error: Exception) -> None:
         """A model's reply could not be used."""
@@ -53,14 +56,14 @@ class Updater:
 
         Whatever is raised, parameters and optimizers are then as they were before.
         """
-        with _all_or_nothing(self.fit.optimizers) as before:
+        with self._all_or_nothing() as before:
             try:
                 await User(self.hands.backward, outcome.roots)
                 return await self._propose(outcome, index, before)
             except (ReplyContractError, APIError) as error:
                 if isinstance(error, HOPELESS):
                     raise
-                _restore(self.fit.optimizers, before)
+                self._take_back(before)
                 self.fit.progress.skipped += 1
                 self.listener.on_skip(self.fit, error)
                 return outcome
@@ -80,7 +83,9 @@ class Updater:
     async def _step(self) -> bool:
         """Let every optimizer propose; whether anything changed."""
         values = _values(self.fit.optimizers)
+        names = learnables(self.fit.agent, self.fit.optimizers)
         for optimizer in self.fit.optimizers:
+            optimizer.tell_as(names, self.fit.progress.steps)
             await User(self.hands.step, optimizer)
         return _values(self.fit.optimizers) != values
 
@@ -110,15 +115,18 @@ class Updater:
         self.listener.on_verdict(self.fit, Verdict(*scores, kept, proposal))
         return kept
 
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[list[Any]]:
+        before = [optimizer.snapshot() for optimizer in self.fit.optimizers]
+        try:
+            yield before
+        except BaseException:
+            self._take_back(before)
+            raise
 
-@contextmanager
-def _all_or_nothing(optimizers: Sequence[Any]) -> Iterator[list[Any]]:
-    before = [optimizer.snapshot() for optimizer in optimizers]
-    try:
-        yield before
-    except BaseException:
-        _restore(optimizers, before)
-        raise
+    def _take_back(self, before: Sequence[Any]) -> None:
+        _restore(self.fit.optimizers, before)
+        self.listener.on_undo(self.fit)
 
 
 def _restore(optimizers: Sequence[Any], before: Sequence[Any]) -> None:

@@ -189,6 +189,22 @@ def test_only_what_the_last_step_changed_is_recorded(inline: Lab) -> None:
     assert [len(history) for _, _, history in seen(optimizer)] == [0, 1, 0]
 
 
+def test_parameters_may_be_given_with_names_as_in_torch(inline: Lab) -> None:
+    pairs = [("first", P("a", "p")), ("second.part", P("b", "p"))]
+    optimizer = TGD(iter(pairs), inline.client)
+    assert optimizer.params() == [param for _, param in pairs]
+    assert optimizer.param_groups[0]["param_names"] == ["first", "second.part"]
+    assert TGD([{"params": pairs, "momentum": 1}], inline.client).param_groups[0]["param_names"] == [
+        "first",
+        "second.part",
+    ]
+    unnamed = TGD([param for _, param in pairs], inline.client)
+    unnamed.load_state_dict(optimizer.state_dict())
+    assert "param_names" not in unnamed.param_groups[0]
+    with pytest.raises(ValueError, match="give all of them in pairs, or none"):
+        TGD([*pairs, P()], inline.client)  # type: ignore[arg-type]
+
+
 def test_the_history_of_a_parameter_is_bounded() -> None:
     prompt = P("version 0")
     optimizer = TGD([prompt], CLIENT)
@@ -340,10 +356,18 @@ def test_a_tracker_is_told_of_new_prompts(inline: Lab) -> None:
             told.append((kind, json.loads(json.dumps(data))))
 
     with use_tracker(Tracker()):
-        train(inline, make(inline), [(2, "red")])
+        train(inline, make(inline), [(2, "red"), (1, "text 1")])  # the second changes nothing: no new version
     assert told == [
         (
             "prompt",
-            {"role": "p2", "before": "text 2", "after": "red", "reasoning": "r", "gradients": ["feedback on red"]},
+            {
+                "parameter": "p2",
+                "role": "p2",
+                "before": "text 2",
+                "after": "red",
+                "reasoning": "r",
+                "gradients": [{"text": "feedback on red", "samples": ["1"]}],
+                "step": 1,
+            },
         )
     ]

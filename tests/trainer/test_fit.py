@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from afnio.trainer import Callback, EarlyStopping, Failure, Fit, Metrics
 from afnio.utils.data import DataLoader
 from afnio.variable import Variable
 from tests.trainer.job import Agent, AsyncAgent, Tickets, counts, engine, loader, model, quiet
+from tests.trainer.told import Told
 
 
 class Events(Callback):
@@ -49,24 +49,6 @@ class Events(Callback):
 
     def on_fit_end(self, fit: Fit) -> None:
         self.seen.append("fit_end")
-
-
-class Told:
-    """A tracker that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.calls: list[Mapping[str, Any]] = []
-        self.metrics: list[tuple[str, Any, int | None]] = []
-        self.events: list[tuple[str, Mapping[str, Any]]] = []
-
-    def call(self, record: Mapping[str, Any]) -> None:
-        self.calls.append(record)
-
-    def metric(self, name: str, value: Any, step: int | None) -> None:
-        self.metrics.append((name, value, step))
-
-    def event(self, kind: str, data: Mapping[str, Any]) -> None:
-        self.events.append((kind, data))
 
 
 def fitted(agent_type: type[Agent] = Agent, val: Any = None, **args: Any) -> tuple[Agent, Any, Any]:

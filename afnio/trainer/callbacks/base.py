@@ -35,6 +35,9 @@ class Callback:
     def on_verdict(self, fit: Fit, verdict: Verdict) -> None:
         """The gate kept an update, or undid it."""
 
+    def on_undo(self, fit: Fit) -> None:
+        """What a batch proposed was taken back before the gate could judge it: something failed, or ends the fit."""
+
     def on_skip(self, fit: Fit, error: Exception) -> None:
         """A batch is left without an update: a model's reply could not be used."""
 

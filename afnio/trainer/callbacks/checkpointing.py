@@ -83,6 +83,5 @@ class Checkpointing(Callback):
             fit.checkpoint = str(path)
         tracker = _dispatch.current_tracker()
         if tracker is not None:
-            tracker.event(
-                "checkpoint", {"path": str(path), "epoch": fit.progress.epoch_number, "batch": fit.progress.last_batch}
-            )
+            where = {"path": str(path.absolute()), "best": path == self._folder.best}
+            tracker.event("checkpoint", where | {"epoch": fit.progress.epoch_number, "batch": fit.progress.last_batch})

@@ -46,6 +46,11 @@ class Chorus(Callback):
         for each in self.callbacks:
             each.on_verdict(fit, verdict)
 
+    def on_undo(self, fit: Fit) -> None:
+        """Told to each."""
+        for each in self.callbacks:
+            each.on_undo(fit)
+
     def on_skip(self, fit: Fit, error: Exception) -> None:
         """Told to each."""
         for each in self.callbacks:
