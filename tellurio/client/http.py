@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -41,9 +40,7 @@ class Client:
     def __init__(self, url: str, key: str | None, *, is_local: bool = False, any_version: bool = False) -> None:
         self.url, self.key, self.is_local, self._any_version = url.rstrip("/"), key, is_local, any_version
         self._checked: str | None = None  # the server's version that was found to fit
-        self._http: httpx2.Client | None = None
-        self._pid = 0
-        self._lock = threading.Lock()
+        self._pool: tuple[int, httpx2.Client] | None = None  # of the process with this id
 
     def __repr__(self) -> str:
         return f"Client({self.url!r})"
@@ -142,18 +139,19 @@ class Client:
 
     def close(self) -> None:
         """Close the connections; a later request opens new ones."""
-        with self._lock:
-            http, self._http = self._http, None
-        if http is not None and self._pid == os.getpid():
-            http.close()
+        pool, self._pool = self._pool, None
+        if pool is not None and pool[0] == os.getpid():
+            pool[1].close()
 
     def _connection(self) -> httpx2.Client:
-        """A connection pool of this process: one that came along in a fork belongs to the parent."""
-        if self._http is None or self._pid != os.getpid():
-            with self._lock:
-                if self._http is None or self._pid != os.getpid():
-                    self._http, self._pid = _pool(self.url), os.getpid()
-        return self._http
+        """A connection pool of this process: one that came along in a fork belongs to the parent.
+
+        Without a lock, which a fork could find held: of two made at once, the first is used once and dropped.
+        """
+        pool = self._pool
+        if pool is None or pool[0] != os.getpid():
+            self._pool = pool = (os.getpid(), _pool(self.url))
+        return pool[1]
 
     def _prepared(self, arguments: dict[str, Any]) -> dict[str, Any]:
         import httpx2
