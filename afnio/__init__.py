@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from afnio import errors as errors
     from afnio import logging_config as logging_config
     from afnio import models as models
+    from afnio import tellurio as tellurio  # layers: types only
     from afnio import trainer as trainer
 
 __all__ = [
@@ -66,7 +67,7 @@ __all__ = [
     "utils",
 ]
 
-_LAZY = ("errors", "logging_config", "models", "serialization", "trainer")
+_LAZY = ("errors", "logging_config", "models", "serialization", "tellurio", "trainer")
 
 
 def __getattr__(name: str) -> Any:
