@@ -1,0 +1,128 @@
+"""Jobs: backward passes and steps, each held by one owner at a time.
+
+A fence counts the holders.  Only the newest holder's fence writes: one that was taken for dead and was not changes
+nothing any more.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, and_, insert, or_, select, update
+
+from tellurio.store import tables as t
+
+__all__ = [
+    "end_job",
+    "job",
+    "job_payload",
+    "job_records",
+    "lapsed_jobs",
+    "put_job",
+    "renew_jobs",
+    "take_job",
+    "wait_job",
+]
+
+OPEN = ("running", "waiting")
+ENDS = ("done", "failed", "cancelled")
+_JOB = tuple(column for column in t.jobs.c if column.name != "payload")
+
+
+def put_job(
+    c: Connection,
+    *,
+    id: str,
+    run_key: int,
+    kind: str,
+    payload: bytes,
+    owner: str,
+    lease_until: float,
+    now: float,
+) -> dict[str, Any]:
+    """A new job, running, with fence 1.  The same ``id`` again is the same job, as it is."""
+    known = job(c, id)
+    if known is not None:
+        return known
+    row = {"id": id, "run_key": run_key, "kind": kind, "state": "running", "fence": 1, "owner": owner}
+    row |= {"lease_until": lease_until, "result": None, "error": None, "created": now, "updated": now, "ended": None}
+    c.execute(insert(t.jobs).values(**row, payload=payload))
+    return row
+
+
+def job(c: Connection, id: str) -> dict[str, Any] | None:
+    """The job, without its payload."""
+    row = c.execute(select(*_JOB).where(t.jobs.c.id == id)).mappings().first()
+    return None if row is None else dict(row)
+
+
+def job_payload(c: Connection, id: str) -> bytes:
+    """What the job is to do.
+
+    Raises:
+        LookupError: there is no such job.
+    """
+    payload = c.scalar(select(t.jobs.c.payload).where(t.jobs.c.id == id))
+    if payload is None:
+        raise LookupError(f"there is no job {id!r}")
+    return bytes(payload)
+
+
+def take_job(c: Connection, id: str, owner: str, lease_until: float, now: float) -> int | None:
+    """Take the job over; returns the new fence.
+
+    It can be taken when it waits, when its lease is over, and by its owner.  None: another holds it, it has ended, or
+    there is none.
+    """
+    free = or_(t.jobs.c.state == "waiting", t.jobs.c.lease_until < now, t.jobs.c.owner == owner)
+    query = (
+        update(t.jobs)
+        .where(t.jobs.c.id == id, t.jobs.c.state.in_(OPEN), free)
+        .values(fence=t.jobs.c.fence + 1, owner=owner, state="running", lease_until=lease_until, updated=now)
+        .returning(t.jobs.c.fence)
+    )
+    fence: int | None = c.scalar(query)
+    return fence
+
+
+def renew_jobs(c: Connection, owner: str, fences: dict[str, int], lease_until: float) -> list[str]:
+    """Hold the jobs (id: fence) for longer; returns the ids of those that ``owner`` holds no more."""
+    lost = []
+    for id, fence in fences.items():
+        mine = _held(id, fence) & (t.jobs.c.owner == owner)
+        if c.execute(update(t.jobs).where(mine).values(lease_until=lease_until)).rowcount == 0:
+            lost.append(id)
+    return lost
+
+
+def wait_job(c: Connection, id: str, fence: int, now: float) -> bool:
+    """The job waits: its client is needed, and gone.  False: the fence is old, nothing was changed."""
+    waiting = update(t.jobs).where(_held(id, fence)).values(state="waiting", updated=now)
+    return c.execute(waiting).rowcount == 1
+
+
+def end_job(
+    c: Connection, id: str, fence: int, state: str, *, result: bytes | None, error: str | None, now: float
+) -> bool:
+    """End the job.  False: the fence is old or it has ended, nothing was changed."""
+    if state not in ENDS:
+        raise ValueError(f"expected a job's end, {', '.join(ENDS)}, got {state!r}")
+    end = {"state": state, "result": result, "error": error, "updated": now, "ended": now}
+    return c.execute(update(t.jobs).where(_held(id, fence)).values(**end)).rowcount == 1
+
+
+def lapsed_jobs(c: Connection, now: float) -> list[dict[str, Any]]:
+    """The running jobs whose lease is over: whoever held them is gone."""
+    lapsed = (t.jobs.c.state == "running") & (t.jobs.c.lease_until < now)
+    return [dict(row) for row in c.execute(select(*_JOB).where(lapsed).order_by(t.jobs.c.created)).mappings()]
+
+
+def job_records(c: Connection, id: str) -> list[dict[str, Any]]:
+    """The records of the job's LM calls, in the order they were stored."""
+    query = select(t.calls.c.record).where(t.calls.c.job_id == id).order_by(t.calls.c.key)
+    return [orjson.loads(record) for record in c.execute(query).scalars()]
+
+
+def _held(id: str, fence: int) -> Any:
+    return and_(t.jobs.c.id == id, t.jobs.c.fence == fence, t.jobs.c.state.in_(OPEN))

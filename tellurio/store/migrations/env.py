@@ -1,0 +1,16 @@
+"""What Alembic runs: the migrations, on the connection it was given."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from tellurio.store.tables import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    transactional_ddl=True,  # our connections begin before DDL, in SQLite too
+    render_as_batch=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

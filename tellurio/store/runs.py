@@ -1,0 +1,327 @@
+"""Runs, and the law of their states.
+
+A Run is RUNNING until somebody says how it ended.  What its client says is final.  A Run that has given no sign of
+life for longer than its lease is taken for CRASHED; that is a guess: a sign of life makes it RUNNING again, and an end
+that its client tells later wins.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, RowMapping, Select, and_, delete, insert, select, update
+
+from tellurio.schemas.records import STATUSES
+from tellurio.store import tables as t
+from tellurio.store._sql import execute
+from tellurio.store.calls import usd_of
+from tellurio.store.garbage import release_blobs
+from tellurio.store.listing import Filter, page_of
+from tellurio.store.names import LONGEST_SLUG, numbered, random_name, slugify
+
+__all__ = [
+    "beat",
+    "delete_run",
+    "end_run",
+    "expire_runs",
+    "make_run",
+    "run",
+    "run_by_key",
+    "run_by_slug",
+    "runs",
+    "update_run",
+]
+
+ENDS = tuple(status for status in STATUSES if status != "RUNNING")
+
+_LONGEST_NAME = 200
+_SUMS = ("calls", "reused", "input_tokens", "output_tokens", "unpriced")
+_JSON = ("config", "tags", "budget", "client")
+_PLAIN = (
+    *("key", "id", "project_id", "slug", "name", "description", "notes", "status", "reason", "parent_id"),
+    *("created", "updated", "ended", "heartbeat"),
+)
+_RUN = (
+    *(t.runs.c[name] for name in (*_PLAIN, *_JSON, *_SUMS, "usd_pico")),
+    t.projects.c.slug.label("project_slug"),
+    t.namespaces.c.slug.label("namespace_slug"),
+    t.users.c.id.label("user_id"),
+    t.users.c.username.label("user_username"),
+    t.users.c.slug.label("user_slug"),
+)
+
+
+def make_run(
+    c: Connection,
+    project_id: str,
+    user_id: str,
+    *,
+    id: str,
+    name: str | None = None,
+    description: str | None = None,
+    config: Mapping[str, Any] | None = None,
+    tags: Sequence[str] = (),
+    parent_id: str | None = None,
+    budget: Any = None,
+    client: Mapping[str, Any] | None = None,
+    lease: float = 30.0,
+) -> dict[str, Any]:
+    """A new Run, RUNNING.  The same ``id`` again (a request that was sent twice) is the same Run, as it is.
+
+    Args:
+        id: a UUID, made by the client.
+        name: None: a random one; where it is taken in the project it gets ``_1``, ``_2``, ...
+        lease: seconds without a sign of life after which it counts as crashed.
+
+    Raises:
+        ValueError: the id is no UUID or another project's, or another value cannot be what it is for.
+    """
+    id = _uuid(id)
+    known = run(c, id)
+    if known is not None:
+        if known["project_id"] != project_id:
+            raise ValueError(f"the Run id {id} is taken: make another")
+        return known
+    values = {"name": _free_name(c, project_id, name), "description": _text("description", description)}
+    values |= {"config": _json("config", config or {}), "tags": _tags(tags), "client": _json("client", client or {})}
+    if not 0 < lease <= 86_400:
+        raise ValueError(f"expected a lease of up to 86400 seconds, got {lease!r}")
+    now = time.time()
+    c.execute(
+        insert(t.runs).values(
+            **values,
+            slug=_slug(str(values["name"])),
+            id=id,
+            project_id=project_id,
+            user_id=user_id,
+            parent_id=None if parent_id is None else _uuid(parent_id),
+            budget=None if budget is None else orjson.dumps(budget).decode(),
+            status="RUNNING",
+            ended_by_client=False,
+            created=now,
+            updated=now,
+            heartbeat=now,
+            lease=lease,
+            **dict.fromkeys((*_SUMS, "usd_pico"), 0),
+        )
+    )
+    c.execute(update(t.projects).where(t.projects.c.id == project_id).values(last_run=now))
+    return _there(run(c, id), id)
+
+
+def run(c: Connection, id: str) -> dict[str, Any] | None:
+    """The Run with that id."""
+    return _first(c, _runs().where(t.runs.c.id == id))
+
+
+def run_by_key(c: Connection, key: int) -> dict[str, Any] | None:
+    """The Run with that key."""
+    return _first(c, _runs().where(t.runs.c.key == key))
+
+
+def run_by_slug(c: Connection, project_id: str, slug: str) -> dict[str, Any] | None:
+    """The project's Run with that slug."""
+    return _first(c, _runs().where(t.runs.c.project_id == project_id, t.runs.c.slug == slug))
+
+
+def runs(
+    c: Connection,
+    project_id: str,
+    *,
+    status: str | None = None,
+    search: str | None = None,
+    filters: Sequence[Filter] = (),
+    sort: str = "-created",
+    limit: int = 100,
+    cursor: str | None = None,
+    parent_id: str | None = None,
+) -> dict[str, Any]:
+    """A page of the project's Runs: ``runs``, the ``cursor`` of the next page (None: this is the last), and the
+    ``total`` over all pages.
+
+    Args:
+        search: words that all are in the name, the description, the notes or the tags.
+        filters: ``(what, op, value)``, all of which hold; see `tellurio.store.listing.FIELDS`.
+        sort: what to sort by, with ``-`` before it for the highest first.  Runs without it come last.
+        parent_id: only the children of that Run.
+
+    Raises:
+        ValueError: something is asked for that there is not; says what there is.
+    """
+    if status is not None:
+        filters = [("status", "=", status), *filters]
+    where = t.runs.c.project_id == project_id
+    if parent_id is not None:
+        where = and_(where, t.runs.c.parent_id == parent_id)
+    keys, next_cursor, total = page_of(c, where, search, filters, sort, limit, cursor)
+    found = {row["key"]: _run(row) for row in c.execute(_runs().where(t.runs.c.key.in_(keys))).mappings()}
+    return {"runs": [found[key] for key in keys], "cursor": next_cursor, "total": total}
+
+
+def update_run(c: Connection, id: str, **changes: Any) -> dict[str, Any]:
+    """Change ``name``, ``description``, ``notes`` or ``tags``; the slug stays, and links to it with it.
+
+    Raises:
+        LookupError: there is no such Run.
+        ValueError: something else was to be changed, or to a value it cannot have.
+    """
+    if unknown := sorted(set(changes) - set(_CHANGES)):
+        raise ValueError(f"expected changes of {', '.join(_CHANGES)}, got {', '.join(unknown)}")
+    values = {field: _CHANGES[field](value) for field, value in changes.items()}
+    c.execute(update(t.runs).where(t.runs.c.id == id).values(**values, updated=time.time()))
+    return _there(run(c, id), id)
+
+
+def beat(c: Connection, id: str, now: float) -> str:
+    """A sign of life.  Returns the status: RUNNING again where CRASHED was only guessed.
+
+    Raises:
+        LookupError: there is no such Run.
+    """
+    row = execute(
+        c, "UPDATE runs SET heartbeat = ? WHERE id = ? RETURNING status, ended_by_client", (now, id)
+    ).one_or_none()
+    if row is None:
+        raise LookupError(f"there is no Run {id!r}")
+    if row.status == "CRASHED" and not row.ended_by_client:
+        again = {"status": "RUNNING", "reason": None, "ended": None, "updated": now}
+        c.execute(update(t.runs).where(t.runs.c.id == id).values(**again))
+        return "RUNNING"
+    return str(row.status)
+
+
+def end_run(
+    c: Connection, id: str, status: str, *, reason: str | None = None, by_client: bool, now: float
+) -> dict[str, Any]:
+    """End the Run.  The first end that its client tells is final; a guess never changes an end.
+
+    Raises:
+        LookupError: there is no such Run.
+        ValueError: the status is no end.
+    """
+    if status not in ENDS:
+        raise ValueError(f"expected an end, {', '.join(ENDS)}, got {status!r}")
+    open_still = ~t.runs.c.ended_by_client if by_client else t.runs.c.status == "RUNNING"
+    end = {"status": status, "reason": _text("reason", reason), "ended_by_client": by_client}
+    c.execute(update(t.runs).where(t.runs.c.id == id, open_still).values(**end, ended=now, updated=now))
+    return _there(run(c, id), id)
+
+
+def expire_runs(c: Connection, now: float, since: float) -> list[str]:
+    """Take RUNNING Runs for CRASHED that gave no sign of life for longer than their lease; returns their ids.
+
+    Args:
+        since: since when somebody listens: silence before that does not count.
+    """
+    silent = (t.runs.c.status == "RUNNING") & (t.runs.c.heartbeat < now) & (t.runs.c.heartbeat + t.runs.c.lease < now)
+    query = select(t.runs.c.id, t.runs.c.heartbeat).where(silent, since + t.runs.c.lease < now)
+    expired = c.execute(query).all()
+    for id, heartbeat in expired:
+        end = {"status": "CRASHED", "reason": f"no sign of life for {now - heartbeat:.0f} s"}
+        c.execute(update(t.runs).where(t.runs.c.id == id).values(**end, ended=heartbeat, updated=now))
+    return [id for id, _ in expired]
+
+
+def delete_run(c: Connection, id: str) -> list[str]:
+    """Delete the Run and all that it holds; its children stay, without a parent.
+
+    Returns the SHA-256 of blobs that nobody needs any more.
+    """
+    orphans = release_blobs(c, select(t.runs.c.key).where(t.runs.c.id == id))
+    c.execute(update(t.runs).where(t.runs.c.parent_id == id).values(parent_id=None))
+    c.execute(delete(t.runs).where(t.runs.c.id == id))
+    return orphans
+
+
+def _runs() -> Select[Any]:
+    return (
+        select(*_RUN)
+        .join(t.users, t.users.c.id == t.runs.c.user_id)
+        .join(t.projects, t.projects.c.id == t.runs.c.project_id)
+        .join(t.namespaces, t.namespaces.c.id == t.projects.c.namespace_id)
+    )
+
+
+def _first(c: Connection, query: Select[Any]) -> dict[str, Any] | None:
+    row = c.execute(query).mappings().first()
+    return None if row is None else _run(row)
+
+
+def _there(run: dict[str, Any] | None, id: str) -> dict[str, Any]:
+    if run is None:
+        raise LookupError(f"there is no Run {id!r}")
+    return run
+
+
+def _run(row: RowMapping) -> dict[str, Any]:
+    return {
+        **{name: row[name] for name in (*_PLAIN, "project_slug", "namespace_slug")},
+        **{name: None if row[name] is None else orjson.loads(row[name]) for name in _JSON},
+        "user": {"id": row["user_id"], "username": row["user_username"], "slug": row["user_slug"]},
+        "cost": {"usd": usd_of(row["usd_pico"]), **{name: row[name] for name in _SUMS}},
+    }
+
+
+def _free_name(c: Connection, project_id: str, name: str | None) -> str:
+    """A name whose slug is free in the project."""
+
+    def taken(name: str) -> bool:
+        query = select(t.runs.c.key).where(t.runs.c.project_id == project_id, t.runs.c.slug == _slug(name))
+        return c.scalar(query) is not None
+
+    return numbered(random_name() if name is None else _name(name), taken)
+
+
+def _slug(name: str) -> str:
+    """Never empty, and a number at the name's end is never cut off: ``numbered`` counts on different slugs."""
+    base, underscore, number = name.rpartition("_")
+    if underscore and number.isascii() and number.isdigit():
+        return f"{slugify(base)[: LONGEST_SLUG - len(number) - 1].strip('-') or 'run'}-{number}"
+    return slugify(name) or "run"
+
+
+def _name(name: Any) -> str:
+    if not isinstance(name, str) or not 1 <= len(name.strip()) <= _LONGEST_NAME:
+        raise ValueError(f"expected a Run name of 1 to {_LONGEST_NAME} characters, got {str(name)[:100]!r}")
+    return name.strip()
+
+
+def _uuid(id: Any) -> str:
+    try:
+        return str(uuid.UUID(id))
+    except (ValueError, AttributeError, TypeError):
+        raise ValueError(f"expected a UUID, got {str(id)[:100]!r}") from None
+
+
+def _text(what: str, text: Any) -> str | None:
+    if text is not None and not isinstance(text, str):
+        raise ValueError(f"expected the {what} in words, got {type(text).__name__}")
+    return text
+
+
+def _tags(tags: Any) -> str:
+    if isinstance(tags, str) or not isinstance(tags, Sequence) or not all(isinstance(tag, str) for tag in tags):
+        raise ValueError(f"expected tags as a list of words, got {str(tags)[:100]!r}")
+    return orjson.dumps(list(dict.fromkeys(tags))).decode()
+
+
+def _json(what: str, value: Any) -> str:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"expected {what} as an object of names and values, got {type(value).__name__}")
+    try:
+        return orjson.dumps(dict(value)).decode()
+    except TypeError as error:
+        raise ValueError(f"expected {what} as JSON has it: {error}") from None
+
+
+_CHANGES: dict[str, Callable[[Any], str | None]] = {
+    "name": _name,
+    "description": partial(_text, "description"),
+    "notes": partial(_text, "notes"),
+    "tags": _tags,
+}
