@@ -1,0 +1,274 @@
+"""Ingest: lines of a client's journal become rows, each exactly once, however often they are sent."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection
+
+from afnio.errors import TellurioError
+from tellurio.schemas.records import number_in
+from tellurio.store._sql import execute
+from tellurio.store.artifacts import add_artifact, check_artifact
+from tellurio.store.calls import check_call, insert_calls
+from tellurio.store.events import add_event
+from tellurio.store.metrics import Point, add_points, add_text
+from tellurio.store.prompts import note
+from tellurio.store.runs import ENDS, beat, end_run
+
+__all__ = ["IngestGap", "IngestRefused", "ingest"]
+
+LONGEST_NAME = 500
+LARGEST_TEXT = 1 << 20
+LARGEST_STEP = 2**53
+LATEST = 2.0**40  # a Unix time some 30,000 years from now
+
+_TYPES = ("text", "table", "json", "image")
+
+Writing = Callable[[Connection], object]
+
+
+class IngestGap(TellurioError):
+    """Records before the first of a batch are missing.
+
+    Attributes:
+        acknowledged: the number of the last record that is stored; send what follows it.
+    """
+
+    def __init__(self, acknowledged: int) -> None:
+        self.acknowledged = acknowledged
+        super().__init__(f"Records are missing: the last one stored is {acknowledged}; send what follows it.")
+
+
+class IngestRefused(TellurioError, ValueError):
+    """A record cannot be stored, and nothing of its batch was.
+
+    Attributes:
+        n: the number of the record.
+        reason: what is wrong with it.
+    """
+
+    def __init__(self, n: int, reason: str) -> None:
+        self.n, self.reason = n, reason
+        super().__init__(f"Record {n} of the journal cannot be stored: {reason}")
+
+
+def ingest(c: Connection, run_key: int, client_id: str, first: int, lines: Sequence[bytes]) -> dict[str, Any]:
+    """Store lines of a journal; those that are stored already are passed over.
+
+    Args:
+        client_id: names the journal; a journal belongs to one Run.
+        first: the number of the first line.
+        lines: records as `tellurio.schemas.records` describes them, one JSON object each.
+
+    Returns:
+        ``acknowledged``, the number of the last record that is stored, and the Run's ``status`` after it.
+
+    Raises:
+        IngestGap: lines before ``first`` are missing.
+        IngestRefused: one of the lines cannot be stored.  As with any error, the caller rolls back.
+        LookupError: there is no such Run.
+    """
+    now = time.time()
+    acknowledged, run = _state(c, run_key, client_id, first)
+    if first > acknowledged + 1:
+        raise IngestGap(acknowledged)
+    batch = _Batch(run_key, client_id, acknowledged)
+    batch.read(islice(lines, acknowledged + 1 - first, None))
+    if batch.last > acknowledged:
+        batch.write(c)
+        execute(c, _ACKNOWLEDGE, (client_id, run_key, batch.last, now))
+    return {"acknowledged": batch.last, "status": _signed(c, run, batch, now)}
+
+
+_STATE = """
+SELECT runs.id, status, ended, ended_by_client, heartbeat, lease, journals.run_key, acknowledged
+FROM runs LEFT JOIN journals ON journals.client_id = ? WHERE runs.key = ?
+"""
+_ACKNOWLEDGE = """
+INSERT INTO journals (client_id, run_key, acknowledged, updated) VALUES (?, ?, ?, ?)
+ON CONFLICT (client_id) DO UPDATE SET acknowledged = excluded.acknowledged, updated = excluded.updated
+"""
+
+
+def _state(c: Connection, run_key: int, client_id: str, first: int) -> tuple[int, Any]:
+    """How far the journal is stored, and its Run."""
+    if not 0 < len(client_id) <= LONGEST_NAME or "\0" in client_id:
+        raise IngestRefused(first, f"expected a client id of 1 to {LONGEST_NAME} characters, got {client_id[:100]!r}")
+    if not 1 <= first <= LARGEST_STEP:
+        raise IngestRefused(first, "expected the number of the first record to be from 1 on")
+    run = execute(c, _STATE, (client_id, run_key)).first()
+    if run is None:
+        raise LookupError("there is no such Run: it was deleted")
+    owner, acknowledged = run[6], run[7]
+    if owner is not None and owner != run_key:
+        raise IngestRefused(first, f"the journal {client_id!r} belongs to another Run: use a client id of your own")
+    return acknowledged or 0, run
+
+
+def _signed(c: Connection, run: Any, batch: _Batch, now: float) -> str:
+    """Take the batch for a sign of life; returns the status."""
+    id, status, ended, ended_by_client, heartbeat, lease = run[:6]
+    if batch.end is not None:
+        return str(end_run(c, id, batch.end[0], by_client=True, now=batch.end[1])["status"])
+    if status == "RUNNING":
+        if now - heartbeat > min(1.0, lease / 10):  # not for each of many small batches
+            execute(c, "UPDATE runs SET heartbeat = ? WHERE key = ?", (now, batch.run_key))
+    elif status == "CRASHED" and not ended_by_client and batch.newest > ended + lease:
+        # Logged when it was thought dead. What a dead process left behind is older, and brings nobody back.
+        return beat(c, id, now)
+    return str(status)
+
+
+class _Batch:
+    """What the lines of a batch say: all of it is read, and found good, before any of it is written."""
+
+    def __init__(self, run_key: int, client_id: str, acknowledged: int) -> None:
+        self.run_key, self.client_id, self.last = run_key, client_id, acknowledged
+        self.series: dict[str, list[Point]] = {}
+        self.calls: list[tuple[str, None, dict[str, Any]]] = []
+        self.writings: list[tuple[int, Writing]] = []
+        self.end: tuple[str, float] | None = None
+        self.newest = 0.0
+
+    def read(self, lines: islice[bytes]) -> None:
+        n, loads, series, time = self.last, orjson.loads, self.series, 0.0
+        for line in lines:
+            n += 1
+            try:
+                record = loads(line)
+                time = record["t"]
+                if record["n"] != n or not 0 <= time < LATEST:
+                    raise ValueError(_out_of_place(record, n))
+                if record["k"] == "m":
+                    name, step, value = record["name"], record["step"], record["v"]
+                    if name not in series:
+                        series[_name(name)] = []
+                    if type(value) is not float:
+                        value = _value(value)
+                    if step is not None and (type(step) is not int or not -LARGEST_STEP < step < LARGEST_STEP):
+                        raise ValueError(_step(step))
+                    series[name].append((step, time, value))
+                else:
+                    self._other(n, time, record)
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
+                raise IngestRefused(n, _reason(line, error)) from None
+            self.last = n
+        self.newest = time
+
+    def _other(self, n: int, time: float, record: dict[str, Any]) -> None:
+        """A record that is no metric."""
+        kind = record["k"]
+        reader = _READERS.get(kind) if isinstance(kind, str) else None
+        if reader is None:
+            raise ValueError(f"expected its kind k to be m, {', '.join(_READERS)}, got {str(kind)[:100]!r}")
+        writing = reader(self, n, time, record)
+        if writing is not None:
+            self.writings.append((n, writing))
+
+    def text(self, n: int, time: float, record: dict[str, Any]) -> Writing:
+        """A value that is no number."""
+        name, type, value, step = _name(record["name"]), record["type"], record["v"], _checked_step(record["step"])
+        if type not in _TYPES:
+            raise ValueError(f"expected its type to be one of {', '.join(_TYPES)}, got {str(type)[:100]!r}")
+        if type == "text" and not isinstance(value, str):
+            raise ValueError(f"expected a value of type text to be a text, got {str(value)[:100]!r}")
+        content = orjson.dumps(value)
+        if len(content) > LARGEST_TEXT + 2:  # the quotes
+            raise ValueError(
+                f"the value of {name[:100]!r} has {len(content):,} bytes, more than {LARGEST_TEXT:,}: "
+                "store it as an artifact (run.log_artifact)"
+            )
+        return lambda c: add_text(c, self.run_key, name, type, content, step, time)
+
+    def call(self, n: int, time: float, record: dict[str, Any]) -> None:
+        """An LM call."""
+        check_call(record["record"])
+        self.calls.append((f"{self.client_id}:{n}", None, record["record"]))
+
+    def event(self, n: int, time: float, record: dict[str, Any]) -> Writing:
+        """An event, and what it says of prompts."""
+        kind, data = _name(record["kind"]), record["data"]
+
+        def write(c: Connection) -> None:
+            add_event(c, self.run_key, kind, data, time)
+            note(c, self.run_key, kind, data, time)
+
+        return write
+
+    def artifact(self, n: int, time: float, record: dict[str, Any]) -> Writing:
+        """An artifact."""
+        name, kind, files = record["name"], record["kind"], record["files"]
+        check_artifact(name, kind, files)
+        return lambda c: add_artifact(c, self.run_key, name, kind, files, time)
+
+    def ending(self, n: int, time: float, record: dict[str, Any]) -> None:
+        """The end of the Run."""
+        if record["status"] not in ENDS:
+            raise ValueError(f"expected its status to be {', '.join(ENDS)}, got {str(record['status'])[:100]!r}")
+        if self.end is None:
+            self.end = (record["status"], time)
+
+    def write(self, c: Connection) -> None:
+        if self.series:
+            add_points(c, self.run_key, self.series)
+        if self.calls:
+            insert_calls(c, self.run_key, self.calls)
+        for n, writing in self.writings:
+            try:
+                writing(c)
+            except ValueError as error:
+                raise IngestRefused(n, str(error)) from None
+
+
+_READERS: dict[str, Callable[[_Batch, int, float, dict[str, Any]], Writing | None]] = {
+    "v": _Batch.text,
+    "c": _Batch.call,
+    "e": _Batch.event,
+    "a": _Batch.artifact,
+    "s": _Batch.ending,
+}
+
+
+def _name(name: Any) -> str:
+    if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME or "\0" in name:
+        raise ValueError(
+            f"expected its name to be a text of 1 to {LONGEST_NAME} characters without NUL, got {str(name)[:100]!r}"
+        )
+    return name
+
+
+def _value(value: Any) -> float | None:
+    number = float(number_in(value))
+    return None if math.isnan(number) else number
+
+
+def _checked_step(step: Any) -> int | None:
+    if step is None or (isinstance(step, int) and not isinstance(step, bool) and -LARGEST_STEP < step < LARGEST_STEP):
+        return step
+    raise ValueError(_step(step))
+
+
+def _step(step: Any) -> str:
+    return f"expected its step to be a whole number below 2**53, or none, got {str(step)[:100]!r}"
+
+
+def _out_of_place(record: dict[str, Any], n: int) -> str:
+    if record["n"] != n:
+        return f"expected its number n to be {n}, got {str(record['n'])[:100]!r}"
+    return f"expected its time t to be a Unix time, got {str(record['t'])[:100]!r}"
+
+
+def _reason(line: bytes, error: Exception) -> str:
+    if isinstance(error, orjson.JSONDecodeError):
+        return f"it is no JSON: {error}"
+    if isinstance(error, KeyError):
+        return f"it has no {error.args[0]!r}"
+    if isinstance(error, (TypeError, RecursionError)):
+        return f"it is no record: {line[:100]!r}"
+    return str(error)

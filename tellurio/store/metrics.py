@@ -1,0 +1,130 @@
+"""Metrics and other logged values: written by the journal's ingest, read by charts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection
+
+from tellurio.schemas.records import number_out
+from tellurio.store._sql import execute, execute_many
+
+__all__ = ["Point", "add_points", "add_text", "metric", "metric_names", "texts"]
+
+Point = tuple[int | None, float, float | None]
+"""Step, time and value; None for a value is NaN."""
+
+_UPSERT = """
+INSERT INTO metrics (run_key, name, count, last, last_step, last_time, min, max) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (run_key, name) DO UPDATE SET
+    count = metrics.count + excluded.count,
+    last = excluded.last, last_step = excluded.last_step, last_time = excluded.last_time,
+    min = CASE WHEN metrics.min IS NULL OR excluded.min < metrics.min THEN excluded.min ELSE metrics.min END,
+    max = CASE WHEN metrics.max IS NULL OR excluded.max > metrics.max THEN excluded.max ELSE metrics.max END
+RETURNING key, count
+"""
+
+
+def add_points(c: Connection, run_key: int, series: Mapping[str, Sequence[Point]]) -> None:
+    """Append points to metrics, in the order given."""
+    rows: list[tuple[int, int, int | None, float, float | None]] = []
+    for name, points in series.items():
+        step, time, last = points[-1]
+        low, high = _range(points)
+        summary = (run_key, name, len(points), last, step, time, low, high)
+        key, count = execute(c, _UPSERT, summary).one()
+        rows += [(key, number, *point) for number, point in enumerate(points, count - len(points) + 1)]
+    execute_many(c, "INSERT INTO points (metric_key, number, step, time, value) VALUES (?, ?, ?, ?, ?)", rows)
+
+
+def _range(points: Sequence[Point]) -> tuple[float | None, float | None]:
+    """Least and greatest of the finite values."""
+    values = [value for _, _, value in points if value is not None and -math.inf < value < math.inf]
+    return (min(values), max(values)) if values else (None, None)
+
+
+def add_text(c: Connection, run_key: int, name: str, type: str, value: bytes, step: int | None, time: float) -> None:
+    """Store one value that is no number; ``value`` is JSON."""
+    row = (run_key, name, type, step, time, value.decode())
+    execute(c, "INSERT INTO texts (run_key, name, type, step, time, value) VALUES (?, ?, ?, ?, ?, ?)", row)
+
+
+def metric_names(c: Connection, run_key: int) -> list[dict[str, Any]]:
+    """The metrics of a Run by name, each with its count, its last point, and the range of its finite values."""
+    found = execute(
+        c,
+        "SELECT name, count, last, last_step, last_time, min, max FROM metrics WHERE run_key = ? ORDER BY name",
+        (run_key,),
+    )
+    return [
+        {
+            "name": name,
+            "count": count,
+            "last": _out(last),
+            "last_step": step,
+            "last_time": time,
+            "min": low,
+            "max": high,
+        }
+        for name, count, last, step, time, low, high in found
+    ]
+
+
+def metric(c: Connection, run_key: int, name: str, *, buckets: int | None = None) -> dict[str, Any]:
+    """One metric: all its points, or at most ``buckets`` summaries of equally many points each.
+
+    A point is ``[step, time, value]``.  A bucket is ``[first_step, last_step, time, min, max, mean, count]``: ``time``
+    is that of its first point, ``count`` counts all its points, the rest is of its finite values (None: it has none).
+    A metric that is not there has no points.
+    """
+    found = execute(c, "SELECT key, count FROM metrics WHERE run_key = ? AND name = ?", (run_key, name)).first()
+    if buckets is None:
+        return {"name": name, "points": _points(c, found[0]) if found else []}
+    return {"name": name, "buckets": _buckets(c, found[0], found[1], max(1, buckets)) if found else []}
+
+
+def _points(c: Connection, key: int) -> list[list[Any]]:
+    found = execute(c, "SELECT step, time, value FROM points WHERE metric_key = ? ORDER BY number", (key,))
+    return [[step, time, _out(value)] for step, time, value in found]
+
+
+def _buckets(c: Connection, key: int, count: int, buckets: int) -> list[list[Any]]:
+    found = execute(c, _BUCKETS, (min(buckets, count), count, key))
+    return [
+        [first, last, time, _finite(low), _finite(high), _finite(mean), n]
+        for first, last, time, low, high, mean, n in found
+    ]
+
+
+_BUCKETS = """
+SELECT min(step), max(step), min(time), min(v), max(v), avg(v), count(*) FROM (
+    SELECT (number - 1) * CAST(? AS BIGINT) / ? AS bucket, step, time,
+        CASE WHEN abs(value) <= 1.7976931348623157e308 THEN value END AS v
+    FROM points WHERE metric_key = ?
+) AS numbered GROUP BY bucket ORDER BY bucket
+"""
+
+
+def _out(value: float | None) -> float | str:
+    return number_out(math.nan if value is None else value)
+
+
+def _finite(value: float | None) -> float | str | None:
+    return None if value is None else number_out(value)
+
+
+def texts(
+    c: Connection, run_key: int, name: str | None = None, *, after: int = 0, limit: int = 1000
+) -> list[dict[str, Any]]:
+    """Logged values that are no numbers, in the order they came, those with a ``key`` above ``after``."""
+    only, parameters = ("", ()) if name is None else (" AND name = ?", (name,))
+    where = f"run_key = ?{only} AND key > ? ORDER BY key LIMIT ?"
+    query = f"SELECT key, name, type, step, time, value FROM texts WHERE {where}"  # noqa: S608
+    found = execute(c, query, (run_key, *parameters, after, limit))
+    return [
+        {"key": key, "name": name, "type": kind, "step": step, "time": time, "value": orjson.loads(value)}
+        for key, name, kind, step, time, value in found
+    ]
