@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from afnio.variable import Variable
 
-__all__ = ["Gradient", "Trail"]
+__all__ = ["NO_TRAIL", "Gradient", "Trail"]
 
 
 class Trail:

@@ -9,7 +9,7 @@ from afnio.autodiff.feedback import EMPTY, Pieces, distinct
 from afnio.autodiff.graph import AccumulateGrad, Node
 from afnio.variable import Variable
 
-__all__ = ["Wavefront"]
+__all__ = ["Seed", "Wavefront"]
 
 Seed = tuple[Node, int, Pieces]
 
@@ -26,6 +26,7 @@ class Wavefront:
     """
 
     def __init__(self, seeds: Sequence[Seed], inputs: Sequence[Variable] | None = None) -> None:
+        self.seeds = seeds
         self.order = _visit([node for node, _, _ in seeds])
         self._wanted = None if inputs is None else _leading_to(self.order, inputs)
         self._waiting = dict.fromkeys(self.order, 0)

@@ -20,7 +20,7 @@ from afnio.errors import APIConnectionError, APIConnectTimeoutError, APITimeoutE
 if TYPE_CHECKING:
     import aiohttp
 
-__all__ = ["AioTransport", "merged_headers", "public_url", "warm", "without_secrets"]
+__all__ = ["AioTransport", "merged_headers", "pool", "public_url", "warm", "without_secrets"]
 
 SECRET_HEADERS = frozenset({"authorization", "api-key", "x-api-key"})
 Headers = Callable[[], Awaitable[Mapping[str, str]]]
@@ -61,7 +61,7 @@ class AioTransport:
         limits = aiohttp.ClientTimeout(total=timeout.total, sock_connect=timeout.connect)
         content = _json.dumps(request.body)
         try:
-            async with _pool().post(url, data=content, headers=headers, timeout=limits, proxy=proxy) as response:
+            async with pool().post(url, data=content, headers=headers, timeout=limits, proxy=proxy) as response:
                 answer = await response.read()
                 if response.status >= 400:
                     answer = without_secrets(answer, headers)
@@ -159,7 +159,8 @@ _pools: list[tuple[object, aiohttp.ClientSession]] = []  # the last one is in us
 # process; they are kept, since collecting them would touch its connections
 
 
-def _pool() -> aiohttp.ClientSession:
+def pool() -> aiohttp.ClientSession:
+    """The connections of the running loop, which is the LM loop."""
     import asyncio
 
     loop = asyncio.get_running_loop()

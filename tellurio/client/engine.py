@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import uuid
+from collections.abc import Mapping
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
+from afnio import _dispatch
 from afnio.autodiff import EngineSettings, LocalEngine
-from afnio.calls import Budget
+from afnio.autodiff.engine import free_graph
+from afnio.autodiff.job import BackwardJob, StepJob
+from afnio.calls import Budget, Ledger, Session, current_session
+from afnio.calls.loop import in_thread
+from afnio.calls.session import current_phase
+from afnio.models.backward_client import get_backward_model_client
+from afnio.models.prices import own_prices
+from tellurio.client.consent import check_consent
+from tellurio.client.http import Client
+from tellurio.client.job import ClientSide, RemoteJob
+from tellurio.schemas.jobs import pack_backward, pack_settings, pack_step, read_results, read_values
+from tellurio.schemas.pack import Codec, plain_args
 
 __all__ = ["RemoteEngine"]
+
+_ROLES = ("backward", "reducer", "optimizer")
+"""Whose calls a server makes: of these the client's call log may know answers that were paid for."""
 
 
 class RemoteEngine:
@@ -16,34 +34,121 @@ class RemoteEngine:
 
     Args:
         run_id: the Run the jobs belong to.
-        client: the ``tellurio.client.http.Client`` of its server.
+        client: speaks to its server.
         budget: bounds what all LM calls of the Run together may cost, whoever makes them.
         settings: how calls and tokens are spent.
-        lm_calls: who makes the jobs' LM calls: the server, or (``"client"``) this process.
+        lm_calls: who makes the jobs' LM calls: the server, or (``"client"``) this process, so that keys never leave it.
+
+    Models that only this process has (a script, a class of yours, an SDK client object) are called here either way.
+
+    Raises:
+        ValueError: ``lm_calls`` is neither.
     """
+
+    inline = False
 
     def __init__(
         self,
         run_id: str,
-        client: Any,
+        client: Client,
         *,
         budget: Budget | None = None,
         settings: EngineSettings | None = None,
         lm_calls: Literal["server", "client"] = "server",
     ) -> None:
-        self._local = LocalEngine(None, budget, settings)
+        if lm_calls not in ("server", "client"):
+            raise ValueError(f"lm_calls must be 'server' or 'client', got {lm_calls!r}.")
+        self.settings = settings or EngineSettings()
+        self._run_id, self._client, self._lm_calls = run_id, client, lm_calls
+        self._session = Session(budget=budget)
+        self._names: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
 
-    def run_backward(self, job: Any) -> Any:
-        """Run a `BackwardJob`."""
-        return self._local.run_backward(job)
-
-    def run_step(self, job: Any) -> Any:
-        """Run a `StepJob`."""
-        return self._local.run_step(job)
+    @property
+    def ledger(self) -> Ledger:
+        """What the calls of this engine's session cost so far."""
+        return self._session.ledger
 
     def session(self) -> contextlib.AbstractContextManager[Any]:
         """The context in which LM calls go to the Run's ledger and budget."""
-        return self._local.session()
+        return self._session.activate()
+
+    async def run_backward(self, job: BackwardJob) -> None:
+        """Have the server walk the graph of ``job``; fill its results.
+
+        Raises:
+            PackError: the graph holds what cannot be sent.
+            ServerUnreachableError: the server is gone for good.
+            JobError: the job was cancelled, or given up.
+        """
+        codec = Codec("c")
+        payload = pack_backward(job, codec)
+        result = await self._run("backward", payload, codec, job)
+        read_results(result, job, codec)
+        free_graph(job)
+
+    async def run_step(self, job: StepJob) -> list[Any]:
+        """Have the server run the optimizer rule on each parameter; a rule of the user's own runs here.
+
+        Raises:
+            As `run_backward`.
+        """
+        if not _dispatch.rules[job.rule].__module__.startswith("afnio."):
+            return await LocalEngine(settings=self.settings).run_step(job)
+        codec = Codec("c")
+        payload = pack_step(job, codec)
+        return read_values(await self._run("step", payload, codec, None), codec)
 
     def close(self) -> None:
-        """Close its connections."""
+        """Nothing is held open between jobs."""
+
+    async def _run(self, kind: str, payload: dict[str, Any], codec: Codec, job: BackwardJob | None) -> Any:
+        session = current_session() if current_session().budget or current_session().log else self._session
+        backward = _backward_model(codec) if kind == "backward" else None
+        forms, secrets = self._models(codec, session)
+        if secrets and not self._client.is_local:
+            await in_thread(check_consent, client=self._client)
+        log = session.log
+        body = {
+            "kind": kind,
+            "payload": payload,
+            "settings": pack_settings(self.settings, codec),
+            "models": forms,
+            "secrets": secrets,
+            "backward": backward,
+            "phase": current_phase(),
+            "prices": own_prices(),
+            "given": [] if log is None else list(log.unused(*_ROLES)),
+            "whole": log is not None,
+        }
+        side = ClientSide(codec, current_session(), current_phase(), job)
+        return await RemoteJob(self._client, self._run_id, uuid.uuid4().hex, body, side).run()
+
+    def _models(self, codec: Codec, session: Session) -> tuple[list[Any], dict[str, Any]]:
+        """How the server finds each model of the job, and the keys it needs."""
+        replays = session.log is not None and session.log.mode == "replay"
+        here = self._lm_calls == "client" or replays
+        forms: list[Any] = []
+        secrets: dict[str, Any] = {}
+        for number, model in enumerate(codec.models):
+            tell = getattr(model, "recipe", None)
+            recipe = None if here or tell is None else tell()
+            if recipe is None:
+                forms.append({"client": self._name_of(model)})
+            else:
+                forms.append({"recipe": [recipe.name, recipe.settings]})
+                secrets[str(number)] = recipe.secrets
+        return forms, secrets
+
+    def _name_of(self, model: Any) -> str:
+        """A name that stays: what the server learns of a model (it refuses schemas, say) is for the next job too."""
+        return self._names.setdefault(model, uuid.uuid4().hex)
+
+
+def _backward_model(codec: Codec) -> list[Any] | None:
+    """The number and the arguments of the model that computes gradients; None: none was set, and may not be needed."""
+    try:
+        client = get_backward_model_client()
+    except RuntimeError:
+        return None
+    args: Mapping[str, Any] = plain_args(client.completion_args)
+    return [codec.model(client._client), args]

@@ -1,0 +1,61 @@
+"""What runs in the client: a user's own Function, hooks, and checks of constraints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from afnio.autodiff.feedback import EdgePieces, Pieces, parts_of
+from afnio.autodiff.function import Context, Function
+from afnio.gradient import Gradient
+from afnio.variable import Variable
+from tellurio.engine.current import current_job
+from tellurio.schemas.jobs import Foreign
+from tellurio.schemas.pack import Definitions
+
+__all__ = ["FOREIGN", "check_of", "run_hooks"]
+
+
+class ClientFunction(Function):
+    """Stands for a Function that only the client has."""
+
+    calls_lm = True  # it waits, as an LM call does
+    built_in = True
+
+    @staticmethod
+    async def backward(ctx: Any, *grad_outputs: Gradient) -> EdgePieces:
+        """Ask the client to run the node's backward."""
+        job, told = current_job(), Definitions()
+        outputs = [job.codec.pieces(parts_of(given), told) if given.data else [] for given in grad_outputs]
+        data = {"node": ctx.number, "outputs": outputs, "wanted": ctx.needs_edge, "told": told}
+        answer = await job.ask("backward", str(ctx.number), data)
+        job.codec.learn(answer["told"])
+        return EdgePieces(job.codec.read_pieces(names) for names in answer["edges"])
+
+
+def _context(number: int) -> Context:
+    ctx = Context()
+    ctx.number = number  # type: ignore[attr-defined]
+    return ctx
+
+
+FOREIGN = Foreign(ClientFunction, _context)
+
+
+async def run_hooks(variable: Variable, pieces: Pieces) -> Pieces:
+    """What the hooks of ``variable``, in the client, make of its gradients."""
+    job, told = current_job(), Definitions()
+    number = job.codec.variable(variable)
+    names = job.codec.pieces(pieces, told)
+    answer = await job.ask("hooks", str(number), {"variable": number, "pieces": names, "told": told})
+    job.codec.learn(answer["told"])
+    return job.codec.read_pieces(answer["pieces"])
+
+
+def check_of(number: int) -> Callable[[str], Any]:
+    """The check of a constraint, in the client: returns an awaitable."""
+
+    async def check(value: str) -> bool:
+        return bool(await current_job().ask("check", str(number), {"callable": number, "value": value}))
+
+    return check

@@ -1,0 +1,110 @@
+"""The call log of a job: in the store, and told to the client."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from contextvars import ContextVar
+from typing import Any, NoReturn
+
+from afnio.calls import Reply, Request
+from afnio.calls.record import record_of
+from afnio.errors import ReplayMissError
+from tellurio.engine.channel import Channel
+from tellurio.store.calls import insert_calls
+from tellurio.store.store import Store
+
+__all__ = ["JobLog", "calling_model"]
+
+calling_model: ContextVar[int] = ContextVar("tellurio_calling_model")
+"""Number of the model whose call is under way: the client counts its usage."""
+
+HEAVY = ("request", "response")
+
+
+class JobLog:
+    """Records every call in the store before its answer is used, and answers from what is recorded.
+
+    What a holding of this job paid for before a crash is answered first, then what the client's own call log had.
+
+    Args:
+        store: where calls are kept.
+        run_key: whose calls they are.
+        job_id: the job's id.
+        recorded: the records of this job that are in the store, in order.
+        given: records of the client's call log that nobody used yet.
+        channel: the client is told of each call here.
+        whole: tell the client the whole records, for its own call log.
+    """
+
+    mode = "cache"
+
+    def __init__(
+        self,
+        store: Store,
+        run_key: int,
+        job_id: str,
+        recorded: Iterable[Mapping[str, Any]],
+        given: Iterable[Mapping[str, Any]],
+        channel: Channel,
+        *,
+        whole: bool,
+    ) -> None:
+        self._store, self._run_key, self._job_id, self._channel, self._whole = store, run_key, job_id, channel, whole
+        self._recorded = _by_key(record for record in recorded if record["source"] == "live")
+        self._given = _by_key(given)
+        self._made: Counter[str] = Counter()  # key -> how many live answers this holding has used
+        self._given_used: Counter[str] = Counter()
+        self._referred: Counter[str] = Counter()
+
+    def take(self, request: Request) -> tuple[int, dict[str, Any]] | None:
+        """Line and record of the next unused answer to ``request``; None when there is none."""
+        key = request.key
+        own = self._recorded[key]
+        if self._made[key] < len(own):
+            record = own[self._made[key]]
+            self._told(record, self._next(key), paid=True)
+            return 0, record
+        given = self._given[key]
+        if self._given_used[key] < len(given):
+            record = given[self._given_used[key]]
+            self._given_used[key] += 1
+            self._told({**record, "source": "log"}, f"given:{key}:{self._given_used[key]}", paid=False)
+            return 0, record
+        return None
+
+    async def append(self, record: dict[str, Any], *, durable: bool = True) -> int:
+        """Store a record; returns when it is on disk."""
+        name = self._next(record["key"])
+        await self._store.awrite(
+            insert_calls, self._run_key, [(f"{self._job_id}:{name}", self._job_id, record)], durable=True
+        )
+        self._told(record, name, paid=True)
+        return 0
+
+    def refer(self, reply: Reply, phase: str, job: str) -> None:
+        """Note that ``reply`` answered one more request."""
+        record = record_of(reply, phase, job)
+        self._referred[record["key"]] += 1
+        name = f"ref:{record['key']}:{self._referred[record['key']]}"
+        self._store.submit(insert_calls, self._run_key, [(f"{self._job_id}:{name}", self._job_id, record)])
+        self._told(record, name, paid=False)
+
+    def last(self, request: Request) -> NoReturn:
+        """Never asked for: a job does not replay."""
+        raise ReplayMissError(f"No answer to {request.key[:12]} is recorded.")
+
+    def _next(self, key: str) -> str:
+        self._made[key] += 1
+        return f"{key}:{self._made[key]}"
+
+    def _told(self, record: Mapping[str, Any], name: str, *, paid: bool) -> None:
+        told = record if self._whole and paid else {k: v for k, v in record.items() if k not in HEAVY}
+        self._channel.tell("call", {"id": name, "paid": paid, "model": calling_model.get(), "record": told})
+
+
+def _by_key(records: Iterable[Mapping[str, Any]]) -> defaultdict[str, list[dict[str, Any]]]:
+    found: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for record in records:
+        found[record["key"]].append(dict(record))
+    return found

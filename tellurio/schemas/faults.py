@@ -1,0 +1,44 @@
+"""Errors as they travel: our own by name with what they carry, all others by what they say."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Mapping
+from typing import Any
+
+from afnio import errors
+from afnio.calls import _json
+from afnio.errors import AfnioError, JobError
+
+__all__ = ["pack_error", "read_error"]
+
+PLAIN = ("KeyError", "LookupError", "RuntimeError", "TypeError", "ValueError")
+"""Built-in errors that come back as what they are."""
+
+
+def pack_error(error: BaseException) -> dict[str, Any]:
+    """``error`` in JSON."""
+    known = next((cls.__name__ for cls in type(error).__mro__ if _class(cls.__name__) is cls), None)
+    carried = {}
+    for name, value in vars(error).items() if isinstance(error, AfnioError) else ():
+        try:
+            carried[name] = _json.loads(_json.dumps(value))
+        except TypeError:
+            continue  # what has no JSON form (the errors of single samples) stays behind
+    said = str(error) if known is not None else f"{type(error).__name__}: {error}"
+    return {"type": known or "JobError", "message": said, "carried": carried}
+
+
+def read_error(form: Mapping[str, Any]) -> Exception:
+    """The error that `pack_error` told of."""
+    cls = _class(str(form.get("type"))) or JobError
+    error = cls.__new__(cls)
+    Exception.__init__(error, form.get("message", ""))
+    if isinstance(error, AfnioError):
+        vars(error).update(form.get("carried") or {})
+    return error
+
+
+def _class(name: str) -> type[Exception] | None:
+    found = getattr(errors, name, None) if name not in PLAIN else getattr(builtins, name)
+    return found if isinstance(found, type) and issubclass(found, Exception) else None
