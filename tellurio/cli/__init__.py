@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import typer
 
+from tellurio.cli._common import run, show_version, verbosity
 from tellurio.cli.lm_server import lm_server
+from tellurio.cli.login import login
 
 __all__ = ["app", "main"]
 
@@ -16,27 +18,19 @@ app = typer.Typer(
 )
 
 
-def _version(shown: bool) -> None:
-    if shown:
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            print(f"afnio {version('afnio-studio')}")
-        except PackageNotFoundError:
-            print("afnio unknown (not installed)")
-        raise typer.Exit
-
-
 @app.callback()
 def _root(
-    version: bool = typer.Option(False, "--version", help="Show the version.", callback=_version, is_eager=True),
+    version: bool = typer.Option(False, "--version", help="Show the version.", callback=show_version, is_eager=True),
+    level: str = typer.Option(None, "-v", "--verbosity", help="debug, info, warning, error or critical."),
 ) -> None:
     """Train agents by textual gradients."""
+    verbosity(level)
 
 
 app.command("lm-server")(lm_server)
+app.command("login")(login)
 
 
 def main() -> None:
     """Entry point of ``afnio``."""
-    app(prog_name="afnio")
+    run(app, "afnio")

@@ -17,7 +17,7 @@ from tellurio.client.lines import show_lines
 from tellurio.client.local import ensure_local_server
 from tellurio.client.paths import config_file, home
 
-__all__ = ["connect", "login", "server_url"]
+__all__ = ["connect", "login", "needs_key", "server_url"]
 
 _BASE, _PORT, _KEY = "TELLURIO_BACKEND_HTTP_BASE_URL", "TELLURIO_BACKEND_HTTP_PORT", "TELLURIO_API_KEY"
 _SOURCES = {
@@ -111,6 +111,18 @@ def server_url(url: str | None = None) -> str | None:
         raise ValueError(f"{_PORT} is set and {_BASE} is not: set both, or none for the local server.")
     stored = read_config().url
     return _address(stored, f"'url' in {config_file()}") if stored else None
+
+
+def needs_key(url: str | None = None, *, relogin: bool = False) -> bool:
+    """Whether `login` would find no key for the server, so that a person could be asked for it.
+
+    Raises:
+        ValueError: ``url`` is no address of a server.
+    """
+    where = server_url(url)
+    config = read_config()
+    stored = None if relogin or config.url != where else config.key
+    return where is not None and not os.environ.get(_KEY) and not stored
 
 
 def _log_in(api_key: str | None, relogin: bool, url: str | None) -> _Session:
