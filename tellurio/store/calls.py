@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from afnio.calls.redact import redacted
 from tellurio.store._sql import execute
 
-__all__ = ["call", "calls", "check_call", "cost", "insert_calls", "pico_of", "usd_of"]
+__all__ = ["call", "calls", "check_call", "cost", "insert_calls", "pico_of", "sum_of", "usd_of"]
 
 PICO = Decimal(10) ** 12
 MOST_USD = 1_000_000
@@ -58,6 +58,11 @@ def usd_of(pico: int | None) -> str | None:
         return None
     whole, part = divmod(pico, 10**12)
     return f"{whole}.{part:012d}".rstrip("0").rstrip(".")
+
+
+def sum_of(pico: int, calls: int, unpriced: int) -> str | None:
+    """What ``calls`` calls cost, ``unpriced`` of which have no known price: None, never 0, if that is all of them."""
+    return None if unpriced and unpriced >= calls else usd_of(pico)
 
 
 def check_call(record: object) -> None:
@@ -228,6 +233,5 @@ def cost(c: Connection, run_key: int) -> dict[str, Any]:
 
 
 def _priced(row: Mapping[str, Any]) -> dict[str, Any]:
-    unknown = row["unpriced"] and row["unpriced"] == row["calls"]
-    usd = None if unknown else usd_of(row["usd_pico"])
+    usd = sum_of(row["usd_pico"], row["calls"], row["unpriced"])
     return {"usd" if name == "usd_pico" else name: usd if name == "usd_pico" else row[name] for name in row}

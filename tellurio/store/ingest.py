@@ -146,7 +146,7 @@ class _Batch:
                 if record["n"] != n or not 0 <= time < LATEST:
                     raise ValueError(_out_of_place(record, n))
                 if record["k"] == "m":
-                    name, step, value = record["name"], record["step"], record["v"]
+                    name, step, value = record["name"], record.get("step"), record["v"]
                     if name not in series:
                         series[_name(name)] = []
                     if type(value) is not float:
@@ -173,7 +173,7 @@ class _Batch:
 
     def text(self, n: int, time: float, record: dict[str, Any]) -> Writing:
         """A value that is no number."""
-        name, type, value, step = _name(record["name"]), record["type"], record["v"], _checked_step(record["step"])
+        name, type, value, step = _name(record["name"]), record["type"], record["v"], _checked_step(record.get("step"))
         if type not in _TYPES:
             raise ValueError(f"expected its type to be one of {', '.join(_TYPES)}, got {str(type)[:100]!r}")
         if type == "text" and not isinstance(value, str):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,27 +19,39 @@ __all__ = ["Point", "add_points", "add_text", "metric", "metric_names", "texts"]
 Point = tuple[int | None, float, float | None]
 """Step, time and value; None for a value is NaN."""
 
+_AT_ONCE = 50
 _UPSERT = """
-INSERT INTO metrics (run_key, name, count, last, last_step, last_time, min, max) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO metrics (run_key, name, count, last, last_step, last_time, min, max) VALUES {}
 ON CONFLICT (run_key, name) DO UPDATE SET
     count = metrics.count + excluded.count,
     last = excluded.last, last_step = excluded.last_step, last_time = excluded.last_time,
     min = CASE WHEN metrics.min IS NULL OR excluded.min < metrics.min THEN excluded.min ELSE metrics.min END,
     max = CASE WHEN metrics.max IS NULL OR excluded.max > metrics.max THEN excluded.max ELSE metrics.max END
-RETURNING key, count
+RETURNING name, key, count
 """
 
 
 def add_points(c: Connection, run_key: int, series: Mapping[str, Sequence[Point]]) -> None:
     """Append points to metrics, in the order given."""
     rows: list[tuple[int, int, int | None, float, float | None]] = []
-    for name, points in series.items():
-        step, time, last = points[-1]
-        low, high = _range(points)
-        summary = (run_key, name, len(points), last, step, time, low, high)
-        key, count = execute(c, _UPSERT, summary).one()
-        rows += [(key, number, *point) for number, point in enumerate(points, count - len(points) + 1)]
+    names = list(series)
+    for start in range(0, len(names), _AT_ONCE):
+        some = names[start : start + _AT_ONCE]
+        summaries = itertools.chain.from_iterable(_summary(run_key, name, series[name]) for name in some)
+        for name, key, count in execute(c, _upsert(len(some)), tuple(summaries)):
+            points = series[name]
+            rows += [(key, number, *point) for number, point in enumerate(points, count - len(points) + 1)]
     execute_many(c, "INSERT INTO points (metric_key, number, step, time, value) VALUES (?, ?, ?, ?, ?)", rows)
+
+
+@functools.cache
+def _upsert(many: int) -> str:
+    return _UPSERT.format(", ".join(["(?, ?, ?, ?, ?, ?, ?, ?)"] * many))
+
+
+def _summary(run_key: int, name: str, points: Sequence[Point]) -> tuple[Any, ...]:
+    step, time, last = points[-1]
+    return (run_key, name, len(points), last, step, time, *_range(points))
 
 
 def _range(points: Sequence[Point]) -> tuple[float | None, float | None]:
@@ -88,7 +102,10 @@ def metric(c: Connection, run_key: int, name: str, *, buckets: int | None = None
 
 def _points(c: Connection, key: int) -> list[list[Any]]:
     found = execute(c, "SELECT step, time, value FROM points WHERE metric_key = ? ORDER BY number", (key,))
-    return [[step, time, _out(value)] for step, time, value in found]
+    return [
+        [step, time, value if value is not None and -math.inf < value < math.inf else _out(value)]
+        for step, time, value in found
+    ]
 
 
 def _buckets(c: Connection, key: int, count: int, buckets: int) -> list[list[Any]]:

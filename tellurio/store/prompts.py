@@ -8,13 +8,15 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
-from tellurio.schemas.records import number_in
+from tellurio.schemas.records import number_in, number_out
 from tellurio.store._sql import execute
 
 __all__ = ["note", "prompts"]
 
-_COLUMNS = ("parameter", "role", "version", "value", "status", "reasoning", "gradients")
-_LATER = ("score_before", "score_after", "step", "time")
+_COLUMNS = (
+    *("key", "parameter", "role", "version", "value", "status", "reasoning", "gradients"),
+    *("score_before", "score_after", "step", "time"),
+)
 
 
 def note(c: Connection, run_key: int, kind: str, data: Any, time: float) -> None:
@@ -147,16 +149,17 @@ def _json(value: Any) -> str:
 
 def prompts(c: Connection, run_key: int) -> list[dict[str, Any]]:
     """All versions of a Run's parameters, by parameter (in the order they appeared) and version."""
-    columns = (*_COLUMNS, *_LATER)
     found = execute(
         c,
-        f"SELECT {', '.join(columns)} FROM prompts WHERE run_key = ? ORDER BY key",  # noqa: S608
+        f"SELECT {', '.join(_COLUMNS)} FROM prompts WHERE run_key = ? ORDER BY key",  # noqa: S608
         (run_key,),
     )
     by: dict[str, list[dict[str, Any]]] = {}
     for row in found:
-        version = dict(zip(columns, row, strict=True))
+        version = dict(zip(_COLUMNS, row, strict=True))
         for name in ("value", "gradients"):
             version[name] = orjson.loads(version[name])
+        for name in ("score_before", "score_after"):
+            version[name] = None if version[name] is None else number_out(version[name])
         by.setdefault(version["parameter"], []).append(version)
     return [version for versions in by.values() for version in versions]

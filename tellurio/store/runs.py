@@ -19,7 +19,7 @@ from sqlalchemy import Connection, RowMapping, Select, and_, delete, insert, sel
 from tellurio.schemas.records import STATUSES
 from tellurio.store import tables as t
 from tellurio.store._sql import execute
-from tellurio.store.calls import usd_of
+from tellurio.store.calls import sum_of
 from tellurio.store.garbage import release_blobs
 from tellurio.store.listing import Filter, page_of
 from tellurio.store.names import LONGEST_SLUG, numbered, random_name, slugify
@@ -263,7 +263,7 @@ def _run(row: RowMapping) -> dict[str, Any]:
         **{name: row[name] for name in (*_PLAIN, "project_slug", "namespace_slug")},
         **{name: None if row[name] is None else orjson.loads(row[name]) for name in _JSON},
         "user": {"id": row["user_id"], "username": row["user_username"], "slug": row["user_slug"]},
-        "cost": {"usd": usd_of(row["usd_pico"]), **{name: row[name] for name in _SUMS}},
+        "cost": {"usd": sum_of(row["usd_pico"], row["calls"], row["unpriced"]), **{name: row[name] for name in _SUMS}},
     }
 
 
