@@ -1,0 +1,133 @@
+"""The app: the only place that wires things together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from tellurio.schemas.version import our_version
+from tellurio.server.answers import answer
+from tellurio.server.doors import Door, Permission, PlainDoor, Resource
+from tellurio.server.edge import Edge
+from tellurio.server.gate import Gate
+from tellurio.server.hooks import Hooks
+from tellurio.server.models import Acknowledged, Refusal
+from tellurio.server.refusals import invalid, refused
+from tellurio.server.resources import journal as journal_resource
+from tellurio.server.resources.artifacts import artifacts
+from tellurio.server.resources.blobs import blobs
+from tellurio.server.resources.calls import calls
+from tellurio.server.resources.events import events
+from tellurio.server.resources.health import health
+from tellurio.server.resources.journal import journal
+from tellurio.server.resources.login import login, once
+from tellurio.server.resources.me import me
+from tellurio.server.resources.metrics import metrics
+from tellurio.server.resources.namespaces import namespaces
+from tellurio.server.resources.page import page
+from tellurio.server.resources.projects import projects
+from tellurio.server.resources.prompts import prompts
+from tellurio.server.resources.runs import runs
+from tellurio.server.sessions import Sessions
+from tellurio.server.settings import ServerSettings
+from tellurio.server.sweeps import expiry
+from tellurio.store.store import Store
+
+__all__ = ["make_app"]
+
+schema = Resource("schema")
+
+
+@schema.route("GET", "/openapi.json", permission=Permission.USER, listed=False)
+async def get_schema(request: Request) -> Response:
+    """The description of the API."""
+    return answer(request.app.openapi())
+
+
+def make_app(store: Store, settings: ServerSettings) -> FastAPI:
+    """The server's app over ``store``.
+
+    ``app.state`` has ``store``, ``settings``, ``gate``, ``sessions`` and ``hooks``.
+    """
+    app = _App(
+        title="Tellurio",
+        version=our_version(),
+        lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        exception_handlers={HTTPException: refused, RequestValidationError: invalid},
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+    )
+    app.state.store, app.state.settings = store, settings
+    app.state.sessions = Sessions(settings.code_seconds, settings.session_seconds)
+    app.state.gate = Gate(store, app.state.sessions, settings.identity_seconds)
+    app.state.hooks = Hooks()
+    app.state.hooks.sweep.append(expiry(store))
+    resources = [
+        journal(settings),  # first: it is asked for most
+        *(health, me, once, login, namespaces, projects, runs, metrics, calls, prompts, events),
+        *(blobs(settings), artifacts, schema, page),
+    ]
+    app.router.routes[:] = _declared([route for resource in resources for route in resource.routes])
+    app.add_middleware(Edge, settings=settings)
+    return app
+
+
+class _App(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        """The description of the API, with the doors that FastAPI does not know."""
+        if self.openapi_schema is None:
+            self.openapi_schema = _described(self.title, self.version, self.routes)
+        return self.openapi_schema
+
+
+def _described(title: str, version: str, routes: Sequence[BaseRoute]) -> dict[str, Any]:
+    described = get_openapi(title=title, version=version, routes=routes)
+    described["paths"][f"/api/v1{journal_resource.PATH}"] = journal_resource.DESCRIPTION
+    _, models = models_json_schema(
+        [(Acknowledged, "serialization"), (Refusal, "serialization")], ref_template="#/components/schemas/{model}"
+    )
+    described["components"]["schemas"].update(models["$defs"])
+    described["components"]["securitySchemes"] = {
+        "key": {"type": "http", "scheme": "bearer"},
+        "session": {"type": "apiKey", "in": "cookie", "name": "tellurio_session"},
+    }
+    for path, operations in described["paths"].items():
+        if path != "/healthz":
+            for operation in operations.values():
+                operation["security"] = [{"key": []}, {"session": []}]
+    return described
+
+
+def _declared(routes: list[BaseRoute]) -> list[BaseRoute]:
+    """The routes, all of which say who may come in: there is no server with one that does not."""
+    for route in routes:
+        if not isinstance(route, (Door, PlainDoor)) or not isinstance(getattr(route, "permission", None), Permission):
+            raise TypeError(f"the route {getattr(route, 'path', route)} declares no permission")
+    return routes
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    hooks: Hooks = app.state.hooks
+    await hooks.start()
+    sweeper = asyncio.create_task(hooks.sweep_for_ever(app.state.settings.sweep_seconds))
+    try:
+        yield
+    finally:
+        hooks.closing.set()
+        await sweeper
+        await hooks.stop()

@@ -1,0 +1,451 @@
+"""What the API takes and gives, as the OpenAPI description has it.  Studio's typed client is made from these.
+
+A number of a metric is a JSON number, or ``"nan"``, ``"inf"`` or ``"-inf"``.  Times are Unix times.  Dollars are exact
+decimal strings; null: no price is known.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated, Any, Literal
+
+import orjson
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+__all__ = [
+    "Acknowledged",
+    "Artifact",
+    "Beat",
+    "Call",
+    "CallPage",
+    "Cost",
+    "CostRow",
+    "Event",
+    "Health",
+    "ListedCall",
+    "LoginCode",
+    "Me",
+    "Metric",
+    "MetricName",
+    "Namespace",
+    "NewLoginCode",
+    "NewNamespace",
+    "NewProject",
+    "NewRun",
+    "Project",
+    "ProjectChange",
+    "Prompt",
+    "Refusal",
+    "Run",
+    "RunChange",
+    "RunPage",
+    "Stored",
+    "StoredText",
+]
+
+
+def _storable(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("a text cannot contain a NUL character")
+    return text
+
+
+def _config(value: dict[str, Any]) -> dict[str, Any]:
+    try:
+        content = orjson.dumps(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"it cannot be stored as JSON: {error}") from None
+    if len(content) > 1_000_000:
+        raise ValueError(f"it is {len(content)} bytes as JSON; 1,000,000 are allowed")
+    return value
+
+
+def _uuid(text: str) -> str:
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        raise ValueError("expected a UUID") from None
+
+
+Text = Annotated[str, AfterValidator(_storable)]
+Word = Annotated[Text, Field(min_length=1, max_length=200)]
+Prose = Annotated[Text, Field(max_length=100_000)]
+Object = Annotated[dict[str, Any], AfterValidator(_config)]
+RunId = Annotated[str, Field(max_length=100), AfterValidator(_uuid)]
+Tags = Annotated[list[Word], Field(max_length=100)]
+Number = float | Literal["nan", "inf", "-inf"]
+Status = Literal["RUNNING", "COMPLETED", "CRASHED", "FAILED"]
+End = Literal["COMPLETED", "CRASHED", "FAILED"]
+Visibility = Literal["RESTRICTED", "TEAM", "PUBLIC", "OPEN"]
+Role = Literal["OWNER", "EDITOR", "VIEWER"]
+
+
+class Given(BaseModel):
+    """What a caller sends: nothing else is taken."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Answer(BaseModel):
+    """What the server says."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Fault(BaseModel):
+    """Why something was refused."""
+
+    model_config = ConfigDict(extra="allow")
+
+    code: str = Field(description="a word for programs")
+    message: str = Field(description="a sentence for people")
+    acknowledged: int | None = Field(None, description="code 'gap': number of the last record that is stored")
+    n: int | None = Field(None, description="code 'refused': number of the record that cannot be stored")
+
+
+class Refusal(Answer):
+    """The body of every answer with a status from 400 on."""
+
+    error: Fault
+
+
+class Health(Answer):
+    """That the server runs."""
+
+    status: Literal["ok"]
+    version: str
+    server_id: str
+    pid: int
+
+
+class User(Answer):
+    """Somebody with an account."""
+
+    id: str
+    username: str
+    slug: str
+
+
+class Account(User):
+    """One's own account."""
+
+    email: str
+    is_admin: bool
+
+
+class ServerFacts(Answer):
+    """The server."""
+
+    version: str
+    server_id: str
+    local: bool = Field(description="only this machine can reach it")
+
+
+class Me(Answer):
+    """Who calls, and whom."""
+
+    user: Account
+    server: ServerFacts
+
+
+class NewLoginCode(Given):
+    """Where the browser is to go."""
+
+    next: Text = Field("/", max_length=2000, description="a path on this server")
+
+
+class LoginCode(Answer):
+    """Opens a browser's session once: ``GET /login?code=...&next=...``."""
+
+    code: str
+
+
+class NewNamespace(Given):
+    """A namespace to make."""
+
+    slug: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
+    display_name: Word | None = None
+
+
+class Namespace(Answer):
+    """What projects are in."""
+
+    id: str
+    slug: str
+    display_name: str
+    role: Literal["OWNER", "MEMBER"] | None
+
+
+class NewProject(Given):
+    """A project to make; its slug is made from its name."""
+
+    display_name: Word
+    visibility: Visibility = "RESTRICTED"
+    description: Prose | None = None
+
+
+class ProjectChange(Given):
+    """What to change; what is left out stays."""
+
+    display_name: Word | None = None
+    description: Prose | None = None
+    visibility: Visibility | None = None
+
+
+class Project(Answer):
+    """What Runs are in."""
+
+    id: str
+    namespace_slug: str
+    namespace_id: str
+    namespace_display_name: str
+    slug: str
+    display_name: str
+    description: str | None
+    visibility: Visibility
+    created: float
+    updated: float
+    last_run: float | None
+    role: Role = Field(description="the caller's")
+
+
+class NewRun(Given):
+    """A Run to begin.  The same ``id`` again is the same Run."""
+
+    id: RunId
+    name: Word | None = None
+    description: Prose | None = None
+    config: Object | None = None
+    tags: Tags = Field(default_factory=list)
+    parent_id: RunId | None = None
+    budget: Object | None = None
+    client: Object | None = None
+    lease: float = Field(30.0, ge=1.0, le=86_400.0, description="seconds without a sign of life: it counts as crashed")
+
+
+class RunChange(Given):
+    """What to change; what is left out stays.  ``status`` ends the Run."""
+
+    status: End | None = None
+    reason: Annotated[Text, Field(max_length=2000)] | None = None
+    name: Word | None = None
+    description: Prose | None = None
+    notes: Prose | None = None
+    tags: Tags | None = None
+
+
+class RunSums(Answer):
+    """What a Run's calls add up to."""
+
+    usd: str | None
+    calls: int
+    reused: int
+    input_tokens: int
+    output_tokens: int
+    unpriced: int
+
+
+class Run(Answer):
+    """One tracked execution."""
+
+    id: str
+    project_id: str
+    namespace_slug: str
+    project_slug: str
+    slug: str
+    name: str
+    description: str | None
+    notes: str | None
+    status: Status
+    reason: str | None
+    parent_id: str | None
+    config: dict[str, Any]
+    tags: list[str]
+    budget: dict[str, Any] | None
+    client: dict[str, Any]
+    created: float
+    updated: float
+    ended: float | None
+    heartbeat: float
+    user: User
+    cost: RunSums
+
+
+class RunPage(Answer):
+    """Some Runs of a project."""
+
+    runs: list[Run]
+    cursor: str | None = Field(description="give it back to get the next; null: these were the last")
+    total: int
+
+
+class Beat(Answer):
+    """The state of a Run that showed a sign of life."""
+
+    status: Status
+
+
+class Acknowledged(Answer):
+    """How far a journal is stored."""
+
+    acknowledged: int = Field(description="number of its last record that is stored")
+    status: Status
+
+
+class MetricName(Answer):
+    """One metric of a Run."""
+
+    name: str
+    count: int
+    last: Number
+    last_step: int | None
+    last_time: float
+    min: Number | None = Field(description="of the finite values")
+    max: Number | None
+
+
+Point = tuple[int | None, float, Number]
+Bucket = tuple[int | None, int | None, float, Number | None, Number | None, Number | None, int]
+
+
+class Metric(Answer):
+    """The values of a metric: its points, or (where ``buckets`` was asked for) summaries of them."""
+
+    name: str
+    points: list[Point] | None = Field(None, description="[step, time, value]")
+    buckets: list[Bucket] | None = Field(None, description="[first step, last step, time, min, max, mean, count]")
+
+
+class StoredText(Answer):
+    """A logged value that is no number."""
+
+    key: int
+    name: str
+    type: Literal["text", "table", "json", "image"]
+    step: int | None
+    time: float
+    value: Any
+
+
+class ListedCall(Answer):
+    """An LM call, without its request and response."""
+
+    key: int
+    job_id: str | None
+    request_key: str
+    role: str
+    phase: str
+    node: str
+    words: str
+    provider: str
+    host: str
+    model: str
+    source: str
+    attempts: int
+    started: float
+    seconds: float
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    reasoning_tokens: int
+    estimated: bool
+    usd: str | None
+
+
+class Call(ListedCall):
+    """An LM call, whole."""
+
+    format: Any = None
+    path: Any = None
+    status: Any = None
+    request: Any = None
+    response: Any = None
+    usage: Any = None
+    cost: Any = None
+    request_id: Any = None
+    record: dict[str, Any]
+
+
+CallPage = list[ListedCall]
+
+
+class Sums(Answer):
+    """Calls, tokens and dollars of live calls; ``reused`` counts those an earlier call answered."""
+
+    calls: int
+    reused: int
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    reasoning_tokens: int
+    usd: str | None
+    unpriced: int
+    estimated: int
+    seconds: float
+
+
+class CostRow(Sums):
+    """The sums of one role, phase and model."""
+
+    role: str
+    phase: str
+    model: str
+
+
+class Cost(Answer):
+    """What a Run costs."""
+
+    total: Sums
+    by: list[CostRow]
+
+
+class Prompt(Answer):
+    """One version of a parameter's value."""
+
+    parameter: str
+    role: str
+    version: int
+    value: Any
+    status: Literal["initial", "proposed", "kept", "undone"]
+    reasoning: str
+    gradients: list[Any]
+    score_before: Number | None
+    score_after: Number | None
+    step: int | None
+    time: float
+
+
+class Event(Answer):
+    """Something that happened in a Run."""
+
+    key: int
+    kind: str
+    time: float
+    data: Any
+
+
+class ArtifactFile(Answer):
+    """One file of an artifact."""
+
+    path: str
+    sha256: str
+    size: int
+
+
+class Artifact(Answer):
+    """One version of an artifact."""
+
+    name: str
+    version: int
+    kind: str
+    size: int
+    digest: str
+    created: float
+    files: list[ArtifactFile]
+
+
+class Stored(Answer):
+    """A blob that is stored."""
+
+    sha256: str
+    size: int
