@@ -66,7 +66,7 @@ def update_config(**changes: Any) -> None:
                 file.write(json.dumps(kept, indent=2).encode() + b"\n")
         except OSError as error:
             raise TellurioError(
-                f"Cannot write {path}: {error.strerror or error}. Set TELLURIO_HOME to a folder you can write to."
+                f"Cannot write {path}: {error.strerror or error}. Set TELLURIO_HOME to a folder you can read and write."
             ) from error
 
 
@@ -86,9 +86,12 @@ def _content(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not text"
-        raise TellurioError(f"Cannot read {path}: {reason}. Mend it, or move it away and log in again.") from error
+    except UnicodeDecodeError:
+        raise TellurioError(f"{path} is not text. Mend it, or move it away and log in again: afnio login") from None
+    except OSError as error:
+        raise TellurioError(
+            f"Cannot read {path}: {error.strerror or error}. Set TELLURIO_HOME to a folder you can read and write."
+        ) from error
     try:
         content = json.loads(text)
     except ValueError as error:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -117,7 +117,7 @@ class Client:
             time.sleep(wait)
         raise AssertionError("the last try returns or raises")
 
-    @contextmanager
+    @contextlib.contextmanager
     def stream(self, path: str, *, timeout: float = 60.0) -> Iterator[Iterator[bytes]]:
         """GET ``path`` and hand out its body in pieces, for what may be large.
 
@@ -142,6 +142,10 @@ class Client:
         pool, self._pool = self._pool, None
         if pool is not None and pool[0] == os.getpid():
             pool[1].close()
+
+    def __del__(self) -> None:
+        with contextlib.suppress(Exception):  # at the end of the interpreter much is gone already
+            self.close()
 
     def _connection(self) -> httpx2.Client:
         """A connection pool of this process: one that came along in a fork belongs to the parent.

@@ -85,7 +85,7 @@ def private_folder(folder: Path) -> Path:
     except OSError as error:
         raise TellurioError(
             f"Cannot make the folder {folder}: {error.strerror or error}. "
-            "Set TELLURIO_HOME to a folder you can write to."
+            "Set TELLURIO_HOME to a folder you can read and write."
         ) from error
     return folder
 
