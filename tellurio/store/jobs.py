@@ -47,7 +47,7 @@ def put_job(
         return known
     row = {"id": id, "run_key": run_key, "kind": kind, "state": "running", "fence": 1, "owner": owner}
     row |= {"lease_until": lease_until, "result": None, "error": None, "created": now, "updated": now, "ended": None}
-    c.execute(insert(t.jobs).values(**row, payload=payload))
+    c.execute(insert(t.jobs), {**row, "payload": payload})
     return row
 
 

@@ -7,11 +7,12 @@ import time
 import uuid
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, delete, insert, select, update
+from sqlalchemy import BindParameter, Connection, Select, and_, bindparam, delete, insert, select, update
 
 from tellurio.store import tables as t
 from tellurio.store.garbage import release_blobs
 from tellurio.store.names import slugify
+from tellurio.store.prepared import Prepared
 
 __all__ = [
     "NAMESPACE_ROLES",
@@ -70,7 +71,7 @@ def make_namespace(c: Connection, slug: str, display_name: str, owner_id: str) -
         raise ValueError(f"the namespace {slug!r} is taken: choose another")
     id = str(uuid.uuid4())
     row = {"id": id, "slug": slug, "display_name": display_name, "created": time.time()}
-    c.execute(insert(t.namespaces).values(**row))
+    c.execute(insert(t.namespaces), row)
     set_namespace_role(c, id, owner_id, "OWNER")
     return row
 
@@ -102,7 +103,7 @@ def _set_role(c: Connection, table: Any, who: dict[str, str], role: str | None, 
         raise ValueError(f"expected a role of {', '.join(known)}, got {role!r}")
     c.execute(delete(table).where(and_(*(table.c[name] == value for name, value in who.items()))))
     if role is not None:
-        c.execute(insert(table).values(**who, role=role))
+        c.execute(insert(table), {**who, "role": role})
 
 
 def project(c: Connection, namespace_slug: str, slug: str) -> dict[str, Any] | None:
@@ -143,7 +144,7 @@ def make_project(
         "updated": now,
         "last_run": None,
     }
-    c.execute(insert(t.projects).values(**row, namespace_id=inside["id"]))
+    c.execute(insert(t.projects), {**row, "namespace_id": inside["id"]})
     set_project_role(c, id, user_id, "OWNER")
     return {**row, "namespace_slug": namespace_slug}
 
@@ -193,8 +194,7 @@ def delete_project(c: Connection, project_id: str) -> list[str]:
 
 def role_in(c: Connection, user_id: str, project: dict[str, Any]) -> str | None:
     """What the user is in the project: ``"OWNER"``, ``"EDITOR"``, ``"VIEWER"``, or None: it is none of theirs."""
-    query = _with_memberships(select(t.projects.c.visibility), user_id).where(t.projects.c.id == project["id"])
-    row = c.execute(query).mappings().first()
+    row = _MEMBERSHIPS.first(c, user_id, user_id, project["id"])
     return None if row is None else _role(row["member"], row["namespace_member"], row["visibility"])
 
 
@@ -213,12 +213,14 @@ def _projects() -> Select[Any]:
     return select(*_PROJECT).join(t.namespaces, t.namespaces.c.id == t.projects.c.namespace_id)
 
 
-def _with_memberships(query: Select[Any], user_id: str) -> Select[Any]:
+def _with_memberships(query: Select[Any], user_id: str | None = None) -> Select[Any]:
     ours, theirs = t.project_members, t.namespace_members
+    user: BindParameter[str] = bindparam("user", user_id)
+    again: BindParameter[str] = bindparam("again", user_id)
     return (
         query.add_columns(ours.c.role.label("member"), theirs.c.role.label("namespace_member"))
-        .outerjoin(ours, (ours.c.project_id == t.projects.c.id) & (ours.c.user_id == user_id))
-        .outerjoin(theirs, (theirs.c.namespace_id == t.projects.c.namespace_id) & (theirs.c.user_id == user_id))
+        .outerjoin(ours, (ours.c.project_id == t.projects.c.id) & (ours.c.user_id == user))
+        .outerjoin(theirs, (theirs.c.namespace_id == t.projects.c.namespace_id) & (theirs.c.user_id == again))
     )
 
 
@@ -237,3 +239,9 @@ def _visibility(visibility: Any) -> str:
 def _first(c: Connection, query: Any) -> dict[str, Any] | None:
     row = c.execute(query).mappings().first()
     return None if row is None else dict(row)
+
+
+_MEMBERSHIPS = Prepared(
+    _with_memberships(select(t.projects.c.visibility)).where(t.projects.c.id == bindparam("project")),
+    *("user", "again", "project"),
+)

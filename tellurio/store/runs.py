@@ -11,10 +11,10 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast, overload
 
 import orjson
-from sqlalchemy import Connection, RowMapping, Select, and_, delete, insert, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, delete, insert, select, update
 
 from tellurio.schemas.records import STATUSES
 from tellurio.store import tables as t
@@ -23,6 +23,7 @@ from tellurio.store.calls import sum_of
 from tellurio.store.garbage import release_blobs
 from tellurio.store.listing import Filter, page_of
 from tellurio.store.names import LONGEST_SLUG, numbered, random_name, slugify
+from tellurio.store.prepared import Prepared
 
 __all__ = [
     "beat",
@@ -92,41 +93,38 @@ def make_run(
     if not 0 < lease <= 86_400:
         raise ValueError(f"expected a lease of up to 86400 seconds, got {lease!r}")
     now = time.time()
-    c.execute(
-        insert(t.runs).values(
-            **values,
-            slug=_slug(str(values["name"])),
-            id=id,
-            project_id=project_id,
-            user_id=user_id,
-            parent_id=None if parent_id is None else _uuid(parent_id),
-            budget=None if budget is None else orjson.dumps(budget).decode(),
-            status="RUNNING",
-            ended_by_client=False,
-            created=now,
-            updated=now,
-            heartbeat=now,
-            lease=lease,
-            **dict.fromkeys((*_SUMS, "usd_pico"), 0),
-        )
-    )
+    row = {
+        **values,
+        "slug": _slug(str(values["name"])),
+        "id": id,
+        "project_id": project_id,
+        "user_id": user_id,
+        "parent_id": None if parent_id is None else _uuid(parent_id),
+        "budget": None if budget is None else orjson.dumps(budget).decode(),
+        "status": "RUNNING",
+        "ended_by_client": False,
+        **dict.fromkeys(("created", "updated", "heartbeat"), now),
+        "lease": lease,
+        **dict.fromkeys((*_SUMS, "usd_pico"), 0),
+    }
+    c.execute(insert(t.runs), row)
     c.execute(update(t.projects).where(t.projects.c.id == project_id).values(last_run=now))
     return _there(run(c, id), id)
 
 
 def run(c: Connection, id: str) -> dict[str, Any] | None:
     """The Run with that id."""
-    return _first(c, _runs().where(t.runs.c.id == id))
+    return _run(_BY_ID.first(c, id))
 
 
 def run_by_key(c: Connection, key: int) -> dict[str, Any] | None:
     """The Run with that key."""
-    return _first(c, _runs().where(t.runs.c.key == key))
+    return _run(_BY_KEY.first(c, key))
 
 
 def run_by_slug(c: Connection, project_id: str, slug: str) -> dict[str, Any] | None:
     """The project's Run with that slug."""
-    return _first(c, _runs().where(t.runs.c.project_id == project_id, t.runs.c.slug == slug))
+    return _run(_BY_SLUG.first(c, project_id, slug))
 
 
 def runs(
@@ -159,8 +157,8 @@ def runs(
     if parent_id is not None:
         where = and_(where, t.runs.c.parent_id == parent_id)
     keys, next_cursor, total = page_of(c, where, search, filters, sort, limit, cursor)
-    found = {row["key"]: _run(row) for row in c.execute(_runs().where(t.runs.c.key.in_(keys))).mappings()}
-    return {"runs": [found[key] for key in keys], "cursor": next_cursor, "total": total}
+    rows = {row["key"]: row for row in c.execute(_runs().where(t.runs.c.key.in_(keys))).mappings()}
+    return {"runs": [_run(cast(Mapping[str, Any], rows[key])) for key in keys], "cursor": next_cursor, "total": total}
 
 
 def update_run(c: Connection, id: str, **changes: Any) -> dict[str, Any]:
@@ -247,18 +245,24 @@ def _runs() -> Select[Any]:
     )
 
 
-def _first(c: Connection, query: Select[Any]) -> dict[str, Any] | None:
-    row = c.execute(query).mappings().first()
-    return None if row is None else _run(row)
-
-
 def _there(run: dict[str, Any] | None, id: str) -> dict[str, Any]:
     if run is None:
         raise LookupError(f"there is no Run {id!r}")
     return run
 
 
-def _run(row: RowMapping) -> dict[str, Any]:
+@overload
+def _run(row: Mapping[str, Any]) -> dict[str, Any]: ...
+
+
+@overload
+def _run(row: Mapping[str, Any] | None) -> dict[str, Any] | None: ...
+
+
+def _run(row: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """A row as the outside sees it."""
+    if row is None:
+        return None
     return {
         **{name: row[name] for name in (*_PLAIN, "project_slug", "namespace_slug")},
         **{name: None if row[name] is None else orjson.loads(row[name]) for name in _JSON},
@@ -267,12 +271,19 @@ def _run(row: RowMapping) -> dict[str, Any]:
     }
 
 
+_BY_ID = Prepared(_runs().where(t.runs.c.id == bindparam("id")), "id")
+_BY_KEY = Prepared(_runs().where(t.runs.c.key == bindparam("key")), "key")
+_BY_SLUG = Prepared(
+    _runs().where(t.runs.c.project_id == bindparam("project"), t.runs.c.slug == bindparam("slug")), *("project", "slug")
+)
+
+
 def _free_name(c: Connection, project_id: str, name: str | None) -> str:
     """A name whose slug is free in the project."""
 
     def taken(name: str) -> bool:
-        query = select(t.runs.c.key).where(t.runs.c.project_id == project_id, t.runs.c.slug == _slug(name))
-        return c.scalar(query) is not None
+        found = execute(c, "SELECT 1 FROM runs WHERE project_id = ? AND slug = ?", (project_id, _slug(name)))
+        return found.first() is not None
 
     return numbered(random_name() if name is None else _name(name), taken)
 

@@ -8,15 +8,26 @@ import time
 import uuid
 from typing import Any
 
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, insert, or_, select, update
 
 from tellurio.store import tables as t
 from tellurio.store.names import slugify
+from tellurio.store.prepared import Prepared
 
 __all__ = ["keys_of", "local_user", "make_key", "make_user", "revoke_key", "user", "user_of_key"]
 
 PREFIX = "tel_"
 _USER = (t.users.c.id, t.users.c.username, t.users.c.slug, t.users.c.email, t.users.c.is_admin)
+_BY_KEY = Prepared(
+    select(*_USER)
+    .join(t.api_keys, t.api_keys.c.user_id == t.users.c.id)
+    .where(
+        t.api_keys.c.hash == bindparam("hash"),
+        t.api_keys.c.revoked.is_(None),
+        or_(t.api_keys.c.expires.is_(None), t.api_keys.c.expires > bindparam("now")),
+    ),
+    *("hash", "now"),
+)
 _KEY = tuple(t.api_keys.c[name] for name in ("id", "user_id", "name", "prefix", "created", "expires", "revoked"))
 
 
@@ -33,7 +44,7 @@ def make_user(c: Connection, username: str, email: str, *, is_admin: bool = Fals
     if c.scalar(select(t.users.c.id).where(taken)) is not None:
         raise ValueError(f"the user name {username!r} is taken: choose another")
     row = {"id": str(uuid.uuid4()), "username": username, "slug": slug, "email": email, "is_admin": is_admin}
-    c.execute(insert(t.users).values(**row, created=time.time()))
+    c.execute(insert(t.users), {**row, "created": time.time()})
     return row
 
 
@@ -59,7 +70,7 @@ def make_key(c: Connection, user_id: str, name: str, *, expires: float | None = 
         "expires": expires,
         "revoked": None,
     }
-    c.execute(insert(t.api_keys).values(**row, hash=_hash(key)))
+    c.execute(insert(t.api_keys), {**row, "hash": _hash(key)})
     return row, key
 
 
@@ -79,12 +90,8 @@ def user_of_key(c: Connection, key: str) -> dict[str, Any] | None:
     """Whose key it is; None: it is unknown, expired or revoked."""
     if not key.startswith(PREFIX):
         return None
-    valid = (
-        (t.api_keys.c.hash == _hash(key))
-        & t.api_keys.c.revoked.is_(None)
-        & or_(t.api_keys.c.expires.is_(None), t.api_keys.c.expires > time.time())
-    )
-    return _first(c, select(*_USER).join(t.api_keys, t.api_keys.c.user_id == t.users.c.id).where(valid))
+    row = _BY_KEY.first(c, _hash(key), time.time())
+    return row and {**row, "is_admin": bool(row["is_admin"])}
 
 
 def _hash(key: str) -> str:
