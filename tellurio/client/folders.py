@@ -1,0 +1,130 @@
+"""The folders of Runs below ``<home>/journals``: who has one, and when it can go.
+
+A folder is held (``run.lock``) by the process that sends its journals.  It is made anew where it has gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from afnio._files import atomic_write
+from tellurio.client.journal import Journal, lock_file
+
+__all__ = ["claim", "held", "journals_in", "open_journal", "read_meta", "remove_if_done", "write_meta"]
+
+META, LOCK, SPOOL = "meta.json", "run.lock", "spool"
+
+
+def write_meta(folder: Path, meta: Mapping[str, Any]) -> None:
+    """Say in ``folder`` which Run of which server it belongs to, unless it does already."""
+    import orjson
+
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not (folder / META).exists():
+        with atomic_write(folder / META, mode=0o600) as file:
+            file.write(orjson.dumps(meta))
+
+
+def read_meta(folder: Path) -> dict[str, Any] | None:
+    """What `write_meta` wrote, or None."""
+    import orjson
+
+    try:
+        meta = orjson.loads((folder / META).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return meta if isinstance(meta, dict) and isinstance(meta.get("run_id"), str) else None
+
+
+def open_journal(folder: Path, client_id: str, meta: Mapping[str, Any], wake: Any = lambda: None) -> Journal:
+    """A journal in ``folder``, however often another process removes the folder meanwhile because it was empty.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    for _ in range(5):
+        with contextlib.suppress(FileNotFoundError):
+            journal = Journal(folder, client_id, wake)
+            write_meta(folder, meta)
+            return journal
+    raise FileNotFoundError(f"{folder} goes as often as it is made")
+
+
+def claim(folder: Path) -> int | None:
+    """Hold the folder; the handle to close when done, or None when another process holds it."""
+    try:
+        fd = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except FileNotFoundError:
+        return None
+    if lock_file(fd):
+        return fd
+    os.close(fd)
+    return None
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[bool]:
+    """Whether nobody else holds the folder; it is held inside the block then."""
+    fd = claim(folder)
+    try:
+        yield fd is not None
+    finally:
+        if fd is not None:
+            os.close(fd)
+
+
+def journals_in(folder: Path) -> list[Path]:
+    """Its journals."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(Path(entry.path) for entry in entries if entry.name.endswith(".jsonl"))
+    except OSError:
+        return []
+
+
+def remove_if_done(folder: Path, stored: Mapping[Path, int]) -> bool:
+    """Remove the journals that are stored whole and that no process writes any more, and the folder when none is left.
+
+    Args:
+        stored: journal -> how many of its bytes are stored.
+    """
+    left = False
+    for path in journals_in(folder):
+        left = not _remove(path, stored.get(path, 0)) or left
+    if left:
+        return False
+    meta = (folder / META).read_bytes() if (folder / META).exists() else None
+    for path in [*(folder / SPOOL).glob("*"), folder / META, folder / LOCK]:
+        path.unlink(missing_ok=True)
+    try:
+        if (folder / SPOOL).exists():
+            (folder / SPOOL).rmdir()
+        folder.rmdir()
+    except OSError:  # a process began to log again
+        if meta is not None:
+            with contextlib.suppress(OSError), atomic_write(folder / META, mode=0o600) as file:
+                file.write(meta)
+        return False
+    return True
+
+
+def _remove(path: Path, stored: int) -> bool:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    try:
+        if not lock_file(fd):
+            return False
+        size = os.fstat(fd).st_size
+        tail = os.pread(fd, size - stored, stored) if size > stored else b""
+        if b"\n" in tail:
+            return False
+        path.unlink(missing_ok=True)
+        return True
+    finally:
+        os.close(fd)

@@ -1,0 +1,16 @@
+"""Names in addresses: client and server make the same slug of a name."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+__all__ = ["LONGEST_SLUG", "slugify"]
+
+LONGEST_SLUG = 100
+
+
+def slugify(name: str) -> str:
+    """``name`` for an address: ``"My Project!"`` is ``"my-project"``.  Empty if nothing of it can be in one."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:LONGEST_SLUG].strip("-")
