@@ -83,18 +83,18 @@ def stop_local_server() -> int | None:
     Raises:
         TellurioError: it is not ours to stop.
     """
-    if not paths.server_file().exists():
+    if not paths.server_home().is_dir():
         return None
     with _starting():
-        server = _read()
-        if server is None or not _is_ours(server):
+        pid = _pid_of_ours()
+        if pid is None:
             return None
-        _signal(server.pid, signal.SIGTERM)
-        if not _gone(server.pid, _STOP_SECONDS):
-            _signal(server.pid, signal.SIGKILL)
-            if not _gone(server.pid, _STOP_SECONDS):
-                raise TellurioError(f"The local server (process {server.pid}) does not end, even by SIGKILL.")
-        return server.pid
+        _signal(pid, signal.SIGTERM)
+        if not _gone(pid, _STOP_SECONDS):
+            _signal(pid, signal.SIGKILL)
+            if not _gone(pid, _STOP_SECONDS):
+                raise TellurioError(f"The local server (process {pid}) does not end, even by SIGKILL.")
+        return pid
 
 
 def _running() -> LocalServer | None:
@@ -120,6 +120,8 @@ def _running() -> LocalServer | None:
 
 def _start() -> LocalServer:
     paths.private_folder(paths.server_home())
+    if (another := _awaited()) is not None:
+        return another
     log = paths.server_log()
     seen = _log_size(log)
     pid = _spawn(log)
@@ -135,6 +137,26 @@ def _start() -> LocalServer:
         time.sleep(_PAUSE)
     _signal(pid, signal.SIGKILL)
     raise _not_started(f"it was not ready after {_START_SECONDS:g} seconds", log, seen)
+
+
+def _awaited() -> LocalServer | None:
+    """Wait for a server that holds the store and is not to be found: it is on its way down, or up."""
+    deadline = time.monotonic() + _STOP_SECONDS
+    while _holder() is not None and time.monotonic() < deadline:
+        server = _read()
+        if server is not None and _says_the_same(_health(server.url), server):
+            return server
+        time.sleep(_PAUSE)
+    return None
+
+
+def _holder() -> int | None:
+    """The process that holds the store, by the store's own lock file, which may be stale."""
+    try:
+        pid = int((paths.server_home() / "tellurio.lock").read_text())
+    except (OSError, ValueError):
+        return None
+    return pid if _alive(pid) and _looks_like_a_server(pid) else None
 
 
 def _spawn(log: Path) -> int:
@@ -249,9 +271,13 @@ def _check_version(server: LocalServer) -> None:
         ) from None
 
 
-def _is_ours(server: LocalServer) -> bool:
-    """Whether the process is the server, and no other one that got its number."""
-    return _alive(server.pid) and (_says_the_same(_health(server.url), server) or _looks_like_a_server(server.pid))
+def _pid_of_ours() -> int | None:
+    """The server's process, and no other one that got its number."""
+    server = _read()
+    if server is None or not _alive(server.pid):
+        return _holder()
+    ours = _looks_like_a_server(server.pid) or _says_the_same(_health(server.url), server)
+    return server.pid if ours else _holder()
 
 
 def _looks_like_a_server(pid: int) -> bool:

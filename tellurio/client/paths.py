@@ -83,9 +83,9 @@ def private_folder(folder: Path) -> Path:
         for each in [top] if folder == top else [top, folder]:
             _make_private(each, tighten=each != top)
     except OSError as error:
+        reason = "a file is in its way" if isinstance(error, FileExistsError) else error.strerror or error
         raise TellurioError(
-            f"Cannot make the folder {folder}: {error.strerror or error}. "
-            "Set TELLURIO_HOME to a folder you can read and write."
+            f"Cannot make the folder {folder}: {reason}. Set TELLURIO_HOME to a folder you can read and write."
         ) from error
     return folder
 
