@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
 import re
 import secrets
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -16,10 +18,15 @@ from sqlalchemy import Connection
 from afnio.errors import StoreError
 from tellurio.store._sql import execute
 
-__all__ = ["Blobs", "note_blob"]
+__all__ = ["Blobs", "has_blob", "note_blob"]
 
 _CHUNK = 1 << 20
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+def has_blob(c: Connection, sha256: str) -> bool:
+    """Whether the blob is stored and an artifact may name it: what a client is told that asks before it sends."""
+    return execute(c, "SELECT 1 FROM blobs WHERE sha256 = ?", (_digest(sha256),)).first() is not None
 
 
 def note_blob(c: Connection, sha256: str, size: int, now: float) -> None:
@@ -32,20 +39,20 @@ def note_blob(c: Connection, sha256: str, size: int, now: float) -> None:
 
 
 class Blobs:
-    """A folder of blobs.  Safe to use from several threads and processes.
+    """A folder of blobs: a local one, or the address of one that fsspec knows.  For several threads and processes.
 
     No path ever has a part that a user chose: only 64 hexadecimal digits are taken for a name.
     """
 
     def __init__(self, folder: Path | str) -> None:
         from fsspec.core import url_to_fs  # type: ignore[import-untyped]
+        from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-untyped]
 
         self._files, self._folder = url_to_fs(str(folder))
-        self._local = "file" in (
-            (self._files.protocol,) if isinstance(self._files.protocol, str) else self._files.protocol
-        )
+        self._local = isinstance(self._files, LocalFileSystem)
         self._make(self._folder)
         self._make(f"{self._folder}/unfinished")
+        self._tidy()
 
     def has(self, sha256: str) -> bool:
         """Whether the blob is stored."""
@@ -107,6 +114,14 @@ class Blobs:
                 file.flush()
                 os.fsync(file.fileno())
         return size
+
+    def _tidy(self) -> None:
+        """Remove what a killed process left half written; nobody takes a day for one file."""
+        if self._local:
+            for left in Path(f"{self._folder}/unfinished").iterdir():
+                with contextlib.suppress(FileNotFoundError):
+                    if left.stat().st_mtime < time.time() - 86_400:
+                        left.unlink()
 
     def _make(self, folder: str) -> None:
         if self._local:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Context
 from typing import Any
 
 import orjson
 from sqlalchemy import Connection
 
+from afnio.calls import _json
 from afnio.calls.redact import redacted
 from tellurio.store._sql import execute
 
 __all__ = ["call", "calls", "check_call", "cost", "insert_calls", "pico_of", "sum_of", "usd_of"]
 
-PICO = Decimal(10) ** 12
 MOST_USD = 1_000_000
 """What one call may cost.  More is a mistake, and sums of it would leave a column's range."""
 
+_EXACT = Context(prec=200, rounding=ROUND_HALF_EVEN)  # not the thread's: that is the user's
 _MOST_SUM = 2**63 - 1
 _MOST_INT = 2**31 - 1
 
@@ -44,12 +45,12 @@ def pico_of(usd: object) -> int | None:
     if not isinstance(usd, str) or len(usd) > 100:
         raise ValueError(f"expected dollars as a decimal string, got {str(usd)[:100]!r}")
     try:
-        amount = Decimal(usd)
+        amount = _EXACT.create_decimal(usd)
     except ArithmeticError:
         raise ValueError(f"expected dollars as a decimal string, got {usd!r}") from None
     if not (amount.is_finite() and 0 <= amount <= MOST_USD):
         raise ValueError(f"expected dollars from 0 to {MOST_USD:,}, got {usd!r}")
-    return int((amount * PICO).to_integral_value())
+    return int(_EXACT.to_integral_value(_EXACT.scaleb(amount, 12)))
 
 
 def usd_of(pico: int | None) -> str | None:
@@ -74,6 +75,10 @@ def check_call(record: object) -> None:
     if not isinstance(record, dict):
         raise ValueError(f"expected the record of a call, a JSON object, got {type(record).__name__}")
     _row(record)
+    try:
+        _json.dumps(record)
+    except TypeError:
+        raise ValueError("the record of a call is nested too deeply") from None
 
 
 def insert_calls(
@@ -94,7 +99,7 @@ def insert_calls(
     keys: list[int | None] = []
     new = []
     for origin, job_id, record in entries:
-        content = orjson.dumps(record)
+        content = _json.dumps(record)
         clean = redacted(content)
         row = _row(record if clean == content else orjson.loads(clean))
         key = execute(c, _INSERT, (run_key, origin, job_id, *row, clean)).scalar()

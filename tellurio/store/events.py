@@ -12,9 +12,9 @@ from tellurio.store._sql import execute
 __all__ = ["add_event", "events"]
 
 
-def add_event(c: Connection, run_key: int, kind: str, data: Any, time: float) -> None:
-    """Store one event."""
-    row = (run_key, kind, time, orjson.dumps(data).decode())
+def add_event(c: Connection, run_key: int, kind: str, data: bytes, time: float) -> None:
+    """Store one event; ``data`` is JSON."""
+    row = (run_key, kind, time, data.decode())
     execute(c, "INSERT INTO events (run_key, kind, time, data) VALUES (?, ?, ?, ?)", row)
 
 

@@ -115,7 +115,7 @@ def _signed(c: Connection, run: Any, batch: _Batch, now: float) -> str:
     """Take the batch for a sign of life; returns the status."""
     id, status, ended, ended_by_client, heartbeat, lease = run[:6]
     if batch.end is not None:
-        return str(end_run(c, id, batch.end[0], by_client=True, now=batch.end[1])["status"])
+        return str(end_run(c, id, batch.end[0], by_client=True, now=min(batch.end[1], now))["status"])
     if status == "RUNNING":
         if now - heartbeat > min(1.0, lease / 10):  # not for each of many small batches
             execute(c, "UPDATE runs SET heartbeat = ? WHERE key = ?", (now, batch.run_key))
@@ -178,7 +178,7 @@ class _Batch:
             raise ValueError(f"expected its type to be one of {', '.join(_TYPES)}, got {str(type)[:100]!r}")
         if type == "text" and not isinstance(value, str):
             raise ValueError(f"expected a value of type text to be a text, got {str(value)[:100]!r}")
-        content = orjson.dumps(value)
+        content = _dumps(value)
         if len(content) > LARGEST_TEXT + 2:  # the quotes
             raise ValueError(
                 f"the value of {name[:100]!r} has {len(content):,} bytes, more than {LARGEST_TEXT:,}: "
@@ -194,9 +194,10 @@ class _Batch:
     def event(self, n: int, time: float, record: dict[str, Any]) -> Writing:
         """An event, and what it says of prompts."""
         kind, data = _name(record["kind"]), record["data"]
+        content = _dumps(data)
 
         def write(c: Connection) -> None:
-            add_event(c, self.run_key, kind, data, time)
+            add_event(c, self.run_key, kind, content, time)
             note(c, self.run_key, kind, data, time)
 
         return write
@@ -218,7 +219,10 @@ class _Batch:
         if self.series:
             add_points(c, self.run_key, self.series)
         if self.calls:
-            insert_calls(c, self.run_key, self.calls)
+            try:
+                insert_calls(c, self.run_key, self.calls)
+            except ValueError as error:
+                raise IngestRefused(int(self.calls[0][0].rpartition(":")[2]), str(error)) from None
         for n, writing in self.writings:
             try:
                 writing(c)
@@ -241,6 +245,13 @@ def _name(name: Any) -> str:
             f"expected its name to be a text of 1 to {LONGEST_NAME} characters without NUL, got {str(name)[:100]!r}"
         )
     return name
+
+
+def _dumps(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:  # all that is not JSON was refused before
+        raise ValueError("it is nested too deeply") from None
 
 
 def _value(value: Any) -> float | None:
