@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import webbrowser
 from typing import Annotated
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import typer
 
 from afnio.errors import ServerError
-from tellurio.client.http import Client
+from tellurio.client.http import Client, segment
 from tellurio.client.login import connect
+from tellurio.schemas.slugs import slugify
 
 __all__ = ["open_page"]
 
@@ -43,11 +44,11 @@ def _page(client: Client, run: str) -> str:
     parts = _parts(client, run)
     if not parts:
         return "/"
-    namespace, project, *rest = (quote(part, safe="") for part in parts)
+    namespace, project, *rest = (segment(part) for part in (parts[0], *map(slugify, parts[1:])))
     path = f"/api/v1/namespaces/{namespace}/projects/{project}"
     try:
         if rest:
-            slug = client.get(f"{path}/runs/{rest[0].lower().replace('_', '-')}")["slug"]
+            slug = client.get(f"{path}/runs/{rest[0]}")["slug"]
             return f"/{namespace}/projects/{project}/runs/{slug}/"
         client.get(path)
         return f"/{namespace}/projects/{project}/"

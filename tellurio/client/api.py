@@ -16,13 +16,14 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from tellurio.client.downloads import download_files
-from tellurio.client.http import Client
+from tellurio.client.http import Client, segment
 from tellurio.client.login import connect
 from tellurio.client.project import Project, list_projects
 from tellurio.schemas.records import number_in
+from tellurio.schemas.slugs import slugify
 
 __all__ = ["Api", "Runs", "StoredArtifact", "StoredRun"]
 
@@ -91,7 +92,7 @@ class Api:
         return Runs(self._client, f"{_project_path(namespace, slug)}/runs", query, limit)
 
     def run(self, run: str) -> StoredRun:
-        """One Run, by ``"namespace/project/run-slug"``, by the address of its page, or by its id.
+        """One Run, by ``"namespace/project/run"``, by the address of its page, or by its id.
 
         Raises:
             ValueError: it is none of these.
@@ -99,11 +100,9 @@ class Api:
         """
         parts = _run_parts(self._client, run)
         if len(parts) == 1:
-            return StoredRun(self._client, self._client.get(f"/api/v1/runs/{quote(parts[0], safe='')}"))
+            return StoredRun(self._client, self._client.get(f"/api/v1/runs/{segment(parts[0])}"))
         namespace, project, slug = parts
-        return StoredRun(
-            self._client, self._client.get(f"{_project_path(namespace, project)}/runs/{quote(slug, safe='')}")
-        )
+        return StoredRun(self._client, self._client.get(f"{_project_path(namespace, project)}/runs/{segment(slug)}"))
 
 
 class Runs:
@@ -214,7 +213,7 @@ class StoredRun:
         """
         if name is None:
             return [_numbered(each, ("last", "min", "max")) for each in self._get("metrics")]
-        points = self._get(f"metrics/{quote(name)}")["points"]
+        points = self._get(f"metrics/{segment(name, safe='/')}")["points"]
         return [{"step": step, "time": time, "value": number_in(value)} for step, time, value in points]
 
     def metrics_frame(self, *names: str) -> Any:
@@ -250,8 +249,7 @@ class StoredRun:
     @property
     def children(self) -> list[StoredRun]:
         """Its subruns and reruns."""
-        answer = self._get("children")
-        return [StoredRun(self._client, each) for each in (answer["runs"] if isinstance(answer, dict) else answer)]
+        return list(Runs(self._client, f"{self._path}/children", [], None))
 
     def artifacts(self) -> list[StoredArtifact]:
         """All versions of all its artifacts, by name and version."""
@@ -331,7 +329,7 @@ class StoredArtifact:
             OSError: a file cannot be written.
         """
         run = self.run
-        source = f"/api/v1/runs/{run.id}/artifacts/{quote(self.name, safe='')}/{self.version}/files"
+        source = f"/api/v1/runs/{run.id}/artifacts/{segment(self.name)}/{self.version}/files"
         return download_files(run._client, source, self.files, Path(folder))
 
 
@@ -341,7 +339,7 @@ def _named(project: str | Project) -> tuple[str, str]:
     parts = [part for part in project.split("/") if part] if isinstance(project, str) else []
     if len(parts) != 2:
         raise ValueError(f"expected a project as 'namespace/project', got {project!r}.")
-    return parts[0], parts[1]
+    return parts[0], slugify(parts[1])
 
 
 def _run_parts(client: Client, run: str) -> list[str]:
@@ -354,12 +352,12 @@ def _run_parts(client: Client, run: str) -> list[str]:
     if len(parts) == 5 and (parts[1], parts[3]) == ("projects", "runs"):
         parts = parts[::2]
     if len(parts) not in (1, 3):
-        raise ValueError(f"expected a Run as 'namespace/project/run-slug', its address or its id, got {run!r}.")
-    return parts
+        raise ValueError(f"expected a Run as 'namespace/project/run', its address or its id, got {run!r}.")
+    return parts if len(parts) == 1 else [parts[0], slugify(parts[1]), slugify(parts[2])]  # names are as good
 
 
 def _project_path(namespace: str, project: str) -> str:
-    return f"/api/v1/namespaces/{quote(namespace, safe='')}/projects/{quote(project, safe='')}"
+    return f"/api/v1/namespaces/{segment(namespace)}/projects/{segment(project)}"
 
 
 def _conditions(filter: Filter | None) -> Iterable[str]:

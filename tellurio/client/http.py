@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from afnio.errors import InvalidAPIKeyError, ServerError, ServerUnreachableError
 from tellurio.schemas.version import HEADER, check_versions, our_version
@@ -16,7 +16,7 @@ from tellurio.schemas.version import HEADER, check_versions, our_version
 if TYPE_CHECKING:
     import httpx2
 
-__all__ = ["Client", "is_loopback"]
+__all__ = ["Client", "is_loopback", "segment"]
 
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 _WAITS = (0.1, 0.4)  # between the tries of a request; a server that restarts is back by then, or is away
@@ -225,6 +225,12 @@ class Client:
         return ServerError(
             f"The server at {self.url} answered {asked} with {response.status_code}: {reason}{shown}", **details
         )
+
+
+def segment(text: str, *, safe: str = "") -> str:
+    """``text`` as one part of a path, whatever is in it: ``"."`` and ``".."`` would be taken for steps in it."""
+    quoted = quote(text, safe=safe)
+    return "/".join(part.replace(".", "%2E") if part in (".", "..") else part for part in quoted.split("/"))
 
 
 def is_loopback(url: str) -> bool:

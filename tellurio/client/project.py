@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
-from urllib.parse import quote
 
 from afnio.errors import ServerError
-from tellurio.client.http import Client
+from tellurio.client.http import Client, segment
 from tellurio.client.login import connect
 
 __all__ = [
@@ -79,8 +78,7 @@ def list_projects(namespace_slug: str, client: Client | None = None) -> list[Pro
     Raises:
         ServerError: 404, there is no such namespace.
     """
-    answer = (client or connect()).get(_path(namespace_slug))
-    return [_made(each) for each in (answer["projects"] if isinstance(answer, dict) else answer)]
+    return [_made(each) for each in (client or connect()).get(_path(namespace_slug))]
 
 
 def update_project(
@@ -123,12 +121,11 @@ def _visibility(value: str) -> str:
 
 
 def _path(namespace: str, project: str | None = None) -> str:
-    path = f"/api/v1/namespaces/{quote(namespace, safe='')}/projects"
-    return path if project is None else f"{path}/{quote(project, safe='')}"
+    path = f"/api/v1/namespaces/{segment(namespace)}/projects"
+    return path if project is None else f"{path}/{segment(project)}"
 
 
-def _made(answer: dict[str, Any]) -> Project:
-    said = answer.get("project", answer)
+def _made(said: dict[str, Any]) -> Project:
     return Project(
         uuid=said["id"],
         display_name=said["display_name"],
