@@ -18,15 +18,10 @@ from sqlalchemy import Connection
 from afnio.errors import StoreError
 from tellurio.store._sql import execute
 
-__all__ = ["Blobs", "has_blob", "note_blob"]
+__all__ = ["Blobs", "note_blob"]
 
 _CHUNK = 1 << 20
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-
-
-def has_blob(c: Connection, sha256: str) -> bool:
-    """Whether the blob is stored and an artifact may name it: what a client is told that asks before it sends."""
-    return execute(c, "SELECT 1 FROM blobs WHERE sha256 = ?", (_digest(sha256),)).first() is not None
 
 
 def note_blob(c: Connection, sha256: str, size: int, now: float) -> None:
@@ -63,7 +58,7 @@ class Blobs:
 
         Raises:
             ValueError: the content has another digest, or more than ``limit`` bytes.
-            StoreError: it cannot be written, as on a full disk.
+            StoreError: it cannot be written, as on a full disk.  What ``stream`` raises comes out as it is.
         """
         path = self._path(sha256)
         unfinished = f"{self._folder}/unfinished/{secrets.token_hex(16)}"
@@ -71,6 +66,9 @@ class Blobs:
             size = self._write(unfinished, stream, sha256, limit)
             self._make(path.rpartition("/")[0])
             self._files.mv(unfinished, path)
+        except _BrokenStreamError as broken:
+            self._remove(unfinished)
+            raise broken.error from None
         except OSError as error:
             self._remove(unfinished)
             raise StoreError(
@@ -95,7 +93,8 @@ class Blobs:
         self._remove(self._path(sha256))
 
     def _path(self, sha256: str) -> str:
-        return f"{self._folder}/{sha256[:2]}/{_digest(sha256)}"
+        digest = _digest(sha256)
+        return f"{self._folder}/{digest[:2]}/{digest}"
 
     def _write(self, path: str, stream: BinaryIO | Iterable[bytes], sha256: str, limit: int) -> int:
         size, digest = 0, hashlib.sha256()
@@ -149,13 +148,23 @@ def _digest(sha256: Any) -> str:
     return sha256
 
 
+class _BrokenStreamError(Exception):
+    """Reading failed, and not the store: an ``OSError`` too, as a connection's end and a timeout are."""
+
+    def __init__(self, error: OSError) -> None:
+        self.error = error
+
+
 def _chunks(stream: BinaryIO | Iterable[bytes]) -> Iterator[bytes]:
     read = getattr(stream, "read", None)
-    if read is None:
-        yield from stream
-    else:
-        while chunk := read(_CHUNK):
-            yield chunk
+    try:
+        if read is None:
+            yield from stream
+        else:
+            while chunk := read(_CHUNK):
+                yield chunk
+    except OSError as error:
+        raise _BrokenStreamError(error) from error
 
 
 def _why(error: OSError) -> str:
