@@ -6,23 +6,40 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from afnio.models.lm_server import LMServer
+from tests.tellurio.scripts.machine import Home
 
 SCRIPT = Path(__file__).parent.parent / "tutorials" / "quickstart.py"
 
 
-def start(tmp_path: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    given = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "AFNIO_"))}
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    """A machine of one's own, whose server is stopped at the end; an empty folder to work in is beside it."""
+    (tmp_path / "work").mkdir()
+    home = Home(tmp_path / "tellurio")
+    yield home
+    assert home.tellurio("down").returncode == 0
+
+
+def start(home: Home, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, str(SCRIPT)], cwd=tmp_path, env=given | env, capture_output=True, text=True, timeout=120
+        [sys.executable, str(SCRIPT)],
+        cwd=home.folder.parent / "work",
+        env=home.environment(**env),
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
 
 
-def run(tmp_path: Path, **env: str) -> str:
-    done = start(tmp_path, **env)
-    assert done.returncode == 0, done.stderr
+def run(home: Home, **env: str) -> str:
+    done = start(home, **env)
+    assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
@@ -32,8 +49,8 @@ def accuracies(output: str) -> tuple[float, float]:
     return float(found[1]), float(found[2])
 
 
-def test_without_a_key_it_trains_on_the_simulation_and_says_so(tmp_path: Path) -> None:
-    output = run(tmp_path)
+def test_without_a_key_it_trains_on_the_simulation_and_says_so(home: Home) -> None:
+    output = run(home)
     before, after = accuracies(output)
     assert 0.45 <= before <= 0.65
     assert after >= 0.95
@@ -42,23 +59,53 @@ def test_without_a_key_it_trains_on_the_simulation_and_says_so(tmp_path: Path) -
     assert re.search(r"\d+ calls, [\d,]+ tokens, unpriced", output)
     assert "Step 1 by hand" in output
     assert "- Refund requests" in output  # the prompt after training
-    assert not list(tmp_path.iterdir())  # nothing is written unasked
+    assert not list((home.folder.parent / "work").iterdir())  # nothing is written there unasked
 
 
-def test_an_environment_variable_is_all_that_changes_for_another_endpoint(tmp_path: Path) -> None:
+def test_it_leaves_a_run_with_all_that_happened(home: Home) -> None:
+    output = run(home)
+    stored = home.stored("tutorials/quickstart")
+    assert stored["status"] == "COMPLETED"
+    assert f"are stored: {stored['url']}" in output
+    assert f"open tutorials/quickstart/{stored['slug']}\n" in output
+    assert [value for _, value in stored["metrics"]["test_loss"]] == list(map(pytest.approx, accuracies(output)))
+    assert [step for step, _ in stored["metrics"]["train_loss"]] == [1]
+    live = [call for call in stored["calls"] if call["source"] == "live"]
+    assert {call["role"] for call in live} == {"forward", "backward", "optimizer"}
+    assert f"{len(live)} calls, " in output
+    assert {version["parameter"] for version in stored["prompts"]} == {"prompt"}  # by hand and by the Trainer
+    assert stored["prompts"][0]["value"] in output
+    assert "proposed" in {version["status"] for version in stored["prompts"]}  # by hand nobody judges
+    assert "kept" in {version["status"] for version in stored["prompts"]}
+
+
+def test_without_a_server_it_says_so_and_trains_all_the_same(home: Home) -> None:
+    home.folder.write_text("a file where the folder would be")
+    output = run(home)
+    assert "There is no server to train through: TellurioError: " in output
+    assert "TELLURIO_HOME" in output
+    assert accuracies(output)[1] >= 0.95
+    assert re.search(r"\d+ calls, [\d,]+ tokens, unpriced", output)
+    assert "are stored" not in output
+    home.folder.unlink()
+
+
+def test_an_environment_variable_is_all_that_changes_for_another_endpoint(home: Home) -> None:
     with LMServer(world="tickets", bad_share=0) as server:
-        output = run(tmp_path, OPENAI_BASE_URL=server.base_url, OPENAI_API_KEY="a-key", AFNIO_MODEL="tickets")
+        output = run(home, OPENAI_BASE_URL=server.base_url, OPENAI_API_KEY="a-key", AFNIO_MODEL="tickets")
         assert accuracies(output)[1] >= 0.95
         assert len(server.stats()["requests"]) > 240
     assert "simulation, not an AI" not in output
 
 
-def test_what_goes_wrong_is_told_in_one_line(tmp_path: Path) -> None:
-    done = start(tmp_path, OPENAI_BASE_URL="http://127.0.0.1:9/v1", AFNIO_MODEL="")
+def test_what_goes_wrong_is_told_in_one_line_and_the_run_says_crashed(home: Home) -> None:
+    done = start(home, OPENAI_BASE_URL="http://127.0.0.1:9/v1", AFNIO_MODEL="")
     assert done.returncode == 1
     assert "Model: gpt-4o-mini at" in done.stdout
-    assert done.stderr.startswith("APIUnreachableError: Cannot reach http://127.0.0.1:9/v1")
-    assert done.stderr.count("\n") == 1
+    told = [line for line in done.stderr.splitlines() if not line.startswith("INFO : ")]
+    assert len(told) == 1
+    assert told[0].startswith("APIUnreachableError: Cannot reach http://127.0.0.1:9/v1")
+    assert home.stored("tutorials/quickstart")["status"] == "CRASHED"
 
 
 def test_a_script_of_ones_own_gets_an_error_that_names_the_variable(tmp_path: Path) -> None:
