@@ -47,6 +47,12 @@ class _Exits:
 _exits = _Exits()
 
 
+def _noted(exit: _Exit) -> _Exit:
+    if threading.current_thread() is threading.main_thread():
+        _exits.note(exit)
+    return exit
+
+
 class Safeguard:
     """Ends a Run that its script leaves open.
 
@@ -83,10 +89,7 @@ class Safeguard:
     def _made_exit(self) -> Callable[..., Any]:
         def exit(status: Any = None, /) -> Any:
             """Exit the interpreter by raising SystemExit(status)."""
-            raised = _Exit(status) if status is not None else _Exit()
-            if threading.current_thread() is threading.main_thread():
-                _exits.note(raised)
-            raise raised
+            raise _noted(_Exit() if status is None else _Exit(status))  # no name for it: that would keep it alive
 
         return exit
 

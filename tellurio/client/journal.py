@@ -57,7 +57,7 @@ class Journal:
         self._torn = False
         self._retry_at = 0.0
         self._warned = False
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may log the end while its thread is in here: `_torn` tells
         self._dumps, self.wake = orjson.dumps, wake
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -80,8 +80,7 @@ class Journal:
         Args:
             kind: see ``tellurio.schemas.records``.
             fields: what the record holds besides its number, time and kind.
-            timeout: how long to wait for another thread that writes, in seconds; for a signal handler, which may
-                have interrupted that very thread.
+            timeout: how long to wait for another thread that writes, in seconds; for who is in a hurry.
 
         Returns:
             whether it was written, or kept in memory.

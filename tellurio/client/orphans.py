@@ -15,7 +15,7 @@ from afnio.errors import TellurioError
 from tellurio.client import folders, paths
 from tellurio.client.http import Client
 from tellurio.client.login import connect
-from tellurio.client.shipping import HTTPKeeper, Keeper, Tail, catch_up, ship
+from tellurio.client.shipping import HTTPKeeper, Keeper, NoSuchRun, Tail, catch_up, ship
 
 __all__ = ["Orphan", "Sync", "orphans", "send_local", "sync"]
 
@@ -143,7 +143,7 @@ def _send(orphan: Orphan, keeper: Keeper) -> bool:
                 while ship(tail, orphan.run_id, keeper):
                     pass
             return folders.remove_if_done(orphan.folder, {tail.path: tail.offset for tail in tails})
-        except LookupError:
+        except NoSuchRun:
             put_aside(orphan.folder)
             return False
         finally:

@@ -13,7 +13,7 @@ from afnio.errors import InvalidAPIKeyError, ServerError, ServerUnreachableError
 from tellurio.client import folders
 from tellurio.client.http import Client
 from tellurio.client.journal import Journal, said_of
-from tellurio.client.shipping import FILES, HTTPKeeper, Tail, ship
+from tellurio.client.shipping import FILES, HTTPKeeper, NoSuchRun, Tail, ship
 
 __all__ = ["Sender", "Wake"]
 
@@ -197,7 +197,7 @@ class Sender:
             return
         until = min(self._contact + self._heartbeat if self._alive else float("inf"), self._scanned_at + SCAN)
         until = road.retry_at if road.pause else until
-        if self.wake.wait(until - time.monotonic()) and not self._stopped:
+        if self.wake.wait(until - time.monotonic()) and self._clean >= self._asked and not self._leaving:
             self.wake.wait_for_silence(LINGER)
 
     def _send(self) -> bool:
@@ -302,7 +302,7 @@ class Sender:
         except InvalidAPIKeyError as error:
             self._tell(road, f"{error}. What is logged waits in {self.folder} until then.")
             self._find_again()
-        except LookupError as error:
+        except NoSuchRun as error:
             self.gone = True
             _log.warning(f"{error}. The Run was deleted: what is logged stays in {self.folder}.")
         except (TellurioError, OSError) as error:

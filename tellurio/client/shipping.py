@@ -13,7 +13,7 @@ from afnio.errors import ServerError
 from tellurio.client.http import Client
 from tellurio.client.journal import Journal, number_of
 
-__all__ = ["FILES", "HTTPKeeper", "Keeper", "Refused", "Tail", "Unordered", "catch_up", "ship"]
+__all__ = ["FILES", "HTTPKeeper", "Keeper", "NoSuchRun", "Refused", "Tail", "Unordered", "catch_up", "ship"]
 
 RECORDS = 1_000
 BYTES = 128 * 1024  # read at once, and sent at once, but for a longer line
@@ -38,6 +38,10 @@ class Refused(Exception):
         super().__init__(f"record {number}: {reason}")
 
 
+class NoSuchRun(Exception):
+    """The Run was deleted."""
+
+
 class TooLarge(Exception):
     """The batch is larger than the keeper takes."""
 
@@ -51,7 +55,7 @@ class Keeper(Protocol):
         Raises:
             Unordered: a record before the first is missing.
             Refused: one of them is no good.
-            LookupError: there is no such Run any more.
+            NoSuchRun: it was deleted.
         """
 
     def put_blob(self, run_id: str, sha256: str, path: Path) -> None:
@@ -59,6 +63,7 @@ class Keeper(Protocol):
 
         Raises:
             FileNotFoundError: it is not stored, and ``path`` is gone.
+            ValueError: it is refused for good: too large, or changed.
         """
 
 
@@ -93,7 +98,15 @@ class HTTPKeeper:
         except ServerError as error:
             if error.status_code != 404:
                 raise
+            self._put(where, path)
+
+    def _put(self, where: str, path: Path) -> None:
+        try:
             self.client.put(where, content=self._pieces(path), timeout=60.0)
+        except ServerError as error:
+            if error.status_code not in (413, 422):
+                raise
+            raise ValueError(str(error)) from error
 
     def _pieces(self, path: Path) -> Iterator[bytes]:
         with path.open("rb") as file:
@@ -112,7 +125,7 @@ def _translated(error: ServerError, first: int) -> Exception:
     if error.status_code == 413:
         return TooLarge()
     if error.status_code == 404:
-        return LookupError(str(error))
+        return NoSuchRun(str(error))
     return error
 
 
@@ -260,7 +273,7 @@ def ship(tail: Tail, run_id: str, keeper: Keeper) -> bool:
     """Send one batch; returns whether there was one.
 
     Raises:
-        LookupError: there is no such Run any more.
+        NoSuchRun: it was deleted.
         TellurioError: what the server said, or that it is not there.  Nothing is lost: the same batch comes next time.
     """
     lines = tail.batch()
@@ -290,6 +303,8 @@ def _upload(tail: Tail, run_id: str, line: bytes, keeper: Keeper) -> None:
             keeper.put_blob(run_id, file["sha256"], tail.path.parent / "spool" / file["sha256"])
         except FileNotFoundError as error:
             raise Refused(number_of(line), f"the copy of its file {file['path']} is gone: {error.filename}") from error
+        except ValueError as error:
+            raise Refused(number_of(line), f"its file {file['path']}: {error}") from error
 
 
 def _reorder(tail: Tail, run_id: str, keeper: Keeper, acknowledged: int) -> None:

@@ -38,6 +38,8 @@ def checked_name(name: object) -> str:
         raise TypeError(f"run.log(name, value): the name must be a string, got {type(name).__name__}: {name!r:.100}.")
     if not 0 < len(name) <= NAME_LENGTH:
         raise ValueError(f"run.log(name, value): a name has 1 to {NAME_LENGTH} characters, this one {len(name)}.")
+    if "\0" in name:
+        raise ValueError(f"run.log(name, value): a name cannot contain a NUL character: {name!r:.100}.")
     return name
 
 

@@ -8,7 +8,7 @@ Every record has ``n`` (its number in the journal, from 1), ``t`` (Unix time) an
 ``c``     an LM call: ``record``, as ``afnio.calls.record`` makes it
 ``e``     an event: ``kind`` (``"prompt"``, ``"gate"``, ``"fit_start"``, ...), ``data``
 ``a``     an artifact: ``name``, ``kind``, ``files`` (``[{"path", "sha256", "size"}]``); its blobs are stored already
-``s``     the end of the Run: ``status``
+``s``     the end of the Run: ``status``, and ``reason`` (a text) where that needs words
 ========  ==================================================================================================
 """
 

@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute
 
 from tellurio.schemas.version import our_version
 from tellurio.server.answers import answer
+from tellurio.server.collecting import collecting
 from tellurio.server.doors import Door, Permission, PlainDoor, Resource
 from tellurio.server.edge import Edge
 from tellurio.server.gate import Gate
@@ -44,7 +45,7 @@ from tellurio.server.settings import ServerSettings
 from tellurio.server.sweeps import expiry
 from tellurio.store.store import Store
 
-__all__ = ["make_app"]
+__all__ = ["declared", "make_app"]
 
 schema = Resource("schema")
 
@@ -75,13 +76,13 @@ def make_app(store: Store, settings: ServerSettings) -> FastAPI:
     app.state.sessions = Sessions(settings.code_seconds, settings.session_seconds)
     app.state.gate = Gate(store, app.state.sessions, settings.identity_seconds)
     app.state.hooks = Hooks()
-    app.state.hooks.sweep.append(expiry(store))
+    app.state.hooks.sweep += [collecting(store, settings), expiry(store)]
     resources = [
         journal(settings),  # first: it is asked for most
         *(health, me, once, login, namespaces, projects, runs, metrics, calls, prompts, events),
         *(blobs(settings), artifacts, schema, page),
     ]
-    app.router.routes[:] = _declared([route for resource in resources for route in resource.routes])
+    app.router.routes[:] = declared([route for resource in resources for route in resource.routes])
     app.add_middleware(Edge, settings=settings)
     return app
 
@@ -112,7 +113,7 @@ def _described(title: str, version: str, routes: Sequence[BaseRoute]) -> dict[st
     return described
 
 
-def _declared(routes: list[BaseRoute]) -> list[BaseRoute]:
+def declared(routes: list[BaseRoute]) -> list[BaseRoute]:
     """The routes, all of which say who may come in: there is no server with one that does not."""
     for route in routes:
         if not isinstance(route, (Door, PlainDoor)) or not isinstance(getattr(route, "permission", None), Permission):

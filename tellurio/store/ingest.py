@@ -24,6 +24,7 @@ from tellurio.store.runs import ENDS, beat, end_run
 __all__ = ["IngestGap", "IngestRefused", "ingest"]
 
 LONGEST_NAME = 500
+LONGEST_REASON = 2000
 LARGEST_TEXT = 1 << 20
 LARGEST_STEP = 2**53
 LATEST = 2.0**40  # a Unix time some 30,000 years from now
@@ -115,7 +116,8 @@ def _signed(c: Connection, run: Any, batch: _Batch, now: float) -> str:
     """Take the batch for a sign of life; returns the status."""
     id, status, ended, ended_by_client, heartbeat, lease = run[:6]
     if batch.end is not None:
-        return str(end_run(c, id, batch.end[0], by_client=True, now=min(batch.end[1], now))["status"])
+        status, told, reason = batch.end
+        return str(end_run(c, id, status, reason=reason, by_client=True, now=min(told, now))["status"])
     if status == "RUNNING":
         if now - heartbeat > min(1.0, lease / 10):  # not for each of many small batches
             execute(c, "UPDATE runs SET heartbeat = ? WHERE key = ?", (now, batch.run_key))
@@ -133,7 +135,7 @@ class _Batch:
         self.series: dict[str, list[Point]] = {}
         self.calls: list[tuple[str, None, dict[str, Any]]] = []
         self.writings: list[tuple[int, Writing]] = []
-        self.end: tuple[str, float] | None = None
+        self.end: tuple[str, float, str | None] | None = None
         self.newest = 0.0
 
     def read(self, lines: islice[bytes]) -> None:
@@ -213,7 +215,8 @@ class _Batch:
         if record["status"] not in ENDS:
             raise ValueError(f"expected its status to be {', '.join(ENDS)}, got {str(record['status'])[:100]!r}")
         if self.end is None:
-            self.end = (record["status"], time)
+            reason = record.get("reason")
+            self.end = (record["status"], time, None if reason is None else str(reason)[:LONGEST_REASON])
 
     def write(self, c: Connection) -> None:
         if self.series:

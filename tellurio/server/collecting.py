@@ -1,0 +1,69 @@
+"""Journals of processes of this machine that were killed: stored without anybody doing anything."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
+
+from tellurio.client.orphans import send_local
+from tellurio.client.shipping import NoSuchRun, Refused, Unordered
+from tellurio.server.hooks import Hook
+from tellurio.server.log import log
+from tellurio.server.settings import ServerSettings
+from tellurio.store import runs
+from tellurio.store.blobs import note_blob
+from tellurio.store.ingest import IngestGap, IngestRefused, ingest
+from tellurio.store.store import Store
+
+__all__ = ["collecting"]
+
+PIECE = 1 << 20
+
+
+def collecting(store: Store, settings: ServerSettings) -> Hook:
+    """Sweeps the journals below ``settings.journals_home``."""
+    keeper = _StoreKeeper(store, settings.blob_limit)
+
+    async def collect() -> None:
+        if settings.journals_home is not None:
+            done = await asyncio.to_thread(send_local, settings.journals_home, store.server_id, keeper)
+            if done:
+                log("journals_collected", runs=done)
+
+    return collect
+
+
+class _StoreKeeper:
+    """The store, as a client's journals are brought to it: see ``tellurio.client.shipping.Keeper``."""
+
+    def __init__(self, store: Store, blob_limit: int) -> None:
+        self._store, self._blob_limit = store, blob_limit
+
+    def ingest(self, run_id: str, client_id: str, first: int, lines: list[bytes]) -> int:
+        try:
+            stored = self._store.write(_ingest, run_id, client_id, first, lines, durable=True)
+        except IngestGap as gap:
+            raise Unordered(gap.acknowledged) from gap
+        except IngestRefused as fault:
+            raise Refused(fault.n, fault.reason) from fault
+        except LookupError as error:
+            raise NoSuchRun(str(error)) from error
+        return int(stored["acknowledged"])
+
+    def put_blob(self, run_id: str, sha256: str, path: Path) -> None:
+        if self._store.blobs.has(sha256):
+            return
+        with path.open("rb") as file:
+            size = self._store.blobs.put(iter(lambda: file.read(PIECE), b""), sha256, limit=self._blob_limit)
+        self._store.write(note_blob, sha256, size, time.time(), durable=True)
+
+
+def _ingest(connection: Connection, run_id: str, client_id: str, first: int, lines: list[bytes]) -> dict[str, Any]:
+    run = runs.run(connection, run_id)
+    if run is None:
+        raise LookupError(f"there is no Run {run_id}")
+    return ingest(connection, run["key"], client_id, first, lines)
