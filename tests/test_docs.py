@@ -68,15 +68,18 @@ def test_python_in_the_docs_runs(page: Path, line: int, code: str, prints: str |
     environment = {name: value for name, value in os.environ.items() if not name.endswith(("_API_KEY", "_BASE_URL"))}
     script = tmp_path / "example.py"
     script.write_text("\n" * line + code, encoding="utf-8")
+    environment |= {"PYTHONPATH": str(REPO), "HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
         [sys.executable, "-W", "error", str(script)],
         cwd=tmp_path,
-        env={**environment, "PYTHONPATH": str(REPO), "HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
+        env=environment,
         capture_output=True,
         text=True,
         check=False,
         timeout=120,
     )
+    if (tmp_path / ".tellurio").exists():  # it began a Run, and so a server
+        subprocess.run([Path(sys.executable).with_name("tellurio"), "down"], env=environment, check=True, timeout=60)
     assert done.returncode == 0, f"{page}, line {line}:\n{done.stderr}"
     assert prints is None or done.stdout == prints
 
