@@ -10,6 +10,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -86,28 +87,28 @@ class Store:
             os.close(lock)
             raise
 
-    def submit(self, work: Callable[..., T], *args: Any, durable: bool = False) -> Future[T]:
-        """Queue ``work(connection, *args)`` for the writer; the future is done when it is stored."""
-        return self._writer.submit(work, *args, durable=durable)
+    def submit(self, work: Callable[..., T], *args: Any, durable: bool = False, **kwargs: Any) -> Future[T]:
+        """Queue ``work(connection, *args, **kwargs)`` for the writer; the future is done when it is stored."""
+        return self._writer.submit(partial(work, **kwargs) if kwargs else work, *args, durable=durable)
 
-    def write(self, work: Callable[..., T], *args: Any, durable: bool = False) -> T:
-        """Run ``work(connection, *args)`` in the writer, and wait until it is stored."""
-        return self._writer.submit(work, *args, durable=durable).result()
+    def write(self, work: Callable[..., T], *args: Any, durable: bool = False, **kwargs: Any) -> T:
+        """Run ``work(connection, *args, **kwargs)`` in the writer, and wait until it is stored."""
+        return self.submit(work, *args, durable=durable, **kwargs).result()
 
-    async def awrite(self, work: Callable[..., T], *args: Any, durable: bool = False) -> T:
+    async def awrite(self, work: Callable[..., T], *args: Any, durable: bool = False, **kwargs: Any) -> T:
         """`write`, awaited.  Work that has begun is not undone by a cancellation."""
-        return await asyncio.wrap_future(self._writer.submit(work, *args, durable=durable))
+        return await asyncio.wrap_future(self.submit(work, *args, durable=durable, **kwargs))
 
-    def read(self, work: Callable[..., T], *args: Any) -> T:
-        """Run ``work(connection, *args)`` here, on a connection that can only read: one state of all tables."""
+    def read(self, work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Run ``work(connection, *args, **kwargs)`` here, where only reading is possible: one state of all tables."""
         with self._reader() as connection:
-            return work(connection, *args)
+            return work(connection, *args, **kwargs)
 
-    async def aread(self, work: Callable[..., T], *args: Any) -> T:
+    async def aread(self, work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """`read`, awaited: it runs in one of a few threads of the store's own."""
         if self._pool is None:
             self._pool = ThreadPoolExecutor(ASYNC_READERS, thread_name_prefix="tellurio-reader")
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self.read, work, *args)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, partial(self.read, work, *args, **kwargs))
 
     @property
     def waiting(self) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def user(store: Store) -> dict[str, Any]:
-    return store.write(partial(make_user, username="alice", email="alice@example.org", is_admin=True))
+    return store.write(make_user, "alice", "alice@example.org", is_admin=True)
 
 
 @pytest.fixture
@@ -35,4 +34,4 @@ def project(store: Store, user: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture
 def run(store: Store, user: dict[str, Any], project: dict[str, Any]) -> dict[str, Any]:
-    return store.write(partial(make_run, project_id=project["id"], user_id=user["id"], id=str(uuid.uuid4())))
+    return store.write(make_run, project["id"], user["id"], id=str(uuid.uuid4()))
