@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import logging
 import time
+from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
@@ -17,7 +18,7 @@ from tellurio.server.doors import Permission
 from tellurio.server.log import log
 from tellurio.server.refusals import Refused, unknown
 from tellurio.server.sessions import COOKIE, Sessions
-from tellurio.store import projects, runs, users
+from tellurio.store import jobs, projects, runs, users
 from tellurio.store.store import Store
 
 __all__ = ["Caller", "Gate", "caller"]
@@ -146,19 +147,21 @@ class Gate:
 
     async def _on_project(self, user: dict[str, Any], permission: Permission, scope: Scope) -> Caller:
         params = scope["path_params"]
+        work: _Through
         if "run_id" in params:
-            what, name = "Run", (params["run_id"], "")
+            what, work, name = "Run", _through_run, (params["run_id"], "")
+        elif "job_id" in params:
+            what, work, name = "job", _through_job, (params["job_id"], "job")
         else:
-            what, name = "project", (params["ns"], params["project"])
+            what, work, name = "project", _through_project, (params["ns"], params["project"])
         asked, now = (user["id"], *name), time.monotonic()
         entry = self._callers.get(asked)
         if entry is not None and entry[1] > now:
             found = entry[0]
         else:
-            work = _through_run if what == "Run" else _through_project
             known = await self._store.aread(work, user, *name)
             if known is None:
-                raise unknown(what, "/".join(part for part in name if part))
+                raise unknown(what, "/".join(name) if what == "project" else name[0])
             found = known
             _remember(self._callers, asked, (found, now + self._remember))
         if RANKS[found.role or "VIEWER"] < NEEDED[permission]:
@@ -168,8 +171,19 @@ class Gate:
         return found
 
 
+_Through = Callable[[Connection, dict[str, Any], str, str], Caller | None]
+
+
 def _through_run(connection: Connection, user: dict[str, Any], run_id: str, _: str) -> Caller | None:
-    run = runs.run(connection, run_id)
+    return _of_run(connection, user, runs.run(connection, run_id))
+
+
+def _through_job(connection: Connection, user: dict[str, Any], job_id: str, _: str) -> Caller | None:
+    job = jobs.job(connection, job_id)
+    return _of_run(connection, user, job and runs.run_by_key(connection, job["run_key"]))
+
+
+def _of_run(connection: Connection, user: dict[str, Any], run: dict[str, Any] | None) -> Caller | None:
     if run is None:
         return None
     found = _through_project(connection, user, run["namespace_slug"], run["project_slug"])

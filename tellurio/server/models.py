@@ -402,6 +402,7 @@ class Cost(Answer):
 class Prompt(Answer):
     """One version of a parameter's value."""
 
+    key: int
     parameter: str
     role: str
     version: int
