@@ -33,12 +33,22 @@ PATHS = [  # where scripts import things from
         "afnio.logging_config:configure_logging",
     ),
     *("afnio.utils.datasets:FacilitySupport", "afnio.utils.datasets:SupportTickets", "afnio.utils.datasets:TREC"),
-    *("afnio.models.scripted:Scripted", "tellurio.cli:main"),
+    *("afnio.models.scripted:Scripted", "tellurio.cli:main", "tellurio.cli.server:main"),
+    *("afnio.tellurio.run:init", "afnio.tellurio.run:Run", "afnio.tellurio.run:RunStatus"),
+    *("afnio.tellurio.run_context:set_active_run", "afnio.tellurio.run_context:get_active_run"),
+    *("afnio.tellurio.project:Project", "afnio.tellurio.project:get_project", "afnio.tellurio.project:create_project"),
+    *("afnio.tellurio.project:delete_project", "afnio.tellurio.client:InvalidAPIKeyError"),
+    "afnio.tellurio.consent:check_consent",
 ]
+
+TELLURIO = {  # the first five are what scripts use
+    *("configure_logging", "init", "log", "login", "suppress_variable_notifications"),
+    *("Api", "Project", "Run", "RunStatus"),
+}
 
 HEAVY = {
     *("aiohttp", "openai", "anthropic", "httpx", "httpx2", "pydantic", "genai_prices", "rich", "typer", "tiktoken"),
-    *("ssl", "asyncio", "IPython"),
+    *("ssl", "asyncio", "IPython", "sqlalchemy", "alembic", "fastapi", "starlette", "uvicorn", "orjson", "fsspec"),
 }
 
 
@@ -55,6 +65,17 @@ def test_functional_is_cognitive_functional() -> None:
 def test_old_import_paths_work(path: str) -> None:
     module, name = path.split(":")
     assert hasattr(__import__(module, fromlist=[name]), name)
+
+
+def test_the_names_of_tellurio_are_these() -> None:
+    assert set(afnio.tellurio.__all__) == TELLURIO
+    assert set(dir(afnio.tellurio)) > TELLURIO
+    assert [name for name in TELLURIO if not hasattr(afnio.tellurio, name)] == []
+    assert afnio.tellurio.run.init is afnio.tellurio.init
+    with pytest.raises(AttributeError, match="module 'afnio.tellurio' has no attribute 'finish'"):
+        _ = afnio.tellurio.finish
+    with afnio.tellurio.suppress_variable_notifications():
+        assert afnio.Variable("x", "r").data == "x"
 
 
 WATCHER = """
@@ -99,8 +120,19 @@ def test_import_afnio_loads_nothing_heavy(tmp_path: Path) -> None:
     assert {name for name in loaded - sys.stdlib_module_names - ours if not name.startswith(("_", "test"))} == set()
 
 
+def test_import_afnio_tellurio_loads_the_client_when_it_is_used(tmp_path: Path) -> None:
+    loaded = imported("afnio.tellurio", folder=tmp_path)["modules"]
+    assert {name.partition(".")[0] for name in loaded} & HEAVY == set()
+    assert [name for name in loaded if name.startswith("tellurio")] == []
+
+
 @pytest.mark.parametrize(
-    "module", ["afnio", "afnio.trainer", "afnio.utils.datasets", "afnio.models.openai", "afnio.models.scripted"]
+    "module",
+    [
+        *("afnio", "afnio.trainer", "afnio.utils.datasets", "afnio.models.openai", "afnio.models.scripted"),
+        *("afnio.tellurio", "afnio.tellurio.run", "afnio.tellurio.project", "afnio.tellurio.client"),
+        *("afnio.tellurio.consent", "afnio.tellurio.run_context", "tellurio.client.api"),
+    ],
 )
 def test_imports_have_no_effects(module: str, tmp_path: Path) -> None:
     found = imported(module, folder=tmp_path)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tellurio.client.run import Run, RunStatus, init
+from tellurio.client.run import Run, RunOrg, RunProject, RunStatus, RunUser, init, log
 
-__all__ = ["Run", "RunStatus", "init"]
+__all__ = ["Run", "RunOrg", "RunProject", "RunStatus", "RunUser", "init", "log"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import os
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,7 @@ class Client:
         self.url, self.key, self.is_local, self._any_version = url.rstrip("/"), key, is_local, any_version
         self._checked: str | None = None  # the server's version that was found to fit
         self._pool: tuple[int, httpx2.Client] | None = None  # of the process with this id
+        self._lock = (os.getpid(), threading.Lock())
 
     def __repr__(self) -> str:
         return f"Client({self.url!r})"
@@ -148,14 +150,14 @@ class Client:
             self.close()
 
     def _connection(self) -> httpx2.Client:
-        """A connection pool of this process: one that came along in a fork belongs to the parent.
-
-        Without a lock, which a fork could find held: of two made at once, the first is used once and dropped.
-        """
-        pool = self._pool
-        if pool is None or pool[0] != os.getpid():
-            self._pool = pool = (os.getpid(), _pool(self.url))
-        return pool[1]
+        """A connection pool of this process: one that came along in a fork belongs to the parent."""
+        pid = os.getpid()
+        if self._lock[0] != pid:  # it may have been held when the fork was made
+            self._lock = (pid, threading.Lock())
+        with self._lock[1]:
+            if self._pool is None or self._pool[0] != pid:
+                self._pool = (pid, _pool(self.url))
+            return self._pool[1]
 
     def _prepared(self, arguments: dict[str, Any]) -> dict[str, Any]:
         import httpx2
