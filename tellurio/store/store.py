@@ -62,7 +62,7 @@ class Store:
         except Exception as error:  # noqa: BLE001  as it is, or in words
             raise as_store_error(error, path) from None
         self._idle: deque[Connection] = deque()
-        self._pool: ThreadPoolExecutor | None = None
+        self._pool = ThreadPoolExecutor(ASYNC_READERS, thread_name_prefix="tellurio-reader")  # threads come with work
         self._closed = False
 
     @classmethod
@@ -76,16 +76,16 @@ class Store:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = _locked(folder / "tellurio.lock")
+            try:
+                return cls(folder, lock)
+            except BaseException:
+                os.close(lock)
+                raise
         except OSError as error:
             raise StoreError(
-                f"The store's folder {folder} cannot be used ({error.strerror}). "
+                f"The store's folder {folder} cannot be used ({error.strerror or error}). "
                 "Name one that this user may write, with --home or TELLURIO_HOME."
             ) from error
-        try:
-            return cls(folder, lock)
-        except BaseException:
-            os.close(lock)
-            raise
 
     def submit(self, work: Callable[..., T], *args: Any, durable: bool = False, **kwargs: Any) -> Future[T]:
         """Queue ``work(connection, *args, **kwargs)`` for the writer; the future is done when it is stored."""
@@ -106,8 +106,6 @@ class Store:
 
     async def aread(self, work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """`read`, awaited: it runs in one of a few threads of the store's own."""
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(ASYNC_READERS, thread_name_prefix="tellurio-reader")
         return await asyncio.get_running_loop().run_in_executor(self._pool, partial(self.read, work, *args, **kwargs))
 
     @property
@@ -120,8 +118,7 @@ class Store:
         if self._closed:
             return
         self._closed = True
-        if self._pool is not None:
-            self._pool.shutdown()
+        self._pool.shutdown()
         while self._idle:
             self._idle.pop().close()
         self._writer.close()  # the last connection to go: SQLite then empties the write-ahead log

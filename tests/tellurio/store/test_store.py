@@ -262,6 +262,9 @@ def test_a_folder_that_cannot_be_one(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot be used"):
         Store.open(tmp_path / "file" / "store")
+    (tmp_path / "store" / "tellurio.db").mkdir(parents=True)
+    with pytest.raises(StoreError, match="cannot be used"):
+        Store.open(tmp_path / "store")
 
 
 FULL_DISK = """
