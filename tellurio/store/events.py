@@ -23,9 +23,8 @@ def events(
 ) -> list[dict[str, Any]]:
     """The events of a Run in the order they came, those with a ``key`` above ``after``."""
     only, parameters = ("", ()) if kind is None else (" AND kind = ?", (kind,))
-    found = execute(
-        c,
-        f"SELECT key, kind, time, data FROM events WHERE run_key = ?{only} AND key > ? ORDER BY key LIMIT ?",  # noqa: S608
-        (run_key, *parameters, after, limit),
-    )
+    # The keys first, from the index alone: what is sorted is then no data.
+    page = f"SELECT key FROM events WHERE run_key = ?{only} AND key > ? ORDER BY key LIMIT ?"  # noqa: S608
+    query = f"SELECT key, kind, time, data FROM events WHERE key IN ({page}) ORDER BY key"  # noqa: S608
+    found = execute(c, query, (run_key, *parameters, after, limit))
     return [{"key": key, "kind": kind, "time": time, "data": orjson.loads(data)} for key, kind, time, data in found]

@@ -109,15 +109,16 @@ def _points(c: Connection, key: int) -> list[list[Any]]:
 
 
 def _buckets(c: Connection, key: int, count: int, buckets: int) -> list[list[Any]]:
-    found = execute(c, _BUCKETS, (min(buckets, count), count, key))
+    found = execute(c, _BUCKETS, (1 / _SCALE, _SCALE, min(buckets, count), count, key))
     return [
         [first, last, time, _finite(low), _finite(high), _finite(mean), n]
         for first, last, time, low, high, mean, n in found
     ]
 
 
+_SCALE = 2.0**64  # so that the sum of no points leaves the range of floats; a power of two, so that no bit is lost
 _BUCKETS = """
-SELECT min(step), max(step), min(time), min(v), max(v), avg(v), count(*) FROM (
+SELECT min(step), max(step), min(time), min(v), max(v), avg(v * ?) * ?, count(*) FROM (
     SELECT (number - 1) * CAST(? AS BIGINT) / ? AS bucket, step, time,
         CASE WHEN abs(value) <= 1.7976931348623157e308 THEN value END AS v
     FROM points WHERE metric_key = ?
@@ -138,8 +139,9 @@ def texts(
 ) -> list[dict[str, Any]]:
     """Logged values that are no numbers, in the order they came, those with a ``key`` above ``after``."""
     only, parameters = ("", ()) if name is None else (" AND name = ?", (name,))
-    where = f"run_key = ?{only} AND key > ? ORDER BY key LIMIT ?"
-    query = f"SELECT key, name, type, step, time, value FROM texts WHERE {where}"  # noqa: S608
+    # The keys first, from the index alone: what is sorted is then no values.
+    page = f"SELECT key FROM texts WHERE run_key = ?{only} AND key > ? ORDER BY key LIMIT ?"  # noqa: S608
+    query = f"SELECT key, name, type, step, time, value FROM texts WHERE key IN ({page}) ORDER BY key"  # noqa: S608
     found = execute(c, query, (run_key, *parameters, after, limit))
     return [
         {"key": key, "name": name, "type": kind, "step": step, "time": time, "value": orjson.loads(value)}

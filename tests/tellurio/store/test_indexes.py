@@ -1,0 +1,73 @@
+"""No statement of the store's hot paths and pages reads a table from end to end."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event
+
+from tellurio.store import Store
+from tellurio.store.artifacts import artifact, artifacts
+from tellurio.store.blobs import note_blob
+from tellurio.store.calls import call, calls, cost
+from tellurio.store.events import events
+from tellurio.store.ingest import ingest
+from tellurio.store.metrics import metric, metric_names, texts
+from tellurio.store.prompts import prompts
+from tests.tellurio.store.journal import call_record, line, point
+
+PROMPT = {"parameter": "p", "role": "r", "before": "A", "after": "B"}
+FILE = {"path": "x", "sha256": "ab" * 32, "size": 1}
+LINES = [
+    point(1),
+    line(2, "v", name="x", type="text", v="x"),
+    line(3, "c", record=call_record()),
+    line(4, "e", kind="fit_start", data={"prompts": {"p": "A"}}),
+    line(5, "e", kind="prompt", data=PROMPT),
+    line(6, "e", kind="gate", data={"status": "kept", "before": 0, "after": 1, "updates": [PROMPT]}),
+    line(7, "a", name="x", kind="file", files=[FILE]),
+    line(8, "s", status="COMPLETED"),
+]
+WORK: dict[str, Any] = {
+    "a journal": partial(ingest, client_id="c", first=1, lines=LINES),
+    "metrics": metric_names,
+    "points": partial(metric, name="loss"),
+    "buckets": partial(metric, name="loss", buckets=5),
+    "texts": texts,
+    "texts of a name": partial(texts, name="x", after=1),
+    "calls": calls,
+    "calls of a role": partial(calls, role="critic", model="m", after=1),
+    "a call": partial(call, key=1),
+    "the cost": cost,
+    "prompts": prompts,
+    "events": events,
+    "events of a kind": partial(events, kind="gate", after=1),
+    "artifacts": artifacts,
+    "an artifact": partial(artifact, name="x"),
+    "a version": partial(artifact, name="x", version=0),
+}
+
+
+@pytest.mark.parametrize("name", WORK)
+def test_every_search_has_an_index(store: Store, run: dict[str, Any], name: str) -> None:
+    store.write(note_blob, FILE["sha256"], FILE["size"], 0.0)
+    store.write(partial(ingest, client_id="b", first=1, lines=LINES[:1]), run["key"])
+    plans: dict[str, list[str]] = {}
+
+    def explained(c: Connection) -> None:
+        statements: list[tuple[str, Any]] = []
+
+        def note(_c: object, _cursor: object, statement: str, parameters: Any, _context: object, many: bool) -> None:
+            statements.append((statement, parameters[0] if many else parameters))
+
+        event.listen(c, "before_cursor_execute", note)
+        WORK[name](c, run["key"])
+        event.remove(c, "before_cursor_execute", note)
+        for statement, parameters in statements:
+            plans[statement] = [row[3] for row in c.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+
+    store.write(explained)
+    assert plans
+    assert {sql: plan for sql, plan in plans.items() if any(step.startswith("SCAN") for step in plan)} == {}
