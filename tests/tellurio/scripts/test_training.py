@@ -18,13 +18,14 @@ from tests.tellurio.scripts.trained import START
 SCRIPT = Path(__file__).with_name("trained.py")
 
 
-@pytest.fixture(scope="module", params=["server", "client"])
+@pytest.fixture(scope="module", params=["sync server", "sync client", "async server"])
 def told(request: pytest.FixtureRequest, home: Home, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the script knows, what the model was asked, and what the server has; the one or the other calls the LM."""
+    """What the script knows, what the model was asked, what the server has; server or script calls the model."""
     work = tmp_path_factory.mktemp("work")
+    kind, lm_calls = request.param.split()
     with LMServer(faults=["destructive@2:role=optimizer"]) as model:
         env = {"OPENAI_BASE_URL": model.base_url, "OPENAI_API_KEY": "sk-test", "PYTHONPATH": str(SCRIPT.parents[3])}
-        done = home.run(SCRIPT, json.dumps({"lm_calls": request.param, "name": request.param}), cwd=work, **env)
+        done = home.run(SCRIPT, kind, json.dumps({"lm_calls": lm_calls}), cwd=work, **env)
         asked = Counter(row["role"] for row in model.stats()["requests"])
     assert done.returncode == 0, done.stdout
     known = json.loads(done.stdout.splitlines()[-1])

@@ -49,15 +49,30 @@ class Desk(cog.Module):
         return TGD(self.parameters(), model_client=self.client, model="tickets")
 
 
-def main() -> None:
+class AsyncDesk(Desk):
+    """The same with steps that are ``async def`` and get one ticket at a time."""
+
+    async def training_step(self, batch: Any, batch_idx: int) -> Any:
+        tickets, answers = batch
+        messages = [
+            {"role": "system", "content": [self.clerk.prompt]},
+            {"role": "user", "content": [self.template]},
+        ]
+        answer = await self.chat.acall(self.client, messages, inputs={"ticket": tickets}, model="tickets")
+        return F.exact_match_evaluator(answer, answers, reduction_fn=fmean, reduction_fn_purpose="mean")
+
+    validation_step = test_step = training_step
+
+
+def main(kind: str) -> None:
     set_price("tickets", input="0.1", output="0.3")
     client = AsyncOpenAI()
     afnio.set_backward_model_client(client, completion_args={"model": "tickets"})
     data = SupportTickets("train", target="json")
     train, val = [data[i] for i in range(16)], [data[i] for i in range(16, 24)]
-    agent = Desk(client)
+    agent = AsyncDesk(client) if kind == "async" else Desk(client)
     trainer = Trainer(max_epochs=2, enable_progress_bar=False, enable_agent_summary=False)
-    with te.init("acme", "Desk", **json.loads(sys.argv[1])) as run:
+    with te.init("acme", "Desk", **json.loads(sys.argv[2])) as run:
         trainer.fit(agent, DataLoader(train, batch_size=8), DataLoader(val, batch_size=8))
         state = trainer.state
         assert state is not None
@@ -74,4 +89,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1])
