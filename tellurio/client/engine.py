@@ -132,10 +132,9 @@ class RemoteEngine:
         for number, model in enumerate(codec.models):
             tell = getattr(model, "recipe", None)
             recipe = None if here or tell is None else tell()
-            if recipe is None:
-                forms.append({"client": self._name_of(model)})
-            else:
-                forms.append({"recipe": [recipe.name, recipe.settings]})
+            forms.append({"name": self._name_of(model)})
+            if recipe is not None:
+                forms[-1]["recipe"] = [recipe.name, recipe.settings]
                 secrets[str(number)] = recipe.secrets
         return forms, secrets
 

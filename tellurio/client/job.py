@@ -325,12 +325,16 @@ class RemoteJob:
             self._side.codec.forget("s")
 
     def _error(self, data: Mapping[str, Any]) -> BaseException:
+        import asyncio
+
         form = data.get("error") or {}
         asked = data.get("raised") or (form.get("carried") or {}).get("asked")
         task = self._found.get(str(asked))
-        if task is not None and task.done() and not task.cancelled() and (error := task.exception()) is not None:
-            return error
-        return read_error(form)
+        if task is None or not task.done():
+            return read_error(form)
+        if task.cancelled():
+            return asyncio.CancelledError("A backward in the graph was cancelled: by a user's code, from inside.")
+        return task.exception() or read_error(form)
 
     # answers up
 
@@ -354,7 +358,9 @@ class RemoteJob:
         try:
             found = await asyncio.shield(task)
             answer["answer"] = self._side.spell(question, found)
-        except Exception as error:  # noqa: BLE001  # the server decides what it means; ours to raise is the same object
+        except BaseException as error:  # Ctrl-C in a user's code too: whoever called backward() is to get it
+            if not task.done():
+                raise  # not the code was stopped, but we were
             form = pack_error(error)
             form["carried"] = {**form["carried"], "asked": name}
             answer |= {"error": form} if question["kind"] == "lm" else {"raised": True}

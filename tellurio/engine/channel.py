@@ -13,9 +13,6 @@ from tellurio.schemas.faults import read_error
 
 __all__ = ["Channel", "ClientRaised"]
 
-KEEPALIVE = 10.0
-"""Seconds without an event after which a comment is sent, so that both sides know the other is there."""
-
 
 class ClientRaised(AfnioError):
     """The user's code in the client raised; the client has the error itself.
@@ -120,10 +117,7 @@ class Channel:
                 elif ended:
                     return
                 else:
-                    try:
-                        await asyncio.wait_for(woken.wait(), KEEPALIVE)
-                    except TimeoutError:
-                        yield b": still here\n\n"
+                    await woken.wait()
         finally:
             with self._lock:
                 del self._wakers[me]

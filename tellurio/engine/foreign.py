@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from afnio.autodiff.feedback import EdgePieces, Pieces, parts_of
+from afnio.autodiff.feedback import IDENTITY, EdgePieces, Pieces, parts_of
 from afnio.autodiff.function import Context, Function
 from afnio.gradient import Gradient
 from afnio.variable import Variable
@@ -26,7 +26,8 @@ class ClientFunction(Function):
     async def backward(ctx: Any, *grad_outputs: Gradient) -> EdgePieces:
         """Ask the client to run the node's backward."""
         job, told = current_job(), Definitions()
-        outputs = [job.codec.pieces(parts_of(given), told) if given.data else [] for given in grad_outputs]
+        came = [parts_of(given) if given.data or given is IDENTITY else () for given in grad_outputs]
+        outputs = [job.codec.pieces(pieces, told) for pieces in came]
         data = {"node": ctx.number, "outputs": outputs, "wanted": ctx.needs_edge, "told": told}
         answer = await job.ask("backward", str(ctx.number), data)
         job.codec.learn(answer["told"])

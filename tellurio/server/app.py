@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from tellurio.engine.jobs import Jobs
 from tellurio.schemas.version import our_version
 from tellurio.server.answers import answer
 from tellurio.server.collecting import collecting
@@ -23,6 +25,7 @@ from tellurio.server.doors import Door, Permission, PlainDoor, Resource
 from tellurio.server.edge import Edge
 from tellurio.server.gate import Gate
 from tellurio.server.hooks import Hooks
+from tellurio.server.jobs import jobs
 from tellurio.server.models import Acknowledged, Refusal
 from tellurio.server.refusals import invalid, refused
 from tellurio.server.resources import journal as journal_resource
@@ -59,7 +62,7 @@ async def get_schema(request: Request) -> Response:
 def make_app(store: Store, settings: ServerSettings) -> FastAPI:
     """The server's app over ``store``.
 
-    ``app.state`` has ``store``, ``settings``, ``gate``, ``sessions`` and ``hooks``.
+    ``app.state`` has ``store``, ``settings``, ``gate``, ``sessions``, ``hooks`` and ``jobs``.
     """
     app = _App(
         title="Tellurio",
@@ -76,10 +79,14 @@ def make_app(store: Store, settings: ServerSettings) -> FastAPI:
     app.state.sessions = Sessions(settings.code_seconds, settings.session_seconds)
     app.state.gate = Gate(store, app.state.sessions, settings.identity_seconds)
     app.state.hooks = Hooks()
+    app.state.jobs = Jobs(store)
+    app.state.hooks.startup.append(app.state.jobs.recover)
+    app.state.hooks.sweep.append(app.state.jobs.sweep)
+    app.state.hooks.shutdown.append(app.state.jobs.close)
     app.state.hooks.sweep += [collecting(store, settings), expiry(store)]
     resources = [
         journal(settings),  # first: it is asked for most
-        *(health, me, once, login, namespaces, projects, runs, metrics, calls, prompts, events),
+        *(health, me, once, login, namespaces, projects, runs, metrics, calls, prompts, events, jobs),
         *(blobs(settings), artifacts, schema, page),
     ]
     app.router.routes[:] = declared([route for resource in resources for route in resource.routes])
@@ -107,10 +114,20 @@ def _described(title: str, version: str, routes: Sequence[BaseRoute]) -> dict[st
         "session": {"type": "apiKey", "in": "cookie", "name": "tellurio_session"},
     }
     for path, operations in described["paths"].items():
-        if path != "/healthz":
-            for operation in operations.values():
-                operation["security"] = [{"key": []}, {"session": []}]
+        for operation in operations.values():
+            _complete(path, operation)
     return described
+
+
+def _complete(path: str, operation: dict[str, Any]) -> None:
+    """Who may ask, and the parts of the path that the gate reads and the handler does not."""
+    if path != "/healthz":
+        operation["security"] = [{"key": []}, {"session": []}]
+    parameters = operation.setdefault("parameters", [])
+    known = {each["name"] for each in parameters}
+    for name in re.findall(r"{(\w+)}", path):
+        if name not in known:
+            parameters.append({"name": name, "in": "path", "required": True, "schema": {"type": "string"}})
 
 
 def declared(routes: list[BaseRoute]) -> list[BaseRoute]:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from afnio.calls import _json
 from afnio.errors import JobError
@@ -17,6 +17,7 @@ from tellurio.server.answers import answer
 from tellurio.server.doors import Permission, Resource
 from tellurio.server.gate import caller
 from tellurio.server.refusals import Refused, unknown
+from tellurio.server.streams import event_stream
 from tellurio.store import jobs as table
 
 __all__ = ["jobs"]
@@ -76,8 +77,7 @@ async def open_job(request: Request, run_id: str, job_id: str) -> Response:
         channel = await _held(request).open(caller(request).run_key, job_id, body["kind"], body)
     except JobError as error:
         raise Refused(409, str(error)) from error
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_stream(channel, request), media_type="text/event-stream", headers=headers)
+    return event_stream(request, _stream(channel, request))
 
 
 def _stream(channel: Channel, request: Request) -> AsyncIterator[bytes]:

@@ -1,23 +1,28 @@
 """A laboratory: an engine, a model that answers by rule, and the ways to call both.
 
-The same tests run over each engine (``ENGINES``) and each way to call it (``DRIVES``).  A further engine (a server's)
-is one more function in ``ENGINES``.
+The same tests run over each engine (``ENGINES``) and each way to call it (``DRIVES``): the one of this process, over a
+script and over HTTP, and a server's, which calls the model itself, has this process call it, or finds a script here.
 """
 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
+import functools
 import json
 import re
+import tempfile
 import threading
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import afnio
 from afnio import functional as F
-from afnio._dispatch import Engine
+from afnio._dispatch import Engine, use_engine
 from afnio.autodiff import EngineSettings, LocalEngine, Loss
 from afnio.calls import Budget
 from afnio.calls.request import Request
@@ -31,6 +36,9 @@ from afnio.models.lm_server.spellings import openai_chat
 from afnio.models.openai import AsyncOpenAI, OpenAI
 from afnio.models.scripted import Scripted
 from afnio.variable import Variable
+from tellurio.client.engine import RemoteEngine
+from tellurio.client.http import Client
+from tests.tellurio.running import ServerProcess
 
 Rule = Callable[[Ask, str], Any]
 """(request, who asks) -> text, or an object to be sent as JSON; may raise `Refusal`."""
@@ -235,9 +243,36 @@ def local(**settings: Any) -> contextlib.AbstractContextManager[LocalEngine]:
     return afnio.local_engine(**settings)
 
 
+@contextlib.contextmanager
+def remote(lm_calls: str = "server", **settings: Any) -> Iterator[RemoteEngine]:
+    """The engine of a running server, which makes the LM calls or has them made here."""
+    client, run_id = _a_run()
+    engine = RemoteEngine(run_id, client, lm_calls=lm_calls, **settings)  # type: ignore[arg-type]
+    with engine.session(), use_engine(engine):
+        yield engine
+
+
+@functools.cache
+def _a_run() -> tuple[Client, str]:
+    """A server for all tests of this process, and a Run there."""
+    folder = tempfile.TemporaryDirectory(prefix="tellurio-lab-")
+    server = ServerProcess(Path(folder.name))
+    atexit.register(folder.cleanup)
+    atexit.register(server.stop)
+    client, run_id = Client(server.url, server.key), str(uuid.uuid4())
+    client.post("/api/v1/namespaces", json={"slug": "lab"})
+    client.post("/api/v1/namespaces/lab/projects", json={"display_name": "Lab", "visibility": "RESTRICTED"})
+    client.post("/api/v1/namespaces/lab/projects/lab/runs", json={"id": run_id})
+    client.is_local = True  # its keys go there without a question; it is not this user's own, and is not started anew
+    return client, run_id
+
+
 ENGINES: dict[str, tuple[Start, Callable[..., contextlib.AbstractContextManager[Engine]]]] = {
     "inline": (_inline, local),
     "http": (_http, local),
+    "server": (_http, remote),
+    "client": (_http, functools.partial(remote, "client")),
+    "script": (_inline, remote),
 }
 """Name -> (makes the model's client, enters the engine)."""
 
