@@ -47,7 +47,8 @@ LEASE = 30.0  # seconds without a sign of life after which a server takes a Run 
 RUN = "TELLURIO_RUN"  # tells child processes that share no memory which Run they are part of
 
 _NAMESPACE = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_SPECIALS = (float("inf"), float("-inf"))
+PLAIN = 1e15  # numbers below it are written as they are; above it, and NaN, they are looked at
+_STEPS = (int, type(None))
 
 _log = logging.getLogger("afnio.tellurio")
 
@@ -146,9 +147,10 @@ class Run:
         """
         if self._ended:
             raise self._over("run.log")
-        if type(value) is float and type(name) is str and (step is None or type(step) is int) and value == value:
+        kind = type(value)
+        if (kind is float or kind is int) and -PLAIN < value < PLAIN and type(name) is str and type(step) in _STEPS:
             journal = self._journal
-            if journal is not None and value not in _SPECIALS and 0 < len(name) < 500 and -1e15 < (step or 0) < 1e15:
+            if journal is not None and 0 < len(name) < 500 and "\0" not in name and -PLAIN < (step or 0) < PLAIN:
                 with contextlib.suppress(TypeError):  # half characters: the long way cleans them
                     return journal.metric(name, value, step)
         self._log(checked_name(name), value, checked_step(step))
@@ -157,11 +159,19 @@ class Run:
     def _log(self, name: str, value: Any, step: int | None) -> None:
         for each, kind, content in list(records_of(name, value)):
             if kind == "number":
-                self.record("m", {"name": each, "v": content, "step": step})
+                self._log_number(each, content, step)
             elif kind in ("image", "file"):
                 self._log_file(each, kind, content, step)
             else:
                 self.record("v", {"name": each, "type": kind, "v": content, "step": step})
+
+    def _log_number(self, name: str, value: float | str, step: int | None) -> None:
+        journal = self._journal or self._open("_journal", "")
+        if journal is not None:
+            try:
+                journal.metric(name, value, step)
+            except TypeError:
+                journal.append("m", {"name": name, "v": value, "step": step})
 
     def _log_file(self, name: str, kind: str, content: bytes | Path, step: int | None) -> None:
         try:

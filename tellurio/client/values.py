@@ -99,7 +99,7 @@ def _number(value: Any) -> float | str | None:
     if type(value) is float:
         return number_out(value)
     if isinstance(value, (bool, int)):
-        return int(value) if abs(value) < 2**63 else _float(value)
+        return int(value) if abs(value) < 2**63 else number_out(_float(value))
     if isinstance(value, (float, Decimal, numbers.Real)):
         return number_out(_float(value))
     item = getattr(value, "item", None)  # of numpy, torch, jax: a scalar, or an array of one element
