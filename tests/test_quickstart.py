@@ -17,13 +17,24 @@ from tests.tellurio.scripts.machine import Home
 SCRIPT = Path(__file__).parent.parent / "tutorials" / "quickstart.py"
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """A machine of one's own, whose server is stopped at the end; an empty folder to work in is beside it."""
-    (tmp_path / "work").mkdir()
-    home = Home(tmp_path / "tellurio")
+    home = machine(tmp_path_factory)
     yield home
     assert home.tellurio("down").returncode == 0
+
+
+@pytest.fixture(scope="module")
+def demo(home: Home) -> str:
+    """What ``make demo`` prints without a key."""
+    return run(home)
+
+
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    folder = tmp_path_factory.mktemp("machine")
+    (folder / "work").mkdir()
+    return Home(folder / "tellurio")
 
 
 def start(home: Home, **env: str) -> subprocess.CompletedProcess[str]:
@@ -49,37 +60,37 @@ def accuracies(output: str) -> tuple[float, float]:
     return float(found[1]), float(found[2])
 
 
-def test_without_a_key_it_trains_on_the_simulation_and_says_so(home: Home) -> None:
-    output = run(home)
-    before, after = accuracies(output)
+def test_without_a_key_it_trains_on_the_simulation_and_says_so(demo: str, home: Home) -> None:
+    before, after = accuracies(demo)
     assert 0.45 <= before <= 0.65
     assert after >= 0.95
-    assert "Neither OPENAI_API_KEY nor OPENAI_BASE_URL is set" in output
-    assert "simulation, not an AI" in output
-    assert re.search(r"\d+ calls, [\d,]+ tokens, unpriced", output)
-    assert "Step 1 by hand" in output
-    assert "- Refund requests" in output  # the prompt after training
+    assert "Neither OPENAI_API_KEY nor OPENAI_BASE_URL is set" in demo
+    assert "simulation, not an AI" in demo
+    assert re.search(r"\d+ calls, [\d,]+ tokens, unpriced", demo)
+    assert "Step 1 by hand" in demo
+    assert "- Refund requests" in demo  # the prompt after training
     assert not list((home.folder.parent / "work").iterdir())  # nothing is written there unasked
 
 
-def test_it_leaves_a_run_with_all_that_happened(home: Home) -> None:
-    output = run(home)
-    stored = home.stored("tutorials/quickstart")
+def test_it_leaves_a_run_with_all_that_happened(demo: str, home: Home) -> None:
+    found = re.search(r"open (tutorials/quickstart/[a-z0-9-]+)\n", demo)
+    assert found
+    stored = home.stored(found[1])
     assert stored["status"] == "COMPLETED"
-    assert f"are stored: {stored['url']}" in output
-    assert f"open tutorials/quickstart/{stored['slug']}\n" in output
-    assert [value for _, value in stored["metrics"]["test_loss"]] == list(map(pytest.approx, accuracies(output)))
+    assert f"are stored: {stored['url']}" in demo
+    assert [value for _, value in stored["metrics"]["test_loss"]] == list(map(pytest.approx, accuracies(demo)))
     assert [step for step, _ in stored["metrics"]["train_loss"]] == [1]
     live = [call for call in stored["calls"] if call["source"] == "live"]
     assert {call["role"] for call in live} == {"forward", "backward", "optimizer"}
-    assert f"{len(live)} calls, " in output
+    assert f"{len(live)} calls, " in demo
     assert {version["parameter"] for version in stored["prompts"]} == {"prompt"}  # by hand and by the Trainer
-    assert stored["prompts"][0]["value"] in output
+    assert stored["prompts"][0]["value"] in demo
     assert "proposed" in {version["status"] for version in stored["prompts"]}  # by hand nobody judges
     assert "kept" in {version["status"] for version in stored["prompts"]}
 
 
-def test_without_a_server_it_says_so_and_trains_all_the_same(home: Home) -> None:
+def test_without_a_server_it_says_so_and_trains_all_the_same(tmp_path_factory: pytest.TempPathFactory) -> None:
+    home = machine(tmp_path_factory)
     home.folder.write_text("a file where the folder would be")
     output = run(home)
     assert "There is no server to train through: TellurioError: " in output
@@ -87,7 +98,6 @@ def test_without_a_server_it_says_so_and_trains_all_the_same(home: Home) -> None
     assert accuracies(output)[1] >= 0.95
     assert re.search(r"\d+ calls, [\d,]+ tokens, unpriced", output)
     assert "are stored" not in output
-    home.folder.unlink()
 
 
 def test_an_environment_variable_is_all_that_changes_for_another_endpoint(home: Home) -> None:

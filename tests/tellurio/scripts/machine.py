@@ -15,7 +15,8 @@ READING = """
 import dataclasses, json, sys
 import afnio.tellurio as te
 
-(run,) = [te.Api().run(sys.argv[1])] if sys.argv[1].count("/") > 1 else te.Api().runs(sys.argv[1])
+api, named = te.Api(), sys.argv[1]
+run = api.run(named) if named.count("/") > 1 else next(iter(api.runs(named)))
 print(json.dumps({
     "status": run.status,
     "name": run.name,
@@ -62,7 +63,7 @@ class Home:
         )
 
     def stored(self, run: str) -> dict[str, Any]:
-        """What the server has of a Run, or of the only Run of a project, by ``te.Api``; dollars are strings."""
+        """What the server has of a Run, or of the newest Run of a project, by ``te.Api``; dollars are strings."""
         done = self.run("-c", READING, run)
         assert done.returncode == 0, done.stdout
         found: dict[str, Any] = json.loads(done.stdout)
