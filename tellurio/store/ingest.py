@@ -181,9 +181,10 @@ class _Batch:
         if type == "text" and not isinstance(value, str):
             raise ValueError(f"expected a value of type text to be a text, got {str(value)[:100]!r}")
         content = _dumps(value)
-        if len(content) > LARGEST_TEXT + 2:  # the quotes
+        size = len(value.encode()) if type == "text" else len(content)
+        if size > LARGEST_TEXT:
             raise ValueError(
-                f"the value of {name[:100]!r} has {len(content):,} bytes, more than {LARGEST_TEXT:,}: "
+                f"the value of {name[:100]!r} has {size:,} bytes, more than {LARGEST_TEXT:,}: "
                 "store it as an artifact (run.log_artifact)"
             )
         return lambda c: add_text(c, self.run_key, name, type, content, step, time)

@@ -1,7 +1,8 @@
-"""Lines of a journal, and records of calls, as clients write them."""
+"""Lines of a journal, and records of calls, as clients write them; and Runs that they belong to."""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,9 @@ import orjson
 
 from tellurio.store import Store
 from tellurio.store.ingest import ingest
+from tellurio.store.projects import make_namespace, make_project, project
+from tellurio.store.runs import make_run, runs
+from tellurio.store.users import make_user
 
 
 def line(n: int, k: str, **fields: Any) -> bytes:
@@ -22,10 +26,22 @@ def point(n: int, value: Any = 0.5, name: str = "loss", step: int | None = None)
 
 
 def send(
-    store: Store, run: Mapping[str, Any], lines: Sequence[bytes], first: int = 1, client: str = "c"
+    store: Store, run: Mapping[str, Any], lines: Sequence[bytes], first: int = 1, client: str | None = None
 ) -> dict[str, Any]:
-    """What the server does with a batch."""
-    return store.write(ingest, run["key"], client, first, lines)
+    """What the server does with a batch; each Run has a client of its own."""
+    return store.write(ingest, run["key"], run["id"] if client is None else client, first, lines)
+
+
+def new_run(store: Store, **options: Any) -> dict[str, Any]:
+    """A Run, of a project that all Runs made here share."""
+    home = store.read(project, "alice", "tickets")
+    if home is None:
+        user = store.write(make_user, "alice", "alice@example.org")
+        store.write(make_namespace, "alice", "Alice", user["id"])
+        home = store.write(make_project, "alice", "Tickets", "RESTRICTED", user["id"])
+        store.write(make_run, home["id"], user["id"], id=str(uuid.uuid4()))
+    like = store.read(runs, home["id"], limit=1)["runs"][0]
+    return store.write(make_run, home["id"], like["user"]["id"], id=str(uuid.uuid4()), **options)
 
 
 def call_record(**changes: Any) -> dict[str, Any]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import uuid
-from functools import partial
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,7 +13,19 @@ from hypothesis import strategies as st
 from tellurio.store import Store
 from tellurio.store.artifacts import MOST_FILES, add_artifact, artifact, artifacts, check_artifact
 from tellurio.store.blobs import note_blob
-from tellurio.store.runs import make_run
+from tests.tellurio.store.journal import new_run
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """One for all tests here: each has a Run of its own."""
+    with Store.open(tmp_path_factory.mktemp("store")) as store:
+        yield store
+
+
+@pytest.fixture
+def run(store: Store) -> dict[str, Any]:
+    return new_run(store)
 
 
 def a_file(store: Store, path: str = "best.hf", content: bytes = b"one") -> dict[str, Any]:
@@ -68,8 +79,7 @@ def test_another_kind_or_path_is_another_version(store: Store, run: dict[str, An
 
 
 def test_names_and_runs_count_for_themselves(store: Store, run: dict[str, Any]) -> None:
-    like = {"project_id": run["project_id"], "user_id": run["user"]["id"], "id": str(uuid.uuid4())}
-    other, file = store.write(partial(make_run, **like)), a_file(store)
+    other, file = new_run(store), a_file(store)
     assert [add(store, each, file, name=name)["version"] for each in (run, other) for name in "ab"] == [0, 0, 0, 0]
     assert [each["name"] for each in store.read(artifacts, other["key"])] == ["a", "b"]
 

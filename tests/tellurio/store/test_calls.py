@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import decimal
-import uuid
+from collections.abc import Iterator
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -18,16 +18,23 @@ from afnio.calls.request import Cost, Reply, Request, Usage
 from afnio.models.formats.openai_chat import OPENAI_CHAT
 from tellurio.store import Store
 from tellurio.store.calls import MOST_USD, call, calls, cost, insert_calls, pico_of, usd_of
-from tellurio.store.runs import make_run
 from tellurio.store.runs import run as run_of
-from tests.tellurio.store.journal import call_record, line, send
+from tests.tellurio.store.journal import call_record, line, new_run, send
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """One for all tests here: each has a Run of its own."""
+    with Store.open(tmp_path_factory.mktemp("store")) as store:
+        yield store
+
+
+@pytest.fixture
+def run(store: Store) -> dict[str, Any]:
+    return new_run(store)
+
 
 same_store = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-
-
-def another(store: Store, run: dict[str, Any]) -> dict[str, Any]:
-    like = {"project_id": run["project_id"], "user_id": run["user"]["id"], "id": str(uuid.uuid4())}
-    return store.write(partial(make_run, **like))
 
 
 def insert(store: Store, run: dict[str, Any], *records: dict[str, Any], origin: str = "job:{}") -> list[int | None]:
@@ -120,7 +127,7 @@ replies = st.builds(
 def test_sums_are_those_of_a_ledger_to_the_last_decimal(
     store: Store, run: dict[str, Any], drawn: list[dict[str, Any]], data: st.DataObject
 ) -> None:
-    run, ledger, records = another(store, run), Ledger(), []
+    run, ledger, records = new_run(store), Ledger(), []
     for each in drawn:
         request = Request("openai", "https://api.openai.com/v1", "/x", each["model"], {}, OPENAI_CHAT, each["role"])
         reply = Reply(request, "", {}, each["usage"], Cost(each["usd"], table="t"), each["source"], seconds=0.25)
@@ -197,7 +204,7 @@ def test_a_call_is_stored_once_for_each_origin(store: Store, run: dict[str, Any]
     first = insert(store, run, call_record(), call_record())
     assert None not in first
     assert insert(store, run, call_record(), call_record(), call_record())[:2] == [None, None]
-    assert insert(store, another(store, run), call_record()) != [None]  # another Run's
+    assert insert(store, new_run(store), call_record()) != [None]  # another Run's
     assert store.read(cost, run["key"])["total"]["calls"] == 3
 
 
@@ -242,7 +249,7 @@ def test_a_call_is_listed_without_and_read_with_what_was_said(store: Store, run:
     assert whole["request"] == call_record()["request"]
     assert whole["response"] == call_record()["response"]
     assert {name: whole[name] for name in listed} == listed
-    assert store.read(call, another(store, run)["key"], key) is None
+    assert store.read(call, new_run(store)["key"], key) is None
     assert store.read(call, run["key"], key + 1) is None
 
 

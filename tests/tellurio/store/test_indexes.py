@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -16,7 +18,20 @@ from tellurio.store.events import events
 from tellurio.store.ingest import ingest
 from tellurio.store.metrics import metric, metric_names, texts
 from tellurio.store.prompts import prompts
-from tests.tellurio.store.journal import call_record, line, point
+from tests.tellurio.store.journal import call_record, line, new_run, point, send
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """One for all tests here: each has a Run of its own."""
+    with Store.open(tmp_path_factory.mktemp("store")) as store:
+        yield store
+
+
+@pytest.fixture
+def run(store: Store) -> dict[str, Any]:
+    return new_run(store)
+
 
 PROMPT = {"parameter": "p", "role": "r", "before": "A", "after": "B"}
 FILE = {"path": "x", "sha256": "ab" * 32, "size": 1}
@@ -31,7 +46,7 @@ LINES = [
     line(8, "s", status="COMPLETED"),
 ]
 WORK: dict[str, Any] = {
-    "a journal": partial(ingest, client_id="c", first=1, lines=LINES),
+    "a journal": lambda c, run_key: ingest(c, run_key, str(uuid.uuid4()), 1, LINES),
     "metrics": metric_names,
     "points": partial(metric, name="loss"),
     "buckets": partial(metric, name="loss", buckets=5),
@@ -53,7 +68,7 @@ WORK: dict[str, Any] = {
 @pytest.mark.parametrize("name", WORK)
 def test_every_search_has_an_index(store: Store, run: dict[str, Any], name: str) -> None:
     store.write(note_blob, FILE["sha256"], FILE["size"], 0.0)
-    store.write(partial(ingest, client_id="b", first=1, lines=LINES[:1]), run["key"])
+    send(store, run, LINES[:1])
     plans: dict[str, list[str]] = {}
 
     def explained(c: Connection) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -23,17 +23,24 @@ from tellurio.store.events import events
 from tellurio.store.ingest import LARGEST_TEXT, IngestGap, IngestRefused
 from tellurio.store.metrics import metric, metric_names, texts
 from tellurio.store.prompts import prompts
-from tellurio.store.runs import delete_run, end_run, expire_runs, make_run
+from tellurio.store.runs import delete_run, end_run, expire_runs
 from tellurio.store.runs import run as run_of
-from tests.tellurio.store.journal import call_record, line, point, send
+from tests.tellurio.store.journal import call_record, line, new_run, point, send
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """One for all tests here: each has a Run of its own."""
+    with Store.open(tmp_path_factory.mktemp("store")) as store:
+        yield store
+
+
+@pytest.fixture
+def run(store: Store) -> dict[str, Any]:
+    return new_run(store)
+
 
 same_store = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-
-
-def another(store: Store, run: dict[str, Any], **options: Any) -> dict[str, Any]:
-    """One more Run of the same project."""
-    like = {"project_id": run["project_id"], "user_id": run["user"]["id"], "id": str(uuid.uuid4())}
-    return store.write(partial(make_run, **like, **options))
 
 
 def stored(store: Store, run: dict[str, Any]) -> dict[str, Any]:
@@ -91,7 +98,7 @@ def expected(lines: Sequence[bytes]) -> dict[str, Any]:
 def test_however_a_journal_is_cut_and_repeated_each_record_is_stored_once(
     store: Store, run: dict[str, Any], drawn: list[tuple[str, dict[str, Any]]], data: st.DataObject
 ) -> None:
-    run, lines, client = another(store, run), records(drawn), str(uuid.uuid4())
+    run, lines, client = new_run(store), records(drawn), str(uuid.uuid4())
     acknowledged = 0
     for _ in range(data.draw(st.integers(0, 6))):
         start = data.draw(st.integers(0, acknowledged))
@@ -181,6 +188,7 @@ BAD = {
     "a hugely negative step": (point(3, step=-(2**53)), "expected its step"),
     "a step beyond 64 bits": (b'{"n":3,"t":1,"k":"m","name":"x","v":1,"step":99999999999999999999}', "its step"),
     "a long text": (line(3, "v", name="x", type="text", v="x" * (LARGEST_TEXT + 1), step=None), "run.log_artifact"),
+    "a text of many bytes": (line(3, "v", name="x", type="text", v="ü" * (LARGEST_TEXT // 2 + 1)), "run.log_artifact"),
     "a long table": (line(3, "v", name="x", type="table", v=["x" * LARGEST_TEXT] * 2, step=None), "run.log_artifact"),
     "an unknown type": (line(3, "v", name="x", type="video", v="", step=None), "text, table, json, image"),
     "no text": (line(3, "v", name="x", type="text", v=[1], step=None), "of type text"),
@@ -193,7 +201,7 @@ BAD = {
     "a call that costs nonsense": (line(3, "c", record=call_record(cost={"usd": "NaN"})), "expected dollars"),
     "an artifact outside": (line(3, "a", name="x", kind="file", files=[{"path": "../x"}]), "relative"),
     "an artifact that is not there": (
-        line(3, "a", name="x", kind="file", files=[{"path": "x", "sha256": "ab" * 32, "size": 1}]),
+        line(3, "a", name="x", kind="file", files=[{"path": "x", "sha256": "cd" * 32, "size": 1}]),
         "send the blob",
     ),
     "an end that is none": (line(3, "s", status="RUNNING"), "COMPLETED, CRASHED, FAILED"),
@@ -241,7 +249,7 @@ fields = st.fixed_dictionaries(
 @settings(same_store, max_examples=300)
 @given(record=fields)
 def test_whatever_a_line_says_it_is_stored_or_refused(store: Store, run: dict[str, Any], record: Any) -> None:
-    run = another(store, run)
+    run = new_run(store)
     try:
         content = orjson.dumps(record)
     except TypeError:
@@ -256,7 +264,7 @@ def test_whatever_a_line_says_it_is_stored_or_refused(store: Store, run: dict[st
 
 
 def test_unknown_fields_change_nothing(store: Store, run: dict[str, Any]) -> None:
-    other = another(store, run)
+    other = new_run(store)
     extra = {"run_key": other["key"], "metric_key": 1, "key": 1, "count": 99, "status": "FAILED", "__proto__": {"v": 2}}
     answer = send(store, run, [line(1, "m", name="loss", v=1.0, step=None, **extra)])
     assert answer == {"acknowledged": 1, "status": "RUNNING"}
@@ -340,6 +348,7 @@ def test_a_step_may_be_any_whole_number(store: Store, run: dict[str, Any], step:
         ("text", ""),
         ("text", "a\0b\nc " + "ü" * 10),
         ("text", "x" * LARGEST_TEXT),
+        ("text", "\n" * LARGEST_TEXT),
         ("table", {"columns": ["a"], "rows": [[1], [None]]}),
         ("json", {"__proto__": {"admin": True}, "nested": [1, [2, {"x": None}]], "": ""}),
         ("json", None),
@@ -364,7 +373,7 @@ def test_an_artifact_comes_with_its_blobs(store: Store, run: dict[str, Any]) -> 
 
 def test_a_journal_belongs_to_one_run(store: Store, run: dict[str, Any]) -> None:
     send(store, run, [point(1)], client="mine")
-    other = another(store, run)
+    other = new_run(store)
     with pytest.raises(IngestRefused, match="belongs to another Run"):
         send(store, other, [point(1)], client="mine")
     assert stored(store, other) == NOTHING
@@ -404,7 +413,7 @@ def test_the_end_in_the_journal_wins_over_a_guess(store: Store, run: dict[str, A
 
 
 def test_a_batch_is_a_sign_of_life(store: Store, run: dict[str, Any]) -> None:
-    quick = another(store, run, lease=1e-6)
+    quick = new_run(store, lease=1e-6)
     send(store, quick, [point(1)], client="quick")
     after = store.read(run_of, quick["id"])
     assert after is not None

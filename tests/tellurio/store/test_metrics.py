@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import uuid
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,20 @@ from hypothesis import strategies as st
 
 from tellurio.store import Store
 from tellurio.store.metrics import metric, metric_names, texts
-from tests.tellurio.store.journal import line, point, send
+from tests.tellurio.store.journal import line, new_run, point, send
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """One for all tests here: each has a Run of its own."""
+    with Store.open(tmp_path_factory.mktemp("store")) as store:
+        yield store
+
+
+@pytest.fixture
+def run(store: Store) -> dict[str, Any]:
+    return new_run(store)
+
 
 same_store = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,7 +10,19 @@ import pytest
 from tellurio.store import Store
 from tellurio.store.events import events
 from tellurio.store.prompts import prompts
-from tests.tellurio.store.journal import line, send
+from tests.tellurio.store.journal import line, new_run, send
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """One for all tests here: each has a Run of its own."""
+    with Store.open(tmp_path_factory.mktemp("store")) as store:
+        yield store
+
+
+@pytest.fixture
+def run(store: Store) -> dict[str, Any]:
+    return new_run(store)
 
 
 class Teller:
