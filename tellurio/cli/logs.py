@@ -33,8 +33,9 @@ def logs(
     with file:
         _to_last_lines(file, lines)
         _show(file)
+        shown = file.tell()
     if follow:
-        for piece in _coming(path, file_end=path.stat().st_size):
+        for piece in _coming(path, shown):
             _write(piece)
 
 
@@ -56,22 +57,22 @@ def _to_last_lines(file: BinaryIO, lines: int) -> None:
     file.seek(0)
 
 
-def _coming(path: Path, *, file_end: int) -> Iterator[bytes]:
+def _coming(path: Path, shown: int) -> Iterator[bytes]:
     """What is appended from now on; a log that was put aside is followed by the new one."""
     while True:
         try:
             size = path.stat().st_size
-            if size < file_end:
-                file_end = 0
-            if size > file_end:
+            if size < shown:
+                shown = 0
+            if size > shown:
                 with path.open("rb") as file:
-                    file.seek(file_end)
+                    file.seek(shown)
                     piece = file.read()
-                file_end += len(piece)
+                shown += len(piece)
                 yield piece
                 continue
         except FileNotFoundError:
-            file_end = 0
+            shown = 0
         time.sleep(_PAUSE)
 
 
@@ -81,5 +82,5 @@ def _show(file: BinaryIO) -> None:
 
 
 def _write(piece: bytes) -> None:
-    sys.stdout.write(piece.decode(errors="replace"))
-    sys.stdout.flush()
+    sys.stdout.buffer.write(piece)  # as it is: a piece may end within a character
+    sys.stdout.buffer.flush()
