@@ -284,6 +284,15 @@ def _reason(line: bytes, error: Exception) -> str:
         return f"it is no JSON: {error}"
     if isinstance(error, KeyError):
         return f"it has no {error.args[0]!r}"
-    if isinstance(error, (TypeError, RecursionError)):
-        return f"it is no record: {line[:100]!r}"
-    return str(error)
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return _misfit(orjson.loads(line)) if isinstance(error, TypeError) else str(error)
+
+
+def _misfit(record: Any) -> str:
+    """What of the wrong type is in a record, where looking for it each time would cost."""
+    if not isinstance(record, dict):
+        return f"expected a JSON object, got {str(record)[:100]!r}"
+    if not isinstance(record["t"], (int, float)):
+        return f"expected its time t to be a Unix time, got {str(record['t'])[:100]!r}"
+    return f"expected its name to be a text, got {str(record.get('name'))[:100]!r}"

@@ -162,12 +162,15 @@ BAD = {
     "half a character": (b'{"n":3,"t":1,"k":"m","name":"\\ud800","v":1,"step":null}', "no JSON"),
     "NaN as a word of JSON": (b'{"n":3,"t":1,"k":"m","name":"x","v":NaN,"step":null}', "no JSON"),
     "beyond any float": (b'{"n":3,"t":1,"k":"m","name":"x","v":1e999,"step":null}', "no JSON"),
-    "a list": (b"[]", "no record"),
-    "a text": (b'"m"', "no record"),
+    "a list": (b"[]", "expected a JSON object, got '[]'"),
+    "a text": (b'"m"', "expected a JSON object"),
     "another number": (line(4, "m", name="x", v=1, step=None), "expected its number n to be 3, got '4'"),
     "no number": (b'{"t":1,"k":"m","name":"x","v":1}', "it has no 'n'"),
     "no time": (b'{"n":3,"k":"m","name":"x","v":1}', "it has no 't'"),
-    "a time in words": (b'{"n":3,"t":"now","k":"m","name":"x","v":1}', "no record"),
+    "a time in words": (
+        b'{"n":3,"t":"now","k":"m","name":"x","v":1}',
+        "expected its time t to be a Unix time, got 'now'",
+    ),
     "a time before all": (b'{"n":3,"t":-1,"k":"m","name":"x","v":1}', "a Unix time"),
     "no kind": (b'{"n":3,"t":1}', "it has no 'k'"),
     "an unknown kind": (line(3, "z"), "expected its kind k to be m, v, c, e, a, s, got 'z'"),
@@ -177,7 +180,7 @@ BAD = {
     "a long name": (point(3, name="x" * 501), "1 to 500 characters"),
     "a name with NUL": (point(3, name="a\0b"), "without NUL"),
     "a name that is none": (line(3, "m", name=7, v=1, step=None), "1 to 500 characters"),
-    "a name that is a list": (line(3, "m", name=["x"], v=1, step=None), "no record"),
+    "a name that is a list": (line(3, "m", name=["x"], v=1, step=None), "expected its name to be a text"),
     "no value": (line(3, "m", name="x", step=None), "it has no 'v'"),
     "a text for a number": (point(3, "high"), "expected a number"),
     "a truth for a number": (point(3, True), "expected a number"),
@@ -405,6 +408,14 @@ def test_the_journal_ends_the_run(store: Store, run: dict[str, Any], status: str
     after = store.read(run_of, run["id"])
     assert after is not None
     assert (after["status"], after["ended"]) == (status, 1002.0)
+
+
+@pytest.mark.parametrize(("reason", "kept"), [(None, None), ("KeyError: 'x'", "KeyError: 'x'"), (7, "7")])
+def test_the_end_may_have_a_reason(store: Store, run: dict[str, Any], reason: Any, kept: str | None) -> None:
+    send(store, run, [line(1, "s", status="CRASHED", reason=reason)])
+    after = store.read(run_of, run["id"])
+    assert after is not None
+    assert after["reason"] == kept
 
 
 def test_the_end_in_the_journal_wins_over_a_guess(store: Store, run: dict[str, Any]) -> None:
