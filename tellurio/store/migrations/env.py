@@ -1,4 +1,4 @@
-"""What Alembic runs: the migrations, on the connection it was given."""
+"""What Alembic runs: the migrations, in the transaction of the connection it was given."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from tellurio.store.tables import metadata
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
-    transactional_ddl=True,  # our connections begin before DDL, in SQLite too
     render_as_batch=True,
 )
 with context.begin_transaction():

@@ -352,6 +352,8 @@ def listed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listed]:
         ("config.flag", "=", False, [1, 3, 5, 7, 9]),
         ("config.n", "=", "7", [7]),
         ("config.n", "=", 7, []),
+        ("config.n", ">", 5, []),
+        ("config.lr", "<", "x", []),
         ("config.nothing", "!=", "x", list(range(10))),
         ("tags", "=", "red", [0, 3, 6, 9]),
         ("tags", "!=", "red", [1, 2, 4, 5, 7, 8]),

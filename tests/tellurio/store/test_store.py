@@ -117,6 +117,24 @@ def test_a_group_with_a_durable_piece_is_synced(store: Store) -> None:
         return int(c.exec_driver_sql("PRAGMA synchronous").scalar_one())
 
     assert [store.write(level, durable=durable) for durable in (False, True, True, False)] == [1, 2, 2, 1]
+    with busy(store):
+        group = [store.submit(level, durable=durable) for durable in (False, True, False)]
+    assert [future.result(60) for future in group] == [2, 2, 2]
+
+
+def test_when_the_whole_transaction_is_gone_nothing_of_the_group_is_acknowledged(store: Store) -> None:
+    """SQLite rolls all of it back by itself at some failures (a full disk), whichever piece met them."""
+
+    def lose_it(c: Connection, name: str) -> None:
+        put(c, name)
+        c.exec_driver_sql("ROLLBACK")
+        raise KeyError(name)
+
+    futures = queued(store, (put, "a"), (lose_it, "b"), (put, "c"))
+    assert [type(future.exception(60)) for future in futures] == [KeyError] * 3
+    assert store.read(names) == []
+    assert store.write(put, "d") == "d"
+    assert store.read(names) == ["d"]
 
 
 def test_work_that_was_cancelled_in_the_queue_is_not_done(store: Store) -> None:
@@ -285,6 +303,7 @@ FULL_DISK = """
 
     folder = Path(sys.argv[1])
     store = Store.open(folder)
+    store.write(lambda c: c.exec_driver_sql(f"PRAGMA cache_size={sys.argv[2]}").close())
     stored, refused = set(), []
     limit(1_000_000)
     for i in range(100):
@@ -309,8 +328,9 @@ FULL_DISK = """
 """
 
 
-def test_a_full_disk_loses_nothing_and_the_store_goes_on_when_there_is_space(tmp_path: Path) -> None:
-    script = [sys.executable, "-B", "-c", textwrap.dedent(FULL_DISK), str(tmp_path)]
+@pytest.mark.parametrize("cache", [-16000, 5], ids=["at the commit", "in the middle of a piece"])
+def test_a_full_disk_loses_nothing_and_the_store_goes_on_when_there_is_space(cache: int, tmp_path: Path) -> None:
+    script = [sys.executable, "-B", "-c", textwrap.dedent(FULL_DISK), str(tmp_path), str(cache)]
     done = subprocess.run(script, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("refused\n")
