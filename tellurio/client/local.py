@@ -23,7 +23,7 @@ from tellurio.schemas.version import check_versions, our_version
 
 __all__ = ["LocalServer", "ensure_local_server", "local_status", "stop_local_server"]
 
-_START_SECONDS = 20.0
+_START_SECONDS = 60.0  # a second or two, but for a machine that is very busy
 _STOP_SECONDS = 20.0
 _PAUSE = 0.02
 _LOG_LINES = 12
