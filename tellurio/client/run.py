@@ -36,7 +36,7 @@ from tellurio.client.project import Project, create_project, get_project
 from tellurio.client.sender import Sender
 from tellurio.client.shipping import FILES
 from tellurio.client.tracker import RunTracker
-from tellurio.client.upload import spooled, spooled_bytes
+from tellurio.client.upload import artifact_name, checked_artifact_name, spooled, spooled_bytes
 from tellurio.client.values import checked_name, checked_step, image_type, records_of
 from tellurio.schemas.slugs import slugify
 
@@ -181,10 +181,11 @@ class Run:
         except OSError as error:
             self._warn("files", f"Run '{self.name}': {name!r} could not be kept: {error.strerror}. Training goes on.")
             return
-        self._record_files(name, *files)
+        artifact = artifact_name(name)
+        self._record_files(artifact, *files)
         if kind == "image":
             (file,) = files[1]
-            image = {"artifact": name, "sha256": file["sha256"], "size": file["size"], "file": file["path"]}
+            image = {"artifact": artifact, "sha256": file["sha256"], "size": file["size"], "file": file["path"]}
             self.record("v", {"name": name, "type": "image", "v": image, "step": step})
 
     def _spooled(self, name: str, content: bytes | Path) -> tuple[str, list[dict[str, Any]]]:
@@ -211,7 +212,7 @@ class Run:
         if self._ended:
             raise self._over("run.log_artifact")
         source = Path(path)
-        name = checked_name(source.absolute().name if name is None else name)
+        name = checked_artifact_name(source.absolute().name if name is None else name)
         found, files = spooled(source, self.folder)
         self._record_files(name, kind or found, files)
 

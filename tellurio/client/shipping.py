@@ -104,6 +104,8 @@ class HTTPKeeper:
         try:
             self.client.put(where, content=self._pieces(path), timeout=60.0)
         except ServerError as error:
+            if error.status_code == 404:
+                raise NoSuchRun(str(error)) from error
             if error.status_code not in (413, 422):
                 raise
             raise ValueError(str(error)) from error

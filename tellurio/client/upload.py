@@ -4,14 +4,40 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["spooled", "spooled_bytes"]
+__all__ = ["artifact_name", "checked_artifact_name", "spooled", "spooled_bytes"]
 
 PIECE = 1 << 20
+
+_NO_NAME = re.compile(r"[\x00-\x1f\x7f/\\]")
+
+
+def artifact_name(metric: str) -> str:
+    """The name of the artifact of an image or file that was logged as a metric."""
+    name = _NO_NAME.sub(".", metric)
+    return name if name.strip(".") else "file"
+
+
+def checked_artifact_name(name: object) -> str:
+    """``name``, if an artifact can have it.
+
+    Raises:
+        TypeError: it is no string.
+        ValueError: it is empty, too long, or a path.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"log_artifact: the name must be a string, got {type(name).__name__}: {name!r:.100}.")
+    if not 0 < len(name) <= 200 or name in (".", "..") or _NO_NAME.search(name):
+        raise ValueError(
+            f"log_artifact: a name has 1 to 200 characters and no slash, backslash or control character in it; got "
+            f"{name!r:.250}."
+        )
+    return name
 
 
 def spooled(path: Path, folder: Path) -> tuple[str, list[dict[str, Any]]]:
@@ -58,6 +84,8 @@ def _file(path: Path, name: str, folder: Path) -> dict[str, Any]:
         name.encode()
     except UnicodeEncodeError:
         raise ValueError(f"log_artifact: the name of {os.fsencode(path)!r} is no text in UTF-8: rename it.") from None
+    if _NO_NAME.search(name.replace("/", "")):
+        raise ValueError(f"log_artifact: {name!r} has a backslash or control character in its name: rename it.")
     spool = _spool(folder)
     temporary = _temporary(spool)
     digest, size = hashlib.sha256(), 0
