@@ -49,15 +49,17 @@ class Home:
         # Unbuffered, so that what is printed and what is logged are in the order they happened.
         return given | {"TELLURIO_HOME": str(self.folder), "PYTHONUNBUFFERED": "1"} | more
 
-    def run(self, *command: str | Path, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
-        """Run ``python <command>``; standard output and errors come as one text, as on a terminal."""
+    def run(
+        self, *command: str | Path, cwd: Path | None = None, together: bool = False, **env: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run ``python <command>``; ``together``: output and errors come as one text, as on a terminal."""
         return subprocess.run(
             [sys.executable, *map(str, command)],
             cwd=cwd or self.folder.parent,
             env=self.environment(**env),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.STDOUT if together else subprocess.PIPE,
             text=True,
             timeout=180,
         )
@@ -65,7 +67,7 @@ class Home:
     def stored(self, run: str) -> dict[str, Any]:
         """What the server has of a Run, or of the newest Run of a project, by ``te.Api``; dollars are strings."""
         done = self.run("-c", READING, run)
-        assert done.returncode == 0, done.stdout
+        assert done.returncode == 0, done.stderr
         found: dict[str, Any] = json.loads(done.stdout)
         return found
 

@@ -91,14 +91,14 @@ def script(tmp_path: Path, text: str) -> Path:
 
 def read_back(home: Home, tmp_path: Path, code: str) -> str:
     done = home.run(script(tmp_path, "import afnio.tellurio as te\napi = te.Api()\n" + dedent(code)))
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def test_the_examples_print_what_the_page_says(home: Home, tmp_path: Path) -> None:
     """In the order of the page: the first makes the project that the others find."""
     for text, output in EXAMPLES:
-        done = home.run(script(tmp_path, text))
+        done = home.run(script(tmp_path, text), together=True)
         assert done.returncode == 0, done.stdout
         assert generic(done.stdout) == generic(output)
     statuses = read_back(
@@ -171,7 +171,7 @@ STATES = {
 def test_the_states_of_the_table_are_set_as_it_says(home: Home, tmp_path: Path, project: str) -> None:
     text, code, statuses = STATES[project]
     head = f"import afnio.tellurio as te\nimport afnio.tellurio.run as te_run\n\nproject = {project!r}\n"
-    done = home.run(script(tmp_path, head + dedent(text)))
+    done = home.run(script(tmp_path, head + dedent(text)), together=True)
     assert done.returncode == code, done.stdout
     assert "RUNNING" in done.stdout
     assert (
@@ -227,4 +227,4 @@ def test_without_an_active_run_what_optimizes_fails_and_says_what_to_call(
 ) -> None:
     done = home.run(script(tmp_path, dedent(NEEDS_A_RUN).format(operation=operation)))
     assert done.returncode == 1
-    assert "needs an active Run, and there is none. Call afnio.tellurio.init(...)" in done.stdout.splitlines()[-1]
+    assert "needs an active Run, and there is none. Call afnio.tellurio.init(...)" in done.stderr.splitlines()[-1]

@@ -24,17 +24,22 @@ def told(request: pytest.FixtureRequest, home: Home, tmp_path_factory: pytest.Te
     work = tmp_path_factory.mktemp("work")
     kind, lm_calls = request.param.split()
     with LMServer(faults=["destructive@2:role=optimizer"]) as model:
-        env = {"OPENAI_BASE_URL": model.base_url, "OPENAI_API_KEY": "sk-test", "PYTHONPATH": str(SCRIPT.parents[3])}
-        done = home.run(SCRIPT, kind, json.dumps({"lm_calls": lm_calls}), cwd=work, **env)
+        done = home.run(
+            *(SCRIPT, kind, json.dumps({"lm_calls": lm_calls})),
+            cwd=work,
+            OPENAI_BASE_URL=model.base_url,
+            OPENAI_API_KEY="sk-test",
+            PYTHONPATH=str(SCRIPT.parents[3]),
+        )
         asked = Counter(row["role"] for row in model.stats()["requests"])
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == 0, done.stderr
     known = json.loads(done.stdout.splitlines()[-1])
-    return {"known": known, "asked": asked, "output": done.stdout, "work": work, **home.stored(known["run"])}
+    return {"known": known, "asked": asked, "log": done.stderr, "work": work, **home.stored(known["run"])}
 
 
 def test_the_run_is_completed(told: dict[str, Any]) -> None:
     assert told["status"] == "COMPLETED"
-    assert told["url"] in told["output"]
+    assert told["url"] in told["log"]
 
 
 def test_every_version_of_the_prompt_is_there_with_the_feedback_that_led_to_it(told: dict[str, Any]) -> None:
@@ -88,7 +93,7 @@ def test_a_checkpoint_comes_back_as_an_artifact_and_loads(told: dict[str, Any], 
         f"import afnio.tellurio as te\nte.Api().run({told['known']['run']!r}).artifact('checkpoint').download('here')"
     )
     done = home.run("-c", reading, cwd=tmp_path)
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == 0, done.stderr
     (path,) = (path for path in (tmp_path / "here").rglob("*") if path.is_file())
     content = afnio.load(path)
     values = {version["value"] for version in told["prompts"]}
