@@ -198,7 +198,7 @@ class StoredRun:
 
     @property
     def cost(self) -> dict[str, Any]:
-        """What its LM calls cost: ``usd`` (an exact Decimal; None while no call had a known price), ``calls``,
+        """What its LM calls cost: ``usd`` (an exact Decimal; None where no call had a known price), ``calls``,
         ``reused`` (answered by the record of an earlier call), ``input_tokens``, ``output_tokens``, ``unpriced``."""
         return _priced(self._cost)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import logging
 import os
 import threading
 import time
@@ -253,9 +254,29 @@ def _nothing_was_done(error: httpx2.TransportError, again: bool) -> bool:
     return again or isinstance(error, (httpx2.ConnectError, httpx2.ConnectTimeout))
 
 
+class _NoNews(logging.Filter):
+    """httpx2 logs a line at INFO for each request.  Those to a Tellurio server, several a second while a Run goes on,
+    are no news for the log of a user who shows INFO lines; those of the user's own requests stay."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.servers: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        arguments = record.args
+        if not isinstance(arguments, tuple) or len(arguments) < 2:
+            return True
+        return not str(arguments[1]).startswith(tuple(self.servers))
+
+
+_no_news = _NoNews()
+
+
 def _pool(url: str) -> httpx2.Client:
     import httpx2
 
+    _no_news.servers.add(f"{url}/")
+    logging.getLogger("httpx2").addFilter(_no_news)
     # Certificates cost 80 ms to load, which http:// does not need.  A proxy of the environment is not asked for
     # what is on this machine.
     return httpx2.Client(verify=not url.startswith("http://"), trust_env=not is_loopback(url))

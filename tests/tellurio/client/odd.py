@@ -54,7 +54,7 @@ class Odd:
 
 
 @contextlib.contextmanager
-def serving(script: Callable[[Asked], Answer]) -> Iterator[Odd]:
+def serving(script: Callable[[Asked], Answer], port: int = 0) -> Iterator[Odd]:
     odd = Odd(script)
 
     class Handler(BaseHTTPRequestHandler):
@@ -83,7 +83,7 @@ def serving(script: Callable[[Asked], Answer]) -> Iterator[Odd]:
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     server.daemon_threads = True
     odd.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import threading
+import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx2
 import pytest
 
 from afnio.errors import InvalidAPIKeyError, ServerError, ServerUnreachableError, ServerVersionError
@@ -71,21 +75,20 @@ def test_what_may_have_been_done_is_not_sent_again_unless_the_caller_says_so(met
         assert Client(server.url, None).request(method, "/", json={}, retry=True) == 1
 
 
-def test_what_was_never_received_is_sent_again_by_any_method() -> None:
-    """No server yet; one comes up while the client waits."""
-    with serving(in_turn(Answer(body=1))) as server:
+def test_what_was_never_received_is_sent_again_by_any_method(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that starts while the client waits."""
+    with serving(in_turn(BREAK)) as server:
         port = int(server.url.rpartition(":")[2])
-    done: list[Any] = []
+    with contextlib.ExitStack() as stack:
+        waits: list[float] = []
 
-    def ask() -> None:
-        try:
-            done.append(Client(f"http://127.0.0.1:{port}", None).post("/", json={}))
-        except ServerUnreachableError as error:
-            done.append(error)
+        def start(seconds: float) -> None:
+            waits.append(seconds)
+            stack.enter_context(serving(in_turn(Answer(body=1)), port))
 
-    ask()
-    assert isinstance(done[0], ServerUnreachableError)
-    assert "Connection refused" in str(done[0]) or "refused" in str(done[0]).lower()
+        monkeypatch.setattr("tellurio.client.http.time", types.SimpleNamespace(sleep=start))
+        assert Client(server.url, None).post("/", json={}) == 1
+        assert waits == [0.1]
 
 
 def test_no_retry_means_one_try() -> None:
@@ -213,6 +216,16 @@ def test_a_proxy_is_not_asked_for_what_is_on_this_machine(monkeypatch: pytest.Mo
     monkeypatch.delenv("no_proxy", raising=False)
     with serving(in_turn(Answer(body=1))) as server:
         assert Client(server.url, None).get("/") == 1
+
+
+def test_requests_to_a_server_are_no_news_in_a_log_and_the_users_own_are(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    with serving(in_turn(Answer(body=1))) as server, serving(in_turn(Answer(body=1))) as other:
+        Client(server.url, None).get("/a")
+        httpx2.get(f"{other.url}/b", trust_env=False)
+    assert [each.getMessage() for each in caplog.records if each.name == "httpx2"] == [
+        f'HTTP Request: GET {other.url}/b "HTTP/1.1 200 OK"'
+    ]
 
 
 @pytest.mark.parametrize(

@@ -229,6 +229,14 @@ def test_a_home_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ensure_local_server()
 
 
+def test_a_home_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TELLURIO_HOME", "/proc/tellurio")  # not even root can
+    with pytest.raises(
+        TellurioError, match=r"Cannot make the folder /proc/tellurio.*Set TELLURIO_HOME to a folder you"
+    ):
+        ensure_local_server()
+
+
 def test_a_local_server_of_another_version_is_told_how_to_restart(home: Path) -> None:
     for version in ("9.9.0", "0.9.0"):
 
@@ -243,6 +251,22 @@ def test_a_local_server_of_another_version_is_told_how_to_restart(home: Path) ->
             ):
                 ensure_local_server()
             (home / "server" / "server.json").unlink()
+
+
+@pytest.mark.parametrize("version", ["9.9.0", "0.9.0"])
+def test_a_client_of_another_version_is_told_so_and_can_stop_the_server(
+    version: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ensure_local_server()
+    for module in ("local", "http"):
+        monkeypatch.setattr(f"tellurio.client.{module}.our_version", lambda: version)
+    with pytest.raises(ServerVersionError, match=rf"this client {version}\. .*tellurio down && tellurio up"):
+        ensure_local_server()
+    with pytest.raises(ServerVersionError, match="tellurio down && tellurio up"):
+        connect()
+    status = local_status()
+    assert status is not None
+    assert stop_local_server() == status.pid
 
 
 def test_neither_keys_nor_the_shells_habits_are_handed_on(
