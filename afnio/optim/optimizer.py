@@ -149,7 +149,7 @@ class Optimizer:
         loss = closure() if closure is not None else (None, None)
         due = self._due()
         if due:
-            inline = all(is_inline(group.get("model_client")) for _, group in due)
+            inline = engine.inline and all(is_inline(group.get("model_client")) for _, group in due)
             coro = engine.run_step(self._job(due, inline))
             self._apply(due, run_inline(coro) if inline else run_sync(coro))
         return loss
