@@ -25,6 +25,7 @@ __all__ = ["LocalServer", "ensure_local_server", "local_status", "stop_local_ser
 
 _START_SECONDS = 60.0  # a second or two, but for a machine that is very busy
 _STOP_SECONDS = 20.0
+_HEALTH_SECONDS = 5.0
 _PAUSE = 0.02
 _LOG_LINES = 12
 _LOG_LIMIT = 10_000_000  # bytes; a longer log is put aside at the next start
@@ -249,7 +250,7 @@ def _health(url: str) -> dict[str, Any] | None:
     """What answers at ``url`` says of itself; None when nothing does, or nothing of ours."""
     client = Client(url, None, is_local=True, any_version=True)
     try:
-        said = client.get("/healthz", timeout=5.0, retry=False)
+        said = client.get("/healthz", timeout=_HEALTH_SECONDS, retry=False)
     except (ServerUnreachableError, ServerError):
         return None
     finally:

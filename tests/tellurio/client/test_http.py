@@ -8,7 +8,6 @@ import os
 import threading
 import types
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import httpx2
 import pytest

@@ -17,7 +17,13 @@ from typing import Any
 import pytest
 
 import tellurio
-from afnio.errors import InvalidAPIKeyError, ServerStartError, ServerVersionError, TellurioError
+from afnio.errors import (
+    InvalidAPIKeyError,
+    ServerStartError,
+    ServerUnreachableError,
+    ServerVersionError,
+    TellurioError,
+)
 from tellurio.client.http import Client
 from tellurio.client.local import ensure_local_server, local_status, stop_local_server
 from tellurio.client.login import connect, login
@@ -156,6 +162,18 @@ def test_a_server_that_is_ending_is_waited_for(home: Path) -> None:
             pass
         url, key = ensure_local_server()
     assert Client(url, key).get("/healthz")["pid"] in servers_of(home)
+
+
+def test_a_server_that_hangs_is_said_to_and_can_be_stopped(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ensure_local_server()
+    pid = server_file(home)["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    monkeypatch.setattr("tellurio.client.local._HEALTH_SECONDS", 0.1)
+    monkeypatch.setattr("tellurio.client.local._STOP_SECONDS", 1.0)
+    with pytest.raises(ServerUnreachableError, match=rf"\(process {pid}\) does not answer at .*tellurio down, then"):
+        ensure_local_server()
+    assert stop_local_server() == pid
+    assert servers_of(home) == set()
 
 
 def test_a_process_that_got_the_servers_number_is_no_server_and_is_not_stopped(
