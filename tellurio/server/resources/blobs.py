@@ -16,7 +16,7 @@ from starlette.responses import Response
 from tellurio.server.answers import answer
 from tellurio.server.doors import Permission, Resource
 from tellurio.server.models import Stored
-from tellurio.server.refusals import Refused
+from tellurio.server.refusals import Refused, unknown
 from tellurio.server.settings import ServerSettings
 from tellurio.store import tables
 from tellurio.store.blobs import note_blob
@@ -52,8 +52,9 @@ async def head_blob(request: Request, sha256: Sha256) -> Response:
     """Whether the blob is stored: 200, or 404."""
     store = request.app.state.store
     size = await store.aread(_size, sha256)
-    there = size is not None and await asyncio.to_thread(store.blobs.has, sha256)
-    return Response(status_code=200 if there else 404)
+    if size is None or not await asyncio.to_thread(store.blobs.has, sha256):
+        raise unknown("blob", sha256)
+    return Response()
 
 
 class _Uploads:

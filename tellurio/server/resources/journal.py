@@ -42,12 +42,12 @@ def journal(settings: ServerSettings) -> Resource:
 class _Journal:
     def __init__(self, settings: ServerSettings) -> None:
         self._most_lines = settings.journal_lines
-        self._pressure = Pressure(settings.waiting_requests, settings.waiting_bytes)
+        self.pressure = Pressure(settings.waiting_requests, settings.waiting_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         client, first = _asked(scope["query_string"])
         store: Store = scope["app"].state.store
-        self._pressure.enter()
+        self.pressure.enter()
         held = 0
         try:
             chunks = []
@@ -57,14 +57,14 @@ class _Journal:
                 if message["type"] != "http.request":
                     raise ClientDisconnect
                 chunk = message.get("body", b"")
-                self._pressure.hold(len(chunk))
+                self.pressure.hold(len(chunk))
                 held += len(chunk)
                 chunks.append(chunk)
                 more = message.get("more_body", False)
             lines = self._lines(b"".join(chunks))
             acknowledged = await _stored(store, scope, client, first, lines)
         finally:
-            self._pressure.leave(held)
+            self.pressure.leave(held)
         body = orjson.dumps(acknowledged)
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})

@@ -80,7 +80,7 @@ def requests(home: House, run: dict[str, Any], permission: Permission) -> list[t
     asked = [
         (method, path_of(door, run))
         for door in doors(home)
-        if door.permission is permission and "/jobs" not in door.path
+        if door.permission is permission
         for method in door.methods or ()
     ]
     return sorted(asked, key=lambda each: (each[0] == "DELETE", each))
@@ -132,7 +132,7 @@ def test_a_role_opens_what_it_says(
             status = ask(guest, method, path)
             if permission not in may:
                 assert status == 403, (method, path)
-            elif (role, method) == ("EDITOR", "DELETE"):
+            elif (role, method) == ("EDITOR", "DELETE") and path.endswith(f"/runs/{run['id']}"):
                 assert status == 403, "only the owner deletes another user's Run"
             else:
                 assert status < 500, (method, path)
