@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 import uuid
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from afnio.calls import _json
+from afnio.calls.aio import warm
 from afnio.calls.loop import submit
 from afnio.errors import JobError
 from tellurio.engine.channel import Channel
@@ -28,6 +30,9 @@ CLIENT_LEASE = 60.0
 
 KEPT = 300.0
 """Seconds an ended job stays in memory, for a client that lost its stream."""
+
+WARM_AFTER = 0.3
+"""Seconds after the start: whoever waited for it has been answered by then."""
 
 ENDED = ("done", "failed", "cancelled")
 
@@ -143,7 +148,11 @@ class Jobs:
         task.cancel()
 
     async def recover(self) -> None:
-        """Free the jobs of a server that died: they go on when their clients, who have the keys, ask for them again."""
+        """Free the jobs of a server that died: they go on when their clients, who have the keys, ask for them again.
+
+        The start of a server: what LM calls need is imported a moment later, not in the middle of the first job.
+        """
+        asyncio.get_running_loop().call_later(WARM_AFTER, warm)
         for known in await self._store.aread(table.lapsed_jobs, math.inf):
             if known["owner"] != self.owner:
                 await self._store.awrite(table.wait_job, known["id"], known["fence"], time.time())
