@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -98,6 +100,29 @@ def test_without_a_server_it_says_so_and_trains_all_the_same(tmp_path_factory: p
     assert accuracies(output)[1] >= 0.95
     assert re.search(r"\d+ calls, [\d,]+ tokens, unpriced", output)
     assert "are stored" not in output
+
+
+def test_a_server_that_is_killed_in_the_middle_is_started_again_and_nothing_is_lost(home: Home) -> None:
+    with subprocess.Popen(
+        [sys.executable, str(SCRIPT)],
+        cwd=home.folder.parent / "work",
+        env=home.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as demo:
+        assert demo.stdout is not None
+        while "Step 2 by hand" not in (line := demo.stdout.readline()):
+            assert line, demo.communicate()[1]
+        os.kill(json.loads((home.folder / "server" / "server.json").read_text())["pid"], signal.SIGKILL)
+        output, log = demo.communicate(timeout=120)
+    assert demo.returncode == 0, log
+    assert float(output.partition("Test accuracy: ")[2].split()[2]) >= 0.95
+    stored = home.stored("tutorials/quickstart")
+    assert stored["status"] == "COMPLETED"
+    live = [call for call in stored["calls"] if call["source"] == "live"]
+    assert f"\n{len(live)} calls, " in output
+    assert len(stored["metrics"]["test_loss"]) == 2
 
 
 def test_an_environment_variable_is_all_that_changes_for_another_endpoint(home: Home) -> None:
