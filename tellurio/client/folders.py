@@ -14,7 +14,16 @@ from typing import Any
 from afnio._files import atomic_write
 from tellurio.client.journal import Journal, lock_file
 
-__all__ = ["claim", "held", "journals_in", "open_journal", "read_meta", "remove_if_done", "write_meta"]
+__all__ = [
+    "claim",
+    "held",
+    "journals_in",
+    "open_journal",
+    "read_meta",
+    "remove_if_done",
+    "remove_journal",
+    "write_meta",
+]
 
 META, LOCK, SPOOL = "meta.json", "run.lock", "spool"
 
@@ -94,7 +103,7 @@ def remove_if_done(folder: Path, stored: Mapping[Path, int]) -> bool:
     """
     left = False
     for path in journals_in(folder):
-        left = not _remove(path, stored.get(path, 0)) or left
+        left = not remove_journal(path, stored.get(path, 0)) or left
     if left:
         return False
     meta = (folder / META).read_bytes() if (folder / META).exists() else None
@@ -112,7 +121,8 @@ def remove_if_done(folder: Path, stored: Mapping[Path, int]) -> bool:
     return True
 
 
-def _remove(path: Path, stored: int) -> bool:
+def remove_journal(path: Path, stored: int) -> bool:
+    """Remove a journal that no process writes any more, if ``stored`` is all of it; whether it is gone."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:

@@ -60,9 +60,9 @@ class Journal:
         self._lock = threading.RLock()  # a signal handler may log the end while its thread is in here: `_torn` tells
         self._dumps, self.wake = orjson.dumps, wake
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        lock_file(self.fd)
-        self.close = weakref.finalize(self, os.close, self.fd)
+        self.fd = _opened(self.path)
+        self._closing = weakref.finalize(self, os.close, self.fd)
+        self._closing.atexit = False  # a thread may still write then
 
     def metric(self, name: str, value: float | str, step: int | None) -> None:
         """Append a metric; ``value`` as ``number_out`` gives it.  The short way: it is what loops call."""
@@ -173,6 +173,17 @@ class Journal:
                 f"kept in memory ({MEMORY:,} records at most) until there is space again, or it is sent."
             )
 
+    def close(self) -> None:
+        """Close the file and let go of its lock; what is logged afterwards is kept in memory only."""
+        if self._lock.acquire(timeout=1.0):
+            self.fd = -1  # a thread that comes late must not write into another file that got the number
+            self._lock.release()
+        self._closing()
+
+    def abandon(self) -> None:
+        """After a fork, in the child: the file is the parent's, and so is whoever holds the lock."""
+        self._closing()
+
     # the sender's side
 
     def retry(self) -> None:
@@ -203,14 +214,27 @@ class Journal:
                 pass  # a disk that cannot sync; the line is written, and is sent now
 
 
-def lock_file(fd: int) -> bool:
+def _opened(path: Path) -> int:
+    """The file, locked.  Who tidies up may have taken it for an empty one of a dead process: then it is made again."""
+    while True:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            lock_file(fd, wait=True)
+            if path.exists() and path.stat().st_ino == os.fstat(fd).st_ino:
+                return fd
+        except OSError:  # removed between the two looks
+            pass
+        os.close(fd)
+
+
+def lock_file(fd: int, *, wait: bool = False) -> bool:
     """Lock a file for as long as this process has it open; whether that worked."""
     try:
         import fcntl
     except ImportError:
         return True  # no such locks on this system
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(fd, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False
     return True

@@ -362,7 +362,7 @@ class Run:
         sender, self._sender = self._sender, None
         for journal in (self._journal, self._files):
             if journal is not None:
-                journal.close()
+                journal.abandon()
         self._journal = self._files = None
         self._undo = []
         self._lock = threading.Lock()

@@ -238,7 +238,16 @@ class Sender:
                 self._tails = {**self._tails, path: Tail(path, self._own.get(path))}
                 if path.stem.endswith(FILES) and len(self._threads) == 1:
                     self._thread("tellurio-uploader", self._upload)
+        self._let_go()
         self.wake_files()
+
+    def _let_go(self) -> None:
+        """Of the journals of child processes that are gone: there may be thousands, one after another."""
+        for path, tail in self._tails.items():
+            sent = tail.journal is None and not path.stem.endswith(FILES) and self._said.get(path) == tail.offset
+            if sent and folders.remove_journal(path, tail.offset):
+                self._tails = {each: other for each, other in self._tails.items() if other is not tail}
+                tail.close()
 
     def say(self) -> None:
         """Say what was logged and was not said yet."""

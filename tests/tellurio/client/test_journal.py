@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tellurio.client import folders
 from tellurio.client import journal as journals
 from tellurio.client.journal import Journal, lock_file, number_of, said_of
 from tellurio.schemas.records import number_out
@@ -182,3 +183,36 @@ def test_every_line_that_was_written_before_a_kill_is_there(tmp_path: Path) -> N
     lines = (tmp_path / "run" / "me.jsonl").read_bytes().splitlines(keepends=True)
     assert len([line for line in lines if line.endswith(b"\n")]) >= said + 1
     assert [number_of(line) for line in lines[: said + 1]] == list(range(1, said + 2))
+
+
+def test_who_tidies_up_never_takes_the_file_of_a_process_that_begins(tmp_path: Path) -> None:
+    """An empty journal is open, and not locked yet, for a moment."""
+    over = threading.Event()
+
+    def tidy() -> None:
+        while not over.is_set():
+            folders.remove_if_done(tmp_path / "run", {})
+
+    tidying = threading.Thread(target=tidy)
+    tidying.start()
+    try:
+        for number in range(300):
+            journal = folders.open_journal(tmp_path / "run", f"client{number}", {"run_id": "x"})
+            journal.metric("x", 1.0, number)
+            assert len(lines_of(journal)) == 1
+            journal.close()
+            journal.path.unlink()
+    finally:
+        over.set()
+        tidying.join()
+
+
+def test_what_is_logged_after_closing_goes_into_no_other_file(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "run", "me")
+    fd = journal.fd
+    journal.close()
+    with (tmp_path / "other").open("wb") as other:
+        assert other.fileno() == fd
+        journal.metric("x", 1.0, 1)
+    assert (tmp_path / "other").read_bytes() == b""
+    assert len(journal.in_memory()) == 1

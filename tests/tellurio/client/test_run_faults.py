@@ -83,7 +83,7 @@ def test_a_local_server_that_is_killed_is_started_again_by_the_client(tmp_path: 
     print(run.status, [point["value"] for point in run.metrics("x")] == list(range(COUNT)))
     stop_local_server()
     """
-    assert script(local.home, read.replace("COUNT", done.stdout), tmp_path).stdout == "COMPLETED True\n"
+    assert script(local.home, read.replace("COUNT", done.stdout.strip()), tmp_path).stdout == "COMPLETED True\n"
 
 
 def test_with_the_server_away_for_good_finish_says_what_waits_and_where(
