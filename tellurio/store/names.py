@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import secrets
-import unicodedata
 from collections.abc import Callable
 
+from tellurio.schemas.slugs import LONGEST_SLUG, slugify
 from tellurio.store.words import ADJECTIVES, FOODS
 
-__all__ = ["numbered", "random_name", "slugify"]
-
-LONGEST_SLUG = 100
-
-
-def slugify(name: str) -> str:
-    """``name`` for an address: ``"My Project!"`` is ``"my-project"``.  Empty if nothing of it can be in one."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:LONGEST_SLUG].strip("-")
+__all__ = ["LONGEST_SLUG", "numbered", "random_name", "slugify"]
 
 
 def random_name() -> str:
