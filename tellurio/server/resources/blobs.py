@@ -24,6 +24,7 @@ from tellurio.store.blobs import note_blob
 __all__ = ["blobs"]
 
 PATH = "/runs/{run_id}/blobs/{sha256}"
+CLOSE = {"Connection": "close"}  # the rest of the body is not read
 STALLED = 60.0  # seconds without a byte
 
 Sha256 = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="of the content, in lower case")]
@@ -57,6 +58,17 @@ async def head_blob(request: Request, sha256: Sha256) -> Response:
     return Response()
 
 
+# Neither is an OSError, which would be a failure of the disk to the store.
+
+
+class _GoneError(Exception):
+    """The client went away."""
+
+
+class _StalledError(Exception):
+    """The client sends nothing."""
+
+
 class _Uploads:
     """Receives blobs, a few at once, each in a thread that the event loop feeds."""
 
@@ -68,16 +80,18 @@ class _Uploads:
         """Store a blob: all of it or nothing, and only if its content has that digest."""
         if self._now >= self._most:
             message = f"{self._most} files are being received already. Send this one again later."
-            raise Refused(429, message, headers={"Retry-After": "1", "Connection": "close"})
+            raise Refused(429, message, headers={"Retry-After": "1", **CLOSE})
         store, loop = request.app.state.store, asyncio.get_running_loop()
         chunks = _from_loop(request.stream(), loop)
         self._now += 1
         try:
             size = await loop.run_in_executor(self._threads, lambda: store.blobs.put(chunks, sha256, limit=self._limit))
-        except TimeoutError as error:
-            raise Refused(408, f"Nothing came for {STALLED:.0f} s. Send the file again.") from error
+        except _GoneError as error:
+            raise ClientDisconnect from error
+        except _StalledError as error:
+            raise Refused(408, f"Nothing came for {STALLED:.0f} s. Send the file again.", headers=CLOSE) from error
         except ValueError as error:
-            raise Refused(422, str(error), headers={"Connection": "close"}) from error
+            raise Refused(422, str(error), headers=CLOSE) from error
         finally:
             self._now -= 1
         await store.awrite(note_blob, sha256, size, time.time(), durable=True)
@@ -94,11 +108,11 @@ def _from_loop(stream: AsyncIterator[bytes], loop: asyncio.AbstractEventLoop) ->
         waiting = asyncio.run_coroutine_threadsafe(following(), loop)
         try:
             chunk = waiting.result(STALLED)
-        except TimeoutError:
+        except TimeoutError as error:
             waiting.cancel()
-            raise
+            raise _StalledError from error
         except ClientDisconnect as error:
-            raise ConnectionError("the client went away") from error
+            raise _GoneError from error
         if chunk is None:
             return
         yield chunk

@@ -23,7 +23,7 @@ from tellurio.server.settings import ServerSettings
 from tellurio.store.ingest import IngestGap, IngestRefused, ingest
 from tellurio.store.store import Store
 
-__all__ = ["DESCRIPTION", "PATH", "journal"]
+__all__ = ["DESCRIPTION", "PATH", "Journal", "journal"]
 
 PATH = "/runs/{run_id}/journal"
 
@@ -34,12 +34,18 @@ LARGEST_NUMBER = 2**53
 def journal(settings: ServerSettings) -> Resource:
     """The resource; its door is a plain one."""
     resource = Resource("journal")
-    door = _Journal(settings)
+    door = Journal(settings)
     resource.plain("POST", PATH, door, permission=Permission.WRITE, body_limit=settings.journal_limit)
     return resource
 
 
-class _Journal:
+class Journal:
+    """Takes batches of lines.
+
+    Attributes:
+        pressure: what waits for the database.
+    """
+
     def __init__(self, settings: ServerSettings) -> None:
         self._most_lines = settings.journal_lines
         self.pressure = Pressure(settings.waiting_requests, settings.waiting_bytes)

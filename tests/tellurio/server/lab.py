@@ -20,7 +20,19 @@ from tellurio.server.settings import ServerSettings
 from tellurio.store import projects, users
 from tellurio.store.store import Store
 
-__all__ = ["PORT", "URL", "House", "Visitor", "full_run", "house", "line", "metric_line", "new_run", "record_of_a_call"]
+__all__ = [
+    "PORT",
+    "URL",
+    "House",
+    "Visitor",
+    "files_in",
+    "full_run",
+    "house",
+    "line",
+    "metric_line",
+    "new_run",
+    "record_of_a_call",
+]
 
 PORT = 7117
 URL = f"http://127.0.0.1:{PORT}"
@@ -78,6 +90,11 @@ def house(folder: Path, **settings: Any) -> Iterator[House]:
             yield House(store, app, client)
     finally:
         store.close()
+
+
+def files_in(folder: Path) -> set[Path]:
+    """All files in ``folder`` and below."""
+    return {path for path in folder.rglob("*") if path.is_file()}
 
 
 def line(n: int, k: str, /, **fields: Any) -> bytes:

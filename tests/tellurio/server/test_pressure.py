@@ -7,7 +7,7 @@ import errno
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,10 @@ from tellurio.server.doors import Permission, PlainDoor, Resource
 from tellurio.server.hooks import Hooks
 from tellurio.server.pressure import Pressure
 from tellurio.server.refusals import Refused
+from tellurio.server.resources import blobs
+from tellurio.server.resources.journal import Journal
 from tellurio.server.streams import event, event_stream
-from tests.tellurio.server.lab import House, Visitor, house, metric_line
+from tests.tellurio.server.lab import PORT, House, Visitor, files_in, full_run, house, metric_line
 
 
 def test_requests_that_wait_are_bounded() -> None:
@@ -68,6 +70,7 @@ def test_a_server_that_cannot_keep_up_says_when_to_come_back(tmp_path: Path) -> 
         )
         waiting.start()
         door = next(route for route in home.app.routes if isinstance(route, PlainDoor))
+        assert isinstance(door.endpoint, Journal)
         while not door.endpoint.pressure.requests:
             time.sleep(0.001)
         refused = owner("POST", path + "2", content=metric_line(2))
@@ -96,7 +99,7 @@ def test_a_full_disk_is_said_and_passes(home: House, owner: Visitor, run: dict[s
 
 
 def test_only_so_many_files_are_received_at_once(tmp_path: Path) -> None:
-    with house(tmp_path / "server", blob_uploads=0 + 1) as home:
+    with house(tmp_path / "server", blob_uploads=1) as home:
         owner = home.user("olga")
         owner.json("POST", "/api/v1/namespaces", json={"slug": "n"})
         owner.json("POST", "/api/v1/namespaces/n/projects", json={"display_name": "p"})
@@ -122,6 +125,48 @@ def test_only_so_many_files_are_received_at_once(tmp_path: Path) -> None:
         assert (refused.status_code, answers) == (429, [200])
 
 
+def in_pieces(size: int) -> Iterator[bytes]:
+    for _ in range(size // 1000):
+        yield b"x" * 1000
+
+
+def test_a_file_that_is_too_long_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    with house(tmp_path / "server", blob_limit=5000) as home:
+        owner = home.user("olga")
+        run = full_run(owner)
+        path = f"/api/v1/runs/{run['id']}/blobs/{'0' * 64}"
+        folder = tmp_path / "server" / "blobs"
+        before = files_in(folder)
+        for content in (b"x" * 6000, in_pieces(6000)):
+            refused = owner("PUT", path, content=content)
+            assert (refused.status_code, refused.headers["connection"]) == (413, "close")
+        assert files_in(folder) == before
+
+
+def test_a_file_that_stops_coming_is_given_up(
+    home: House, owner: Visitor, run: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blobs, "STALLED", 0.01)
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        if not sent:
+            sent.append(None)
+            return {"type": "http.request", "body": b"x", "more_body": True}
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    path = f"/api/v1/runs/{run['id']}/blobs/{'0' * 64}"
+    headers = [(b"host", f"localhost:{PORT}".encode()), (b"authorization", f"Bearer {owner.key}".encode())]
+    scope = {"type": "http", "method": "PUT", "path": path, "raw_path": path.encode(), "query_string": b""}
+    assert home.client.portal is not None
+    home.client.portal.call(home.app, scope | {"headers": headers, "client": ("x", 1)}, receive, send)
+    assert sent[1]["status"] == 408
+
+
 async def _events(sent: list[str]) -> AsyncIterator[bytes]:
     try:
         yield event(1, b'{"a":1}')
@@ -132,7 +177,8 @@ async def _events(sent: list[str]) -> AsyncIterator[bytes]:
 
 
 def test_an_open_stream_ends_with_the_server(tmp_path: Path) -> None:
-    resource, sent = Resource("stream"), []
+    resource = Resource("stream")
+    sent: list[str] = []
 
     @resource.route("GET", "/stream", permission=Permission.USER)
     async def stream(request: Request) -> Response:

@@ -21,7 +21,7 @@ import pytest
 
 from tellurio.schemas.version import our_version
 from tests.tellurio.running import PATIENCE, ServerProcess
-from tests.tellurio.server.lab import metric_line
+from tests.tellurio.server.lab import files_in, metric_line
 
 
 @pytest.fixture
@@ -151,6 +151,19 @@ def test_requests_under_way_are_finished_before_the_end(own: ServerProcess) -> N
     thread.join(PATIENCE)
     assert answers == [200]
     assert own.stop() == 0
+
+
+def test_a_file_whose_sender_went_away_leaves_nothing(own: ServerProcess) -> None:
+    with own.client() as client:
+        run_id = a_run(client, "n")
+        head = f"PUT /api/v1/runs/{run_id}/blobs/{'0' * 64} HTTP/1.1\r\nHost: 127.0.0.1:{own.port}\r\n"
+        with socket.create_connection(("127.0.0.1", own.port), timeout=PATIENCE) as connection:
+            connection.sendall(f"{head}Authorization: Bearer {own.key}\r\nContent-Length: 1000\r\n\r\nabc".encode())
+            while not files_in(own.folder / "blobs"):
+                assert client.get("/healthz").status_code == 200
+        while files_in(own.folder / "blobs"):
+            assert client.get("/healthz").status_code == 200
+    assert " error " not in own.log
 
 
 def raw(server: ServerProcess, request: bytes) -> bytes:
