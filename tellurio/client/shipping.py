@@ -92,6 +92,7 @@ class HTTPKeeper:
         return int(answer["acknowledged"])
 
     def put_blob(self, run_id: str, sha256: str, path: Path) -> None:
+        """Store a file, unless it is stored already."""
         where = f"/api/v1/runs/{run_id}/blobs/{sha256}"
         try:
             self.client.request("HEAD", where)
