@@ -79,6 +79,7 @@ class HTTPKeeper:
         self.client, self._moved = client, moved
 
     def ingest(self, run_id: str, client_id: str, first: int, lines: list[bytes]) -> int:
+        """Store journal lines; returns the number of the last one stored."""
         try:
             answer = self.client.post(
                 f"/api/v1/runs/{run_id}/journal",
