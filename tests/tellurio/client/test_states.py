@@ -101,6 +101,22 @@ def test_sigterm_says_why_and_a_handler_of_the_script_is_left_alone(server: Serv
     assert run_of(server, "handler")["status"] == "CRASHED"
 
 
+def test_finish_takes_the_safeguard_back(server: ServerProcess, tmp_path: Path) -> None:
+    text = """
+    import atexit
+    te.init('lab', 'safeguard').finish()  # libraries register theirs with the first one
+    before = atexit._ncallbacks(), sys.exit, sys.excepthook, signal.getsignal(signal.SIGTERM)
+    run = te.init('lab', 'safeguard')
+    assert atexit._ncallbacks() == before[0] + 1
+    assert signal.getsignal(signal.SIGTERM) != signal.SIG_DFL
+    run.finish()
+    assert (atexit._ncallbacks(), sys.exit, sys.excepthook, signal.getsignal(signal.SIGTERM)) == before
+    assert before[3] == signal.SIG_DFL
+    assert 'TELLURIO_RUN' not in os.environ
+    """
+    script(server.home, text, tmp_path)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_while_it_logs_loses_nothing(server: ServerProcess, tmp_path: Path, number: int) -> None:
     project = f"signal-{number}"
