@@ -103,15 +103,17 @@ def test_sigterm_says_why_and_a_handler_of_the_script_is_left_alone(server: Serv
 
 def test_finish_takes_the_safeguard_back(server: ServerProcess, tmp_path: Path) -> None:
     text = """
-    import atexit
-    te.init('lab', 'safeguard').finish()  # libraries register theirs with the first one
-    before = atexit._ncallbacks(), sys.exit, sys.excepthook, signal.getsignal(signal.SIGTERM)
+    import gc
+    def hold():
+        gc.collect()
+        return [each for each in gc.get_objects() if type(each).__name__ == 'Safeguard']
+    before = sys.exit, sys.excepthook, signal.getsignal(signal.SIGTERM)
     run = te.init('lab', 'safeguard')
-    assert atexit._ncallbacks() == before[0] + 1
-    assert signal.getsignal(signal.SIGTERM) != signal.SIG_DFL
+    assert len(hold()) == 1
+    assert signal.getsignal(signal.SIGTERM) != signal.SIG_DFL == before[2]
     run.finish()
-    assert (atexit._ncallbacks(), sys.exit, sys.excepthook, signal.getsignal(signal.SIGTERM)) == before
-    assert before[3] == signal.SIG_DFL
+    assert (sys.exit, sys.excepthook, signal.getsignal(signal.SIGTERM)) == before
+    assert hold() == []  # atexit would
     assert 'TELLURIO_RUN' not in os.environ
     """
     script(server.home, text, tmp_path)
