@@ -663,6 +663,7 @@ def _install(run: Run, engine: RemoteEngine) -> None:
         lambda: set_active_run(None),
         _dispatch.set_default_tracker(RunTracker(run)),
         _dispatch.set_default_engine(engine),
+        engine.open(),
         engine.close,
     ]
     set_active_run(run)
