@@ -180,8 +180,8 @@ def test_an_explicit_end_wins_over_a_guessed_one(server: ServerProcess, tmp_path
 
 
 def test_the_default_lease_turns_a_killed_process_into_crashed_within_a_minute() -> None:
-    from tellurio.client import run
+    from tellurio.client import arguments
 
-    assert run.LEASE == 30.0
+    assert arguments.LEASE == 30.0
     assert "TELLURIO_LEASE" not in os.environ
-    assert run._lease() + 5.0 <= 60  # and a sweep of the server
+    assert arguments.lease_of_runs() + 5.0 <= 60  # and a sweep of the server
