@@ -54,6 +54,7 @@ def test_the_lines_come_in_order_on_standard_error(server: ServerProcess, tmp_pa
     assert done.stderr.splitlines() == [f"INFO : {line}" for line in expected]
     assert done.stdout == ""
     assert re.fullmatch(r"[a-z]+_[a-z]+_[1-9]\d{0,2}", first)
+    assert stored(server, "namespaces/lab/projects/my-lines")["visibility"] == "RESTRICTED"
 
 
 def test_with_info_off_nothing_is_said(server: ServerProcess, tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ from tellurio.server.refusals import Refused
 from tellurio.server.resources import blobs
 from tellurio.server.resources.journal import Journal
 from tellurio.server.streams import event, event_stream
+from tellurio.server.sweeps import expiry
+from tellurio.store import runs
 from tests.tellurio.server.lab import PORT, House, Visitor, files_in, full_run, house, metric_line
 
 
@@ -242,3 +244,16 @@ def test_a_silent_run_is_taken_for_crashed(tmp_path: Path) -> None:
             pass
         assert "no sign of life" in owner.json("GET", one)["reason"]
         assert owner.json("POST", f"{one}/beat") == {"status": "RUNNING"}
+
+
+def test_silence_while_no_server_listened_does_not_count(tmp_path: Path) -> None:
+    with house(tmp_path / "server") as home:
+        owner = home.user("olga")
+        run = full_run(owner)
+        home.store.write(runs.beat, run["id"], time.time() - 3600.0)  # an hour ago, when the last server ended
+
+        async def sweep() -> None:
+            await expiry(home.store)()
+
+        asyncio.run(sweep())
+        assert owner.json("GET", f"/api/v1/runs/{run['id']}")["status"] == "RUNNING"
