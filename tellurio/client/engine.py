@@ -69,8 +69,15 @@ class RemoteEngine:
         return self._session.ledger
 
     def session(self) -> contextlib.AbstractContextManager[Any]:
-        """The context in which LM calls go to the Run's ledger and budget."""
-        return self._session.activate()
+        """The context in which LM calls go to the Run's ledger and budget.
+
+        A call log that the user has opened around it (to replay, say) stays in use, with what it comes with.
+        """
+        own = current_session()
+        if own.log is None or own is self._session:
+            return self._session.activate()
+        budget = own.budget or self._session.budget
+        return Session(log=own.log, budget=budget, ledger=own.ledger, memo=own.memo, job=own.job).activate()
 
     async def run_backward(self, job: BackwardJob) -> None:
         """Have the server walk the graph of ``job``; fill its results.

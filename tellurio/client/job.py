@@ -205,7 +205,10 @@ class RemoteJob:
         self._path = f"/api/v1/runs/{run_id}/jobs/{job_id}"
         self._fence = 0
         self._last_event = ""
+        self._first = True  # not asked for before: the server need not look for it
         self._over = False
+        self._result: Any = None
+        self._failure: BaseException | None = None
         self._found: dict[str, asyncio.Task[Any]] = {}
         self._raised: dict[str, BaseException] = {}
         self._responding: set[asyncio.Task[None]] = set()
@@ -228,7 +231,8 @@ class RemoteJob:
             while True:
                 fence, event = self._fence, self._last_event
                 try:
-                    return await self._listen()
+                    await self._listen()
+                    break
                 except _Broken as broken:
                     if (self._fence, self._last_event) != (fence, event):
                         away_since, pause = None, 0.05  # something came: it was there
@@ -239,6 +243,9 @@ class RemoteJob:
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, 2.0)
                     await self._revive()
+            if self._failure is not None:
+                raise self._failure
+            return self._result
         finally:
             if not self._over:  # Ctrl-C, a call log that takes no more: nobody waits for the job any longer
                 await self._cancel()
@@ -262,23 +269,29 @@ class RemoteJob:
 
     # events down
 
-    async def _listen(self) -> Any:
+    async def _listen(self) -> None:
+        """Take in what the server says, up to the job's end.
+
+        Raises:
+            _Broken: it did not come to that.  An error of the user's code is not raised here: it may be an OSError.
+        """
         import aiohttp
 
         limits = aiohttp.ClientTimeout(total=None, sock_connect=5.0, sock_read=SILENCE)
         headers = self._headers()
         if self._last_event:
             headers["Last-Event-ID"] = self._last_event
-        content = _json.dumps({**self._body, **self._side.budget()})
+        content = _json.dumps({**self._body, **self._side.budget(), "first": self._first})
+        self._first = False
         try:
             async with pool().post(
                 self._client.url + self._path, data=content, headers=headers, timeout=limits
             ) as response:
                 await self._check(response)
                 async for event in events(response.content.iter_any()):
-                    ended, result = await self._take(event)
-                    if ended:
-                        return result
+                    await self._take(event)
+                    if self._over:
+                        return
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise _Broken(f"{type(error).__name__}: {error}") from None
         raise _Broken("the stream ended")
@@ -311,8 +324,8 @@ class RemoteJob:
         kind = InvalidAPIKeyError if status == 401 else ServerError
         raise kind(f"The server refused a job ({status}): {said}", status_code=status, body=body, request_id=request_id)
 
-    async def _take(self, event: Event) -> tuple[bool, Any]:
-        """Take an event in; whether it was the last one, and the result."""
+    async def _take(self, event: Event) -> None:
+        """Take an event in."""
         kind, data = event.kind, event.data
         if kind == "begun":
             self._begin(data["fence"])
@@ -322,11 +335,8 @@ class RemoteJob:
             await self._side.count(data)
         elif kind in ("done", "failed", "cancelled"):
             self._over = True
-            if kind != "done":
-                raise self._error(data)
-            return True, data
+            self._result, self._failure = data, None if kind == "done" else self._error(data)
         self._last_event = event.id
-        return False, None
 
     def _begin(self, fence: int) -> None:
         if fence != self._fence:

@@ -35,8 +35,8 @@ class ServerProcess:
     key: str
     pid: int
 
-    def __init__(self, home: Path, *arguments: str) -> None:
-        self.home, self._arguments = home, arguments
+    def __init__(self, home: Path, *arguments: str, module: str = "tellurio.server") -> None:
+        self.home, self._arguments, self._module = home, arguments, module
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
@@ -54,7 +54,7 @@ class ServerProcess:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "tellurio.server", "--home", str(self.folder), "--port", str(self.port)]
+        command = [sys.executable, "-m", self._module, "--home", str(self.folder), "--port", str(self.port)]
         env = {**os.environ, "TELLURIO_HOME": str(self.home)}
         (self.folder / "server.json").unlink(missing_ok=True)  # of one that was killed
         with (self.home / "log").open("ab") as log:

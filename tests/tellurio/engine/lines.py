@@ -16,18 +16,21 @@ class Proxy:
     """Hands bytes on between a port of its own and the server's.
 
     Args:
-        port: the server's.
+        server: the server's port.
         lengths: draws how many bytes a connection carries, both ways together, before it is cut; None: never.
         pause: seconds between two pieces of 1 kB; 0: as fast as they come.
 
     Attributes:
         closed: take no connections.
+        says: the beginnings of answers to the next connections, which do not get to the server; and their ``body``.
         cuts: how many connections were cut.
         seen: what clients have sent.
     """
 
-    def __init__(self, port: int, lengths: Callable[[], int] | None = None, pause: float = 0.0) -> None:
-        self._server, self._lengths, self._pause = port, lengths, pause
+    def __init__(self, server: int, lengths: Callable[[], int] | None = None, pause: float = 0.0) -> None:
+        self.server, self.lengths, self.pause = server, lengths, pause
+        self.says: list[bytes] = []
+        self.body = b""
         self.closed, self.cuts, self.port = False, 0, 0
         self.seen = b""
         self._open: set[asyncio.StreamWriter] = set()
@@ -76,9 +79,15 @@ class Proxy:
         try:
             if self.closed:
                 return
-            there = await asyncio.open_connection("127.0.0.1", self._server)
+            if self.says:
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(b"HTTP/1.1 %s\r\nConnection: close\r\n\r\n%s" % (self.says.pop(0), self.body))
+                writer.close()
+                await writer.wait_closed()
+                return
+            there = await asyncio.open_connection("127.0.0.1", self.server)
             self._open.add(there[1])
-            left = [self._lengths() if self._lengths is not None else None]
+            left = [self.lengths() if self.lengths is not None else None]
             pumps = [
                 asyncio.ensure_future(self._pump(reader, there[1], left, kept=True)),
                 asyncio.ensure_future(self._pump(there[0], writer, left)),
@@ -99,7 +108,7 @@ class Proxy:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, left: list[int | None], *, kept: bool = False
     ) -> None:
         with contextlib.suppress(OSError):
-            while piece := await reader.read(1024 if self._pause else 65536):
+            while piece := await reader.read(1024 if self.pause else 65536):
                 if kept:
                     self.seen += piece
                 limit = left[0]
@@ -112,8 +121,8 @@ class Proxy:
                     self.cuts += 1
                     await asyncio.sleep(0.002)  # what was let through is to get there
                     return
-                if self._pause:
-                    await asyncio.sleep(self._pause)
+                if self.pause:
+                    await asyncio.sleep(self.pause)
 
 
 def drawn(seed: int, least: int, most: int) -> Callable[[], int]:

@@ -14,16 +14,18 @@ import httpx2
 
 from afnio import functional as F
 from afnio._dispatch import use_engine
+from afnio.autodiff.function import Function
 from afnio.calls import Session
 from afnio.models.lm_server import LMServer
 from afnio.models.openai import OpenAI
 from afnio.parameter import Parameter
+from afnio.variable import Variable
 from tellurio.client.engine import RemoteEngine
 from tellurio.client.http import Client
 from tests.autodiff.lab import Brain, Lab, Served, backward_model, system
 from tests.tellurio.running import PATIENCE, ServerProcess
 
-__all__ = ["Place", "a_loss", "eventually"]
+__all__ = ["Place", "Shout", "a_loss", "eventually"]
 
 KEY = "any"
 
@@ -123,6 +125,18 @@ def a_loss(lab: Lab, calls: int = 1, samples: int = 2) -> tuple[list[Parameter],
         answers = lab.chat([system(prompt)], inputs=None)
         scores.append(F.exact_match_evaluator(answers, "no").score)
     return prompts, scores[0] if len(scores) == 1 else F.sum(scores)
+
+
+class Shout(Function):
+    """A Function that only this process has."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any) -> Variable:
+        return Variable(x.data.upper(), role="shout")
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Any) -> Any:
+        return grad_output
 
 
 def eventually(what: Callable[[], Any]) -> Any:

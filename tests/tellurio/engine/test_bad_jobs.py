@@ -14,12 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from afnio import functional as F
-from afnio.autodiff.function import Function
-from afnio.optim import TGD
-from afnio.variable import Variable
-from tellurio.client.job import RemoteJob
-from tests.tellurio.engine.place import Place, a_loss, eventually
+from tests.tellurio.engine.place import Place, eventually
 from tests.tellurio.running import PATIENCE
 
 fuzzed = settings(max_examples=40, suppress_health_check=list(HealthCheck))
@@ -28,38 +23,6 @@ junk = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("$vnto"), inner, max_size=3),
     max_leaves=5,
 )
-
-
-class Shout(Function):
-    """A Function that only this process has."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Any) -> Variable:
-        return Variable(x.data.upper(), role="shout")
-
-    @staticmethod
-    def backward(ctx: Any, grad_output: Any) -> Any:
-        return grad_output
-
-
-@pytest.fixture
-def sent(place: Place, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """A backward job and a step job as they are sent."""
-    bodies: dict[str, Any] = {}
-    seen = RemoteJob._listen
-
-    async def listen(self: RemoteJob) -> Any:
-        body = {**self._body, **self._side.budget()}
-        bodies[body["kind"]] = json.loads(json.dumps(body))
-        return await seen(self)
-
-    monkeypatch.setattr(RemoteJob, "_listen", listen)
-    with place.lab() as lab:
-        prompts, loss = a_loss(lab, 2)
-        shouted = Shout.apply(lab.chat([{"role": "user", "content": [prompts[0]]}]))
-        lab.backward(F.sum([loss, F.exact_match_evaluator(shouted, "NO").score]))
-        lab.step(TGD(prompts, lab.client, model="brain", constraints=["Be kind."]))
-    return bodies
 
 
 def places_in(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
