@@ -36,6 +36,20 @@ CLIENT_LEASE = 60.0
 KEPT = 300.0
 """Seconds a job whose end could not be stored stays in memory, for a client that lost its stream."""
 
+FORGOTTEN = 3600.0
+"""Seconds after its end for which a job is stored: its calls stay, and no client asks for it any more."""
+
+GIVEN_UP = 86_400.0
+"""Seconds after which a job whose client never came back has failed."""
+
+GONE = (
+    '{"error": {"type": "JobError", "message": "The client of this job was away for a day, and only it could go on: '
+    'its code or its keys were needed. What was paid for is recorded in the Run."}}'
+)
+
+TIDY_PAUSE = 600.0
+"""Seconds between two looks for such jobs."""
+
 MOST_CANCELLED = 1000
 """Jobs that were cancelled before they came, which are remembered."""
 
@@ -58,6 +72,7 @@ class Jobs:
         self._store, self._client_lease = store, client_lease
         self._models = Models()
         self._held: dict[str, tuple[RunningJob, Any]] = {}
+        self._tidy_at = 0.0
         self._opening: dict[str, list[asyncio.Lock]] = {}
         self._cancelled: OrderedDict[tuple[int, str], None] = OrderedDict()
         self._budgets: WeakValueDictionary[tuple[int, str], Budget] = WeakValueDictionary()
@@ -97,15 +112,15 @@ class Jobs:
             return held[0].channel
         secrets = dict(body.get("secrets") or {})
         body = {name: value for name, value in body.items() if name != "secrets"}
-        known = await self._store.aread(table.job, job_id)
+        # A client that says it never asked before is believed until the job's row is written, which would show it.
+        known = None if held is None and body.get("first") is True else await self._store.aread(table.job, job_id)
         if known is None:
             if (run_key, job_id) in self._cancelled:
                 channel = Channel(1)
                 channel.tell("cancelled", CANCELLED, last=True)
                 return channel
-            payload = zlib.compress(_json.dumps(body), 1)
             lease_until = time.time() + LEASE
-            made = {"kind": kind, "payload": payload, "owner": self.owner, "lease_until": lease_until}
+            made = {"kind": kind, "owner": self.owner, "lease_until": lease_until}
             placed = self._store.submit(_put, job_id, run_key, made, time.time())
             return self._start(run_key, job_id, kind, body, secrets, 1, placed)
         if known["run_key"] != run_key:
@@ -201,6 +216,10 @@ class Jobs:
             lost = await self._store.awrite(table.renew_jobs, self.owner, running, time.time() + LEASE)
             for job_id in lost:
                 self._let_go(job_id)
+        if now > self._tidy_at:
+            self._tidy_at = now + TIDY_PAUSE
+            wall = time.time()
+            await self._store.awrite(table.forget_jobs, wall - FORGOTTEN, wall - GIVEN_UP, GONE, wall)
 
     async def _put_aside(self, job: RunningJob) -> None:
         """Let go of a job that only its client can bring further; it goes on when that one asks for it again."""
@@ -233,4 +252,9 @@ class Jobs:
 
 
 def _put(connection: Any, job_id: str, run_key: int, made: Mapping[str, Any], now: float) -> None:
+    """Store a new job; ``JobError`` if there is one of this name: neither its calls nor its end are to be touched."""
+    if table.job(connection, job_id) is not None:
+        raise JobError(
+            f"There is a job {job_id} already, and its client said it never asked for it. Choose another id."
+        )
     table.put_job(connection, id=job_id, run_key=run_key, now=now, **made)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import time
@@ -83,6 +84,8 @@ class RunningJob:
         self.channel.tell("begun", {"fence": self.fence})
         try:
             result = await self._work()
+            if self._placed is not None and not self._placed.done():
+                await asyncio.wrap_future(self._placed)
         except ClientRaised as error:
             self._end("failed", {"raised": error.ask})
         except Exception as error:  # noqa: BLE001  # whatever it is, the client is to hear of it
@@ -113,6 +116,9 @@ class RunningJob:
             self.channel.close()
             return
         self.channel.tell(state, data, last=True)
+        if self._placed is not None and self._placed.done() and self._placed.exception() is not None:
+            self._noted(self)  # it was never ours: there is nothing to note
+            return
         result = zlib.compress(_json.dumps({"end": data, "calls": told}), 1)
         error = None if state == "done" else _json.dumps(data).decode()
         try:

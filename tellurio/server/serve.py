@@ -7,6 +7,7 @@ import getpass
 import os
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -28,6 +29,10 @@ from tellurio.store.store import Store
 
 __all__ = ["PortTakenError", "serve"]
 
+SWITCH = 0.0005
+"""Seconds a thread computes while another waits: three work on each job (requests, LM calls, the writer), and Python's
+5 ms are as long as the trip of a job to the server may take in all."""
+
 KEEP_ALIVE = 75
 """Seconds an idle connection is kept: longer than any pause of a client that gives signs of life."""
 
@@ -43,6 +48,7 @@ def serve(home: Path, host: str, port: int | None, allowed_hosts: tuple[str, ...
         StoreError: the store cannot be opened.
         PortTakenError: the port cannot be had.
     """
+    sys.setswitchinterval(SWITCH)
     store = Store.open(home)
     try:
         key = _local_key(store, home)

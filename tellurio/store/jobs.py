@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, and_, insert, or_, select, update
+from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
 from tellurio.store import tables as t
 
 __all__ = [
     "end_job",
+    "forget_jobs",
     "job",
-    "job_payload",
     "job_records",
     "lapsed_jobs",
     "put_job",
@@ -27,7 +27,6 @@ __all__ = [
 
 OPEN = ("running", "waiting")
 ENDS = ("done", "failed", "cancelled")
-_JOB = tuple(column for column in t.jobs.c if column.name != "payload")
 
 
 def put_job(
@@ -36,7 +35,6 @@ def put_job(
     id: str,
     run_key: int,
     kind: str,
-    payload: bytes,
     owner: str,
     lease_until: float,
     now: float,
@@ -47,26 +45,14 @@ def put_job(
         return known
     row = {"id": id, "run_key": run_key, "kind": kind, "state": "running", "fence": 1, "owner": owner}
     row |= {"lease_until": lease_until, "result": None, "error": None, "created": now, "updated": now, "ended": None}
-    c.execute(insert(t.jobs), {**row, "payload": payload})
+    c.execute(insert(t.jobs), row)
     return row
 
 
 def job(c: Connection, id: str) -> dict[str, Any] | None:
-    """The job, without its payload."""
-    row = c.execute(select(*_JOB).where(t.jobs.c.id == id)).mappings().first()
+    """The job."""
+    row = c.execute(select(t.jobs).where(t.jobs.c.id == id)).mappings().first()
     return None if row is None else dict(row)
-
-
-def job_payload(c: Connection, id: str) -> bytes:
-    """What the job is to do.
-
-    Raises:
-        LookupError: there is no such job.
-    """
-    payload = c.scalar(select(t.jobs.c.payload).where(t.jobs.c.id == id))
-    if payload is None:
-        raise LookupError(f"there is no job {id!r}")
-    return bytes(payload)
 
 
 def take_job(c: Connection, id: str, owner: str, lease_until: float, now: float) -> int | None:
@@ -115,7 +101,21 @@ def end_job(
 def lapsed_jobs(c: Connection, now: float) -> list[dict[str, Any]]:
     """The running jobs whose lease is over: whoever held them is gone."""
     lapsed = (t.jobs.c.state == "running") & (t.jobs.c.lease_until < now)
-    return [dict(row) for row in c.execute(select(*_JOB).where(lapsed).order_by(t.jobs.c.created)).mappings()]
+    return [dict(row) for row in c.execute(select(t.jobs).where(lapsed).order_by(t.jobs.c.created)).mappings()]
+
+
+def forget_jobs(c: Connection, ended_before: float, waiting_since: float, error: str, now: float) -> None:
+    """Forget jobs that are over, and end those that have waited for too long.  Their calls stay: they are the Run's.
+
+    Args:
+        ended_before: nobody asks any more for what ended before this time.
+        waiting_since: a job whose client was away since before this time has failed.
+        error: what it failed with.
+        now: the time.
+    """
+    waited = (t.jobs.c.state == "waiting") & (t.jobs.c.updated < waiting_since)
+    c.execute(update(t.jobs).where(waited).values(state="failed", error=error, updated=now, ended=now))
+    c.execute(delete(t.jobs).where(t.jobs.c.state.in_(ENDS), t.jobs.c.ended < ended_before))
 
 
 def job_records(c: Connection, id: str) -> list[dict[str, Any]]:

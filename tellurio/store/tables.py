@@ -293,7 +293,6 @@ jobs = Table(
     Column("fence", Integer, nullable=False),  # counts who has held it; only the last holder may write
     Column("owner", Text, nullable=False),
     Column("lease_until", Double, nullable=False),
-    Column("payload", LargeBinary, nullable=False),  # zlib JSON, without any key
     Column("result", LargeBinary),  # zlib JSON
     Column("error", Text),  # JSON
     Column("created", Double, nullable=False),

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from tellurio.store import Store
 from tellurio.store.jobs import (
     end_job,
+    forget_jobs,
     job,
-    job_payload,
     job_records,
     lapsed_jobs,
     put_job,
@@ -30,7 +30,7 @@ from tellurio.store.users import make_user
 
 def new_job(store: Store, run: dict[str, Any], *, owner: str = "a", lease_until: float = 10.0) -> str:
     id = str(uuid.uuid4())
-    job = {"id": id, "run_key": run["key"], "kind": "backward", "payload": b"\0work", "owner": owner}
+    job = {"id": id, "run_key": run["key"], "kind": "backward", "owner": owner}
     store.write(put_job, **job, lease_until=lease_until, now=0.0)
     return id
 
@@ -44,14 +44,11 @@ def test_a_new_job_runs_and_the_same_again_is_the_same(store: Store, run: dict[s
     first = store.read(job, id)
     assert first is not None
     assert (first["state"], first["fence"], first["owner"]) == ("running", 1, "a")
-    assert "payload" not in first
-    assert store.read(job_payload, id) == b"\0work"
     store.write(take_job, id, "a", 20.0, 1.0)
-    other = {"run_key": run["key"], "kind": "step", "payload": b"other", "owner": "b", "lease_until": 99.0, "now": 5.0}
+    other = {"run_key": run["key"], "kind": "step", "owner": "b", "lease_until": 99.0, "now": 5.0}
     again = store.write(put_job, id=id, **other)
     assert again == store.read(job, id)
     assert (again["kind"], again["owner"], again["fence"]) == ("backward", "a", 2)
-    assert store.read(job_payload, id) == b"\0work"
 
 
 def test_what_there_is_not(store: Store) -> None:
@@ -59,8 +56,6 @@ def test_what_there_is_not(store: Store) -> None:
     assert store.write(take_job, "x", "a", 1.0, 0.0) is None
     assert store.read(job_records, "x") == []
     assert store.write(renew_jobs, "a", {"x": 1}, 1.0) == ["x"]
-    with pytest.raises(LookupError, match="no job 'x'"):
-        store.read(job_payload, "x")
 
 
 def test_a_held_job_cannot_be_taken_by_another(store: Store, run: dict[str, Any]) -> None:
@@ -150,3 +145,20 @@ def test_only_the_newest_holder_writes(shared: tuple[Store, dict[str, Any]], don
             assert end(store, id, fence) == good
             ended = ended or good
     assert (store.read(job, id) or {})["fence"] == newest
+
+
+def test_jobs_that_are_over_are_forgotten_and_those_that_waited_too_long_have_failed(
+    store: Store, run: dict[str, Any]
+) -> None:
+    over, recent, waits, waited, runs = (new_job(store, run) for _ in range(5))
+    end(store, over, 1)
+    store.write(end_job, recent, 1, "done", result=b"r", error=None, now=90.0)
+    store.write(wait_job, waits, 1, 90.0)
+    store.write(wait_job, waited, 1, 5.0)
+    store.write(forget_jobs, 50.0, 50.0, '{"error": {}}', 100.0)
+    assert store.read(job, over) is None
+    states = {id: found["state"] for id in (recent, waits, waited, runs) if (found := store.read(job, id))}
+    assert states == {recent: "done", waits: "waiting", waited: "failed", runs: "running"}
+    failed = store.read(job, waited)
+    assert failed is not None
+    assert (failed["error"], failed["ended"]) == ('{"error": {}}', 100.0)
