@@ -7,7 +7,7 @@ import math
 import time
 import uuid
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from afnio.calls import _json
@@ -51,7 +51,14 @@ class Jobs:
         self._models = Models()
         self._held: dict[str, tuple[RunningJob, Any]] = {}
 
-    async def open(self, run_key: int, job_id: str, kind: str, body: Mapping[str, Any]) -> Channel:
+    async def open(
+        self,
+        run_key: int,
+        job_id: str,
+        kind: str,
+        body: Mapping[str, Any],
+        stored: Callable[[], object] = lambda: None,
+    ) -> Channel:
         """The talk with a job: taken on, found running, taken up again after a crash, or over.
 
         Args:
@@ -59,6 +66,7 @@ class Jobs:
             job_id: made by the client: asking twice is harmless.
             kind: ``"backward"`` or ``"step"``.
             body: what the client sent; ``body["secrets"]`` is never stored.
+            stored: called in any thread when a call of the job's has been stored.
 
         Raises:
             JobError: it belongs to another Run, or another server holds it.
@@ -75,7 +83,7 @@ class Jobs:
             lease_until = time.time() + LEASE
             made = {"kind": kind, "payload": payload, "owner": self.owner, "lease_until": lease_until}
             self._store.submit(_put, job_id, run_key, made, time.time())
-            return self._start(run_key, job_id, kind, body, secrets, 1)
+            return self._start(run_key, job_id, kind, body, secrets, 1, stored)
         if known["run_key"] != run_key:
             raise JobError(f"The job {job_id} belongs to another Run.")
         if known["state"] in ENDED:
@@ -84,12 +92,19 @@ class Jobs:
         fence = await self._store.awrite(table.take_job, job_id, self.owner, now + LEASE, now)
         if fence is None:
             raise JobError(f"The job {job_id} is held by another server. Ask again in {LEASE:.0f} s.")
-        return self._start(run_key, job_id, kind, body, secrets, fence)
+        return self._start(run_key, job_id, kind, body, secrets, fence, stored)
 
     def _start(
-        self, run_key: int, job_id: str, kind: str, body: Mapping[str, Any], secrets: Mapping[str, Any], fence: int
+        self,
+        run_key: int,
+        job_id: str,
+        kind: str,
+        body: Mapping[str, Any],
+        secrets: Mapping[str, Any],
+        fence: int,
+        stored: Callable[[], object],
     ) -> Channel:
-        job = RunningJob(self._store, self._models, run_key, job_id, kind, body, secrets, fence)
+        job = RunningJob(self._store, self._models, run_key, job_id, kind, body, secrets, fence, stored)
         self._held[job_id] = job, submit(job.run(), lambda: None)
         return job.channel
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from typing import Any, NoReturn
 
@@ -35,6 +35,7 @@ class JobLog:
         given: records of the client's call log that nobody used yet.
         channel: the client is told of each call here.
         whole: tell the client the whole records, for its own call log.
+        stored: called when a call has been stored.
     """
 
     mode = "cache"
@@ -49,8 +50,10 @@ class JobLog:
         channel: Channel,
         *,
         whole: bool,
+        stored: Callable[[], object] = lambda: None,
     ) -> None:
         self._store, self._run_key, self._job_id, self._channel, self._whole = store, run_key, job_id, channel, whole
+        self._stored = stored
         self._recorded = _by_key(record for record in recorded if record["source"] == "live")
         self._given = _by_key(given)
         self._made: Counter[str] = Counter()  # key -> how many live answers this holding has used
@@ -79,6 +82,7 @@ class JobLog:
         await self._store.awrite(
             insert_calls, self._run_key, [(f"{self._job_id}:{name}", self._job_id, record)], durable=True
         )
+        self._stored()
         self._told(record, name, paid=True)
         return 0
 
@@ -87,7 +91,8 @@ class JobLog:
         record = record_of(reply, phase, job)
         self._referred[record["key"]] += 1
         name = f"ref:{record['key']}:{self._referred[record['key']]}"
-        self._store.submit(insert_calls, self._run_key, [(f"{self._job_id}:{name}", self._job_id, record)])
+        future = self._store.submit(insert_calls, self._run_key, [(f"{self._job_id}:{name}", self._job_id, record)])
+        future.add_done_callback(lambda _: self._stored())
         self._told(record, name, paid=False)
 
     def last(self, request: Request) -> NoReturn:

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from sqlalchemy import Connection
@@ -44,6 +44,7 @@ class RunningJob:
         body: what the client sent, without secrets.
         secrets: number of a model -> its keys; in memory only.
         fence: number of this holding.
+        stored: called in any thread when a call of its has been stored.
     """
 
     def __init__(
@@ -56,12 +57,14 @@ class RunningJob:
         body: Mapping[str, Any],
         secrets: Mapping[str, Any],
         fence: int,
+        stored: Callable[[], object] = lambda: None,
     ) -> None:
         self.store, self.run_key, self.id, self.kind, self.fence = store, run_key, job_id, kind, fence
         self.channel = Channel(fence)
         self.last_seen = time.monotonic()
         self.ended: float | None = None
         self.aside = False  # let go of, to be taken up again: its end is not told
+        self._stored = stored
         self._models, self._body, self._secrets = models, body, secrets
         self._codec = Codec("s")
 
@@ -135,7 +138,9 @@ class RunningJob:
         body = self._body
         given = body.get("given") or ()
         whole = bool(body.get("whole"))
-        return JobLog(self.store, self.run_key, self.id, recorded, given, self.channel, whole=whole)
+        return JobLog(
+            self.store, self.run_key, self.id, recorded, given, self.channel, whole=whole, stored=self._stored
+        )
 
     def _backward_model(self) -> BackwardModelClient | None:
         form = self._body.get("backward")

@@ -22,6 +22,7 @@ __all__ = [
     "CostRow",
     "Event",
     "Health",
+    "Hint",
     "ListedCall",
     "LoginCode",
     "Me",
@@ -76,6 +77,7 @@ Tags = Annotated[list[Word], Field(max_length=100)]
 Number = float | Literal["nan", "inf", "-inf"]
 Status = Literal["RUNNING", "COMPLETED", "CRASHED", "FAILED"]
 End = Literal["COMPLETED", "CRASHED", "FAILED"]
+What = Literal["status", "facts", "metrics", "texts", "calls", "prompts", "events", "artifacts", "deleted"]
 Visibility = Literal["RESTRICTED", "TEAM", "PUBLIC", "OPEN"]
 Role = Literal["OWNER", "EDITOR", "VIEWER"]
 
@@ -290,6 +292,14 @@ class Acknowledged(Answer):
 
     acknowledged: int = Field(description="number of its last record that is stored")
     status: Status
+
+
+class Hint(Answer):
+    """Data of the event ``changed`` of a live stream: what of a Run to read again."""
+
+    run_id: str
+    what: list[What]
+    status: Status | None = Field(None, description="the status now, if it changed")
 
 
 class MetricName(Answer):

@@ -35,6 +35,7 @@ __all__ = [
     "run_by_key",
     "run_by_slug",
     "runs",
+    "status",
     "update_run",
 ]
 
@@ -115,6 +116,12 @@ def make_run(
 def run(c: Connection, id: str) -> dict[str, Any] | None:
     """The Run with that id."""
     return _run(_BY_ID.first(c, id))
+
+
+def status(c: Connection, id: str) -> str | None:
+    """The status of the Run with that id."""
+    found: str | None = execute(c, "SELECT status FROM runs WHERE id = ?", (id,)).scalar()
+    return found
 
 
 def run_by_key(c: Connection, key: int) -> dict[str, Any] | None:

@@ -67,6 +67,7 @@ async def make_run(request: Request, given: NewRun) -> Response:
     who = caller(request)
     with of_input():
         made = await request.app.state.store.awrite(_make, who, given.model_dump(), durable=True)
+    _tell(request, made, ["status"])
     return answer(_shown(made), 201)
 
 
@@ -100,6 +101,8 @@ async def change_run(request: Request, given: RunChange) -> Response:
         raise Refused(422, "reason: it is said together with a status, and none was given.")
     with of_input():
         changed = await request.app.state.store.awrite(_change, caller(request).run_id, changes, durable=True)
+    said = given.model_fields_set
+    _tell(request, changed, ["status"] * ("status" in said) + ["facts"] * bool(said - {"status", "reason"}))
     return answer(_shown(changed))
 
 
@@ -109,6 +112,7 @@ async def delete_run(request: Request) -> Response:
     state, who = request.app.state, caller(request)
     orphans = await state.store.awrite(_delete, who, durable=True)
     state.gate.forget()
+    state.hub.tell(who.project["id"], who.run_id, ["deleted"])
     log("run_deleted", run=who.run_id, user=who.user["username"])
     await delete_blobs(state.store, orphans)
     return Response(status_code=204)
@@ -117,8 +121,11 @@ async def delete_run(request: Request) -> Response:
 @runs.route("POST", ONE + "/beat", permission=Permission.WRITE, answer=Beat, refusals=[429])
 async def beat(request: Request) -> Response:
     """A sign of life; says the Run's state."""
+    state, who = request.app.state, caller(request)
     with of_input():
-        status = await request.app.state.store.awrite(stored.beat, caller(request).run_id, time.time())
+        before, status = await state.store.awrite(_beat, who.run_id)
+    if status != before:
+        state.hub.tell(who.project["id"], who.run_id, ["status"], status)
     return answer({"status": status})
 
 
@@ -146,6 +153,16 @@ def _change(connection: Connection, run_id: str, changes: dict[str, Any]) -> dic
         changed = stored.end_run(connection, run_id, status, reason=reason, by_client=True, now=time.time())
     assert changed is not None
     return changed
+
+
+def _beat(connection: Connection, run_id: str) -> tuple[str | None, str]:
+    """The status before and after."""
+    return stored.status(connection, run_id), stored.beat(connection, run_id, time.time())
+
+
+def _tell(request: Request, run: dict[str, Any], what: list[str]) -> None:
+    status = run["status"] if "status" in what else None
+    request.app.state.hub.tell(run["project_id"], run["id"], what, status)
 
 
 def _delete(connection: Connection, who: Caller) -> list[str]:
