@@ -18,6 +18,7 @@ demo: $(VENV)/.runtime  ## train an agent on support tickets by textual gradient
 	@$(BIN)/python -m scripts.studio hint
 
 test: check  ## check, then every test
+	@PYTHON=$(BIN)/python sh scripts/find-chromium >/dev/null
 	@$(BIN)/python -m pytest -n 2 -q
 
 check: $(VENV)/.dev  ## format, lint, types, layers, docs; the page built, its types, its logic
