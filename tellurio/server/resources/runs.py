@@ -43,10 +43,15 @@ async def list_runs(
     sort: Annotated[str, _WORD] = "-created",
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     cursor: Annotated[str | None, _WORD] = None,
+    columns: Annotated[
+        list[Annotated[str, Query(max_length=1000)]],
+        Query(max_length=50, description="metrics.<name>: each Run then has the last value of that metric"),
+    ] = [],  # noqa: B006 - FastAPI copies it
 ) -> Response:
     """A page of a project's Runs, filtered and sorted."""
     filters = [_filter(each) for each in filter]
-    options = {"status": status, "search": search, "filters": filters, "sort": sort, "limit": limit, "cursor": cursor}
+    options: dict[str, Any] = {"status": status, "search": search, "filters": filters, "sort": sort}
+    options |= {"limit": limit, "cursor": cursor, "metrics": [_column(each) for each in columns]}
     return answer(await _page(request, options))
 
 
@@ -57,7 +62,7 @@ async def list_children(
     cursor: Annotated[str | None, _WORD] = None,
 ) -> Response:
     """The Runs of the same project that are a part or a repetition of this one."""
-    options = {"parent_id": caller(request).run_id, "sort": "created", "limit": limit, "cursor": cursor}
+    options = {"parent_id": caller(request).run_id, "sort": "created", "limit": limit, "cursor": cursor, "metrics": ()}
     return answer(await _page(request, options))
 
 
@@ -177,6 +182,13 @@ def _filter(text: str) -> tuple[str, str, str]:
     if found is None:
         raise Refused(422, "filter: expected what:op:value, as in metrics.acc:>:0.5; op is one of = != < <= > >= ~")
     return found[1], found[2], found[3]
+
+
+def _column(text: str) -> str:
+    kind, _, name = text.partition(".")
+    if kind != "metrics" or not name:
+        raise Refused(422, f"columns: expected metrics.<name>, as in metrics.accuracy, got {text[:100]!r}.")
+    return name
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
