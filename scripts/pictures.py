@@ -1,0 +1,108 @@
+"""Photograph the page into docs/images: every view, light and dark, wide and on a phone, with 0, 3 and 1,000 Runs.
+
+make pictures                     all of them
+make pictures ARGS="runs calls"   those whose names begin so
+
+A view is photographed when nothing in it says ``aria-busy="true"`` any more.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Page
+
+from scripts.build_studio import Studio
+from tests.studio.browsing import ROOT, Theme, Visitor, a_browser
+from tests.studio.seeds import seed
+from tests.tellurio.running import ServerProcess
+
+IMAGES = ROOT / "docs" / "images"
+THEMES: tuple[Theme, ...] = ("light", "dark")
+SIZES = {"wide": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
+QUIET = "() => document.querySelector('main') && !document.querySelector('[aria-busy=true]')"
+PAINTED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
+
+
+@dataclass(frozen=True)
+class View:
+    """Something that can be looked at.
+
+    Attributes:
+        name: how its files begin.
+        path: its address.
+        signed_in: whether the visitor is.
+        server: whether the server still answers when the picture is taken.
+    """
+
+    name: str
+    path: str
+    signed_in: bool = True
+    server: bool = True
+
+
+def views(home: Path) -> Iterator[View]:
+    """All of them, over projects that are written into the store for it."""
+    empty = seed(home, 0, project="Invoices")
+    few = seed(home, 3, project="Support tickets")
+    many = seed(home, 1_000, project="Prompt sweep")
+    run = few.runs[-1]
+    yield View("signed-out", few.project, signed_in=False)
+    yield View("projects", "/")
+    yield View("runs-0", empty.project)
+    yield View("runs-3", few.project)
+    yield View("runs-1000", many.project)
+    yield View("run", run)
+    yield View("run-of-few-points", few.runs[0])
+    yield View("prompts", f"{run}prompts")
+    yield View("calls", f"{run}calls")
+    yield View("not-found", f"{few.project}runs/never-was/")
+    yield View("not-live", few.project, server=False)  # the last one: the server is stopped for it
+
+
+def photograph(browser: Browser, server: ServerProcess, view: View, folder: Path) -> None:
+    """Take the pictures of one view."""
+    for theme, (size, viewport) in itertools.product(THEMES, SIZES.items()):
+        options: dict[str, Any] = {"color_scheme": theme, "viewport": viewport, "is_mobile": size == "phone"}
+        visitor = Visitor(browser, server, **options)
+        page = visitor.sign_in(view.path) if view.signed_in else visitor.open(view.path)
+        page.wait_for_function(QUIET)
+        if not view.server:
+            server.stop()
+            page.get_by_role("alert").first.wait_for()
+        _take(page, folder / f"{view.name}-{theme}-{size}.png")
+        visitor.close()
+        if not view.server:
+            server.start()
+
+
+def _take(page: Page, file: Path) -> None:
+    page.evaluate(PAINTED)
+    page.screenshot(path=file, animations="disabled", caret="hide", scale="css")
+    print(f"{file.relative_to(ROOT)}: {file.stat().st_size / 1000:.0f} kB")
+
+
+def main() -> None:
+    """Take those that are asked for, or all."""
+    Studio(ROOT).build()
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    wanted = tuple(sys.argv[1:])
+    with tempfile.TemporaryDirectory() as folder, a_browser() as browser:
+        home = Path(folder) / "tellurio"
+        chosen = [view for view in views(home) if not wanted or view.name.startswith(wanted)]
+        server = ServerProcess(home)
+        try:
+            for view in chosen:
+                photograph(browser, server, view, IMAGES)
+        finally:
+            server.stop()
+
+
+if __name__ == "__main__":
+    main()
