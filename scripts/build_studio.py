@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -113,7 +114,8 @@ class Studio:
 
     def _reason(self) -> str:
         """The line of the log that tells most."""
-        lines = [line.strip() for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
+        said = re.sub(r"\x1b\[[\d;]*m", "", self.log.read_text(errors="replace"))
+        lines = [line.strip() for line in said.splitlines() if line.strip()]
         told = next((place for place, line in enumerate(lines) if "error" in line.lower()), len(lines) - 1)
         text = (line for line in lines[told:] if not line.endswith(":"))
         return next(text, "nothing was said")
@@ -154,6 +156,7 @@ def _environment() -> dict[str, str]:
     given = {name: value for name, value in os.environ.items() if name not in {"NODE_ENV", "NODE_OPTIONS"}}
     given.setdefault("NO_COLOR", "1")
     given.setdefault("npm_config_fetch_timeout", "60000")
+    given.setdefault("npm_config_fetch_retry_maxtimeout", "20000")
     given.setdefault("npm_config_cache", os.path.join(os.path.expanduser("~"), ".npm"))
     for name in ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE"):  # who needs one for pip needs it for npm too
         if os.path.isfile(given.get(name, "")):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,10 @@ from playwright.sync_api import Browser, Page
 from scripts.build_studio import Studio
 from tests.studio.browsing import ROOT, Visitor, a_browser
 from tests.tellurio.running import ServerProcess
+from tests.tellurio.scripts.machine import Home
 
 Visit = Callable[..., Visitor]
+Demo = Callable[[], subprocess.Popen[str]]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -59,6 +63,33 @@ def visit(browser: Browser, house: ServerProcess) -> Iterator[Visit]:
 def page(visit: Visit) -> Page:
     """The page at ``/``, signed in, in a wide window."""
     return visit().sign_in("/")
+
+
+@pytest.fixture
+def demo(house: ServerProcess, home: Path, tmp_path: Path) -> Iterator[Demo]:
+    """``demo()``: ``make demo`` begins, on ``house``; what is still under way at the end of the test is ended.
+
+    Its Run is in ``/tutorials/projects/quickstart/``.  Read what it says by ``.communicate()``.
+    """
+    started: list[subprocess.Popen[str]] = []
+
+    def start() -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / "tutorials" / "quickstart.py")],
+            cwd=tmp_path,
+            env=Home(home).environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        with process:
+            process.kill()
 
 
 def visits(browser: Browser, server: ServerProcess) -> Iterator[Visit]:

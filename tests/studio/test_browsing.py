@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.studio.browsing import ROOT, Visitor, accessible
-from tests.studio.conftest import Visit
+from tests.studio.conftest import Demo, Visit
 from tests.tellurio.running import ServerProcess
 
 EVIL = "https://evil.example/x.png"
@@ -86,6 +86,14 @@ def test_what_is_not_accessible_is_noticed(visitor: Visitor) -> None:
     page.evaluate("() => { document.body.innerHTML = '<main><button></button></main>' }")
     with pytest.raises(AssertionError, match="button-name"):
         accessible(page)
+
+
+def test_the_demo_trains_on_the_server_that_is_visited(house: ServerProcess, demo: Demo) -> None:
+    said, _ = demo().communicate(timeout=180)
+    assert f"are stored: {house.url}/tutorials/projects/quickstart/runs/" in said
+    with house.client() as client:
+        runs = client.get("/api/v1/namespaces/tutorials/projects/quickstart/runs").json()["runs"]
+    assert [run["status"] for run in runs] == ["COMPLETED"]
 
 
 # --- scripts/find-chromium
