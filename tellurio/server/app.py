@@ -45,7 +45,7 @@ from tellurio.server.resources.projects import projects
 from tellurio.server.resources.prompts import prompts
 from tellurio.server.resources.runs import runs
 from tellurio.server.resources.studio import studio
-from tellurio.server.sessions import Sessions
+from tellurio.server.sessions import Codes
 from tellurio.server.settings import ServerSettings
 from tellurio.server.sweeps import expiry
 from tellurio.store.store import Store
@@ -64,7 +64,7 @@ async def get_schema(request: Request) -> Response:
 def make_app(store: Store, settings: ServerSettings) -> FastAPI:
     """The server's app over ``store``.
 
-    ``app.state`` has ``store``, ``settings``, ``gate``, ``sessions``, ``hooks``, ``hub`` and ``jobs``.
+    ``app.state`` has ``store``, ``settings``, ``gate``, ``codes``, ``hooks``, ``hub`` and ``jobs``.
     """
     app = _App(
         title="Tellurio",
@@ -78,8 +78,8 @@ def make_app(store: Store, settings: ServerSettings) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.store, app.state.settings = store, settings
-    app.state.sessions = Sessions(settings.code_seconds, settings.session_seconds)
-    app.state.gate = Gate(store, app.state.sessions, settings.identity_seconds)
+    app.state.codes = Codes(settings.code_seconds)
+    app.state.gate = Gate(store, settings.identity_seconds)
     app.state.hooks = Hooks()
     app.state.hub = hub = Hub()
     app.state.jobs = Jobs(store)
