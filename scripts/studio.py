@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.build_studio import PageError, Studio
+from scripts.build_studio import FAILED, PageError, Studio
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = ROOT / "studio" / "src" / "api" / "schema.d.ts"
@@ -77,6 +77,8 @@ def hint(studio: Studio) -> int:
     """Say how to get the page, where it is missing or old."""
     if not studio.is_current():
         state = "is older than its sources" if (studio.page / "index.html").exists() else "is not built"
+        if studio.why_not():
+            print(studio.why_not())
         print(f"The web page {state}; training does not need it. To get it: make studio")
     return 0
 
@@ -100,7 +102,7 @@ def main() -> int:
     try:
         return command(Studio(ROOT))
     except PageError as error:
-        print(f"The web page could not be built: {error}", file=sys.stderr)
+        print(f"{FAILED}: {error}", file=sys.stderr)
         return 1
 
 

