@@ -1,7 +1,7 @@
 /** Everything the page reads, each with the key that makes it old. */
 
-import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
-import { fromWire, type Series, type WireBucket } from "../lib/buckets";
+import { infiniteQueryOptions, keepPreviousData, type QueryClient, queryOptions } from "@tanstack/react-query";
+import { appended, fromWire, type Point, type Series, type WireBucket } from "../lib/buckets";
 import { get } from "./client";
 import type { ListedCall, Project, RunPage } from "./types";
 
@@ -59,7 +59,7 @@ export const runsQuery = (ns: string, project: string, listing: Listing) =>
           sort: listing.sort,
           limit: RUNS_PAGE,
           cursor: pageParam,
-          ...(listing.columns.length ? { columns: listing.columns.join(",") } : {}),
+          columns: listing.columns.filter((column) => column.startsWith("metrics.")),
         },
         signal,
       }),
@@ -88,17 +88,30 @@ export const metricsQuery = (id: string) =>
     queryFn: ({ signal }) => get("/api/v1/runs/{run_id}/metrics", { path: { run_id: id }, signal }),
   });
 
-export const metricQuery = (id: string, name: string) =>
-  queryOptions({
-    queryKey: [...keys.run(id), "metric", name],
+/** A metric's course: read whole once, then only what came since. */
+export const metricQuery = (client: QueryClient, id: string, name: string) => {
+  const queryKey = [...keys.run(id), "metric", name];
+  return queryOptions({
+    queryKey,
     queryFn: async ({ signal }): Promise<Series> => {
-      const found = await get("/api/v1/runs/{run_id}/metrics/{name}", {
-        path: { run_id: id, name },
-        query: { buckets: BUCKETS },
-        signal,
-      });
-      return fromWire((found.buckets ?? []) as unknown as WireBucket[]);
+      const known = client.getQueryData<Series>(queryKey);
+      const read = (query: { buckets?: number; after?: number }) =>
+        get("/api/v1/runs/{run_id}/metrics/{name}", { path: { run_id: id, name }, query, signal });
+      if (known?.points) {
+        const { points, count } = await read({ after: known.points });
+        const more = appended(known, (points ?? []) as unknown as Point[]);
+        if (more.points === count) return more;
+      }
+      return fromWire(((await read({ buckets: BUCKETS })).buckets ?? []) as unknown as WireBucket[]);
     },
+  });
+};
+
+/** The names of metrics that the project's Runs have. */
+export const projectMetricsQuery = (ns: string, project: string) =>
+  queryOptions({
+    queryKey: [...keys.listing(ns, project), "names"],
+    queryFn: ({ signal }) => get("/api/v1/namespaces/{ns}/projects/{project}/metrics", { path: { ns, project }, signal }),
   });
 
 export const costQuery = (id: string) =>
@@ -127,13 +140,9 @@ export const callsQuery = (id: string, role: string | null) =>
     queryFn: ({ signal, pageParam }): Promise<ListedCall[]> =>
       get("/api/v1/runs/{run_id}/calls", {
         path: { run_id: id },
-        query: { limit: CALLS_PAGE, role, ...newestFirst(pageParam) },
+        query: { limit: CALLS_PAGE, role, order: "newest", before: pageParam },
         signal,
       }),
     getNextPageParam: (page: ListedCall[]) => (page.length < CALLS_PAGE ? null : (page.at(-1)?.key ?? null)),
     placeholderData: keepPreviousData,
   });
-
-function newestFirst(before: number | null): object {
-  return { newest: true, before };
-}

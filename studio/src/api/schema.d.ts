@@ -140,6 +140,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/namespaces/{ns}/projects/{project}/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Project Metrics
+         * @description The names of metrics in the newest Runs of a project: what its Runs can be listed with and sorted by.
+         */
+        get: operations["list_project_metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/namespaces/{ns}/projects/{project}/runs": {
         parameters: {
             query?: never;
@@ -325,7 +345,9 @@ export interface paths {
         };
         /**
          * List Calls
-         * @description A Run's LM calls in the order they came, without requests and responses.
+         * @description A Run's LM calls, the oldest or the newest first, without requests and responses.
+         *
+         *     A page's last key leads to the next: as ``after`` from the oldest on, as ``before`` from the newest.
          */
         get: operations["list_calls"];
         put?: never;
@@ -385,7 +407,7 @@ export interface paths {
         };
         /**
          * Get Cost
-         * @description What a Run's calls add up to, in all and by role, phase and model.
+         * @description What a Run's calls add up to, in all and by role, phase and model; and how much of its budget that is.
          */
         get: operations["get_cost"];
         put?: never;
@@ -756,6 +778,11 @@ export interface components {
          * @description What a Run costs.
          */
         Cost: {
+            /**
+             * Budget
+             * @description the limits of its budget; none where it has none
+             */
+            budget: components["schemas"]["Limit"][];
             /** By */
             by: components["schemas"]["CostRow"][];
             total: components["schemas"]["Sums"];
@@ -893,6 +920,26 @@ export interface components {
             updated: number;
         };
         /**
+         * Limit
+         * @description A limit of a Run's budget.  Dollars are exact decimal strings.
+         */
+        Limit: {
+            /** Limit */
+            limit: string | number;
+            /**
+             * Name
+             * @enum {string}
+             */
+            name: "usd" | "tokens" | "calls" | "seconds";
+            /**
+             * Share
+             * @description spent / limit; 1 where the limit is 0
+             */
+            share: number;
+            /** Spent */
+            spent: string | number;
+        };
+        /**
          * ListedCall
          * @description An LM call, without its request and response.
          */
@@ -939,6 +986,68 @@ export interface components {
             words: string;
         };
         /**
+         * ListedRun
+         * @description A Run in a listing.
+         */
+        ListedRun: {
+            /** Budget */
+            budget: {
+                [key: string]: unknown;
+            } | null;
+            /** Client */
+            client: {
+                [key: string]: unknown;
+            };
+            /** Config */
+            config: {
+                [key: string]: unknown;
+            };
+            cost: components["schemas"]["RunSums"];
+            /** Created */
+            created: number;
+            /** Description */
+            description: string | null;
+            /** Ended */
+            ended: number | null;
+            /** Heartbeat */
+            heartbeat: number;
+            /** Id */
+            id: string;
+            /**
+             * Metrics
+             * @description last values of the metrics asked for, as far as it has them
+             */
+            metrics: {
+                [key: string]: number | ("nan" | "inf" | "-inf");
+            };
+            /** Name */
+            name: string;
+            /** Namespace Slug */
+            namespace_slug: string;
+            /** Notes */
+            notes: string | null;
+            /** Parent Id */
+            parent_id: string | null;
+            /** Project Id */
+            project_id: string;
+            /** Project Slug */
+            project_slug: string;
+            /** Reason */
+            reason: string | null;
+            /** Slug */
+            slug: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "RUNNING" | "COMPLETED" | "CRASHED" | "FAILED";
+            /** Tags */
+            tags: string[];
+            /** Updated */
+            updated: number;
+            user: components["schemas"]["User"];
+        };
+        /**
          * LoginCode
          * @description Opens a browser's session once: ``GET /login?code=...&next=...``.
          */
@@ -972,6 +1081,11 @@ export interface components {
                 number | ("nan" | "inf" | "-inf") | null,
                 number
             ][] | null;
+            /**
+             * Count
+             * @description how many points it has by now; give it back as `after` to get what follows
+             */
+            count: number;
             /** Name */
             name: string;
             /**
@@ -1146,6 +1260,19 @@ export interface components {
             visibility?: ("RESTRICTED" | "TEAM" | "PUBLIC" | "OPEN") | null;
         };
         /**
+         * ProjectMetric
+         * @description A metric that Runs of a project have.
+         */
+        ProjectMetric: {
+            /** Name */
+            name: string;
+            /**
+             * Runs
+             * @description how many of the newest 500 Runs have it
+             */
+            runs: number;
+        };
+        /**
          * Prompt
          * @description One version of a parameter's value.
          */
@@ -1269,7 +1396,7 @@ export interface components {
              */
             cursor: string | null;
             /** Runs */
-            runs: components["schemas"]["Run"][];
+            runs: components["schemas"]["ListedRun"][];
             /** Total */
             total: number;
         };
@@ -2311,6 +2438,92 @@ export interface operations {
             };
         };
     };
+    list_project_metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                ns: string;
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectMetric"][];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Upgrade Required */
+            426: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
     list_runs: {
         parameters: {
             query?: {
@@ -2321,6 +2534,8 @@ export interface operations {
                 sort?: string;
                 limit?: number;
                 cursor?: string | null;
+                /** @description metrics.<name>: each Run then has the last value of that metric */
+                columns?: string[];
             };
             header?: never;
             path: {
@@ -3467,6 +3682,9 @@ export interface operations {
                 limit?: number;
                 role?: string | null;
                 model?: string | null;
+                /** @description only those with a smaller key */
+                before?: number | null;
+                order?: "oldest" | "newest";
             };
             header?: never;
             path: {
@@ -4593,6 +4811,8 @@ export interface operations {
         parameters: {
             query?: {
                 buckets?: number | null;
+                /** @description only the points after that number: see count */
+                after?: number;
             };
             header?: never;
             path: {

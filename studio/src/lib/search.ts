@@ -20,7 +20,11 @@ export type StatusName = (typeof STATUSES)[number];
 
 const TOKEN = /"(?:[^"\\]|\\.)*"|[^\s"]+(?:"(?:[^"\\]|\\.)*")?|"/g;
 const CONDITION = /^([A-Za-z_][^\s:=!<>~"]*)(!=|<=|>=|=|<|>|~|:)(.*)$/s;
-const FIELDS = new Set(["status", "name", "created", "ended", "cost", "tags", "calls", "updated", "description"]);
+const FIELDS = new Set([
+  ...["status", "name", "description", "notes", "user", "tags"],
+  ...["created", "updated", "ended", "duration", "cost", "calls"],
+]);
+const TEXTS = new Set(["name", "description", "notes", "user", "tags"]);
 
 export function parseSearch(text: string): Search {
   const search: Search = { words: "", conditions: [], problems: [] };
@@ -68,7 +72,7 @@ function condition(search: Search, what: string, written: string, value: string)
 
 /** In texts ":" means "contains". */
 function loose(what: string): boolean {
-  return ["name", "tags", "description"].includes(what) || what.startsWith("config.");
+  return TEXTS.has(what) || what.startsWith("config.");
 }
 
 function unquoted(token: string): string {
