@@ -3,7 +3,7 @@
 make pictures                     all of them
 make pictures ARGS="runs calls"   those whose names begin so
 
-A view is photographed when nothing in it says ``aria-busy="true"`` any more.
+A view is photographed when nothing in it has said for some frames that it loads (``aria-busy="true"``, a skeleton).
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from scripts.build_studio import Studio
@@ -26,7 +28,11 @@ from tests.tellurio.running import ServerProcess
 IMAGES = ROOT / "docs" / "images"
 THEMES: tuple[Theme, ...] = ("light", "dark")
 SIZES = {"wide": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
-QUIET = "() => document.querySelector('main') && !document.querySelector('[aria-busy=true]')"
+QUIET = """() => {
+  const loads = !document.querySelector("main") || document.querySelector("[aria-busy=true], .skeleton");
+  window.quietFrames = loads ? 0 : (window.quietFrames ?? 0) + 1;
+  return window.quietFrames > 20;
+}"""
 PAINTED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
 
 
@@ -75,7 +81,7 @@ def photograph(browser: Browser, server: ServerProcess, view: View, folder: Path
         page.wait_for_function(QUIET)
         if not view.server:
             server.stop()
-            page.get_by_role("alert").first.wait_for()
+            page.get_by_text("The server is not reachable").first.wait_for()
         _take(page, folder / f"{view.name}-{theme}-{size}.png")
         visitor.close()
         if not view.server:
@@ -84,7 +90,9 @@ def photograph(browser: Browser, server: ServerProcess, view: View, folder: Path
 
 def _take(page: Page, file: Path) -> None:
     page.evaluate(PAINTED)
-    page.screenshot(path=file, animations="disabled", caret="hide", scale="css")
+    taken = Image.open(BytesIO(page.screenshot(animations="disabled", caret="hide", scale="css"))).convert("RGB")
+    # 256 colours are what a page needs, and a third of the size.
+    taken.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(file, optimize=True)
     print(f"{file.relative_to(ROOT)}: {file.stat().st_size / 1000:.0f} kB")
 
 

@@ -74,7 +74,7 @@ def _project(c: Connection, count: int, name: str, now: float) -> Seeded:
         projects.make_namespace(c, NAMESPACE, "Acme", user["id"])
     made = projects.make_project(c, NAMESPACE, name, "TEAM", user["id"])
     path = f"/{NAMESPACE}/projects/{made['slug']}/"
-    random = Random(4)
+    random = Random(name)  # another project: other ids
     slugs = [_run(c, made["id"], user["id"], number, count, random, now) for number in range(count)]
     if count:
         c.execute(update(tables.projects).where(tables.projects.c.id == made["id"]).values(last_run=now))
@@ -93,13 +93,17 @@ def _run(c: Connection, project_id: str, user_id: str, number: int, count: int, 
         name=_name(random, number),
         description="Momentum and five constraints, on all 240 tickets." if newest else None,
         config={
-            "model": random.choice(("gpt-5", "gpt-5-mini", "claude-sonnet-4-5", "llama3.1")),
+            "model": "gpt-5-mini"
+            if newest
+            else random.choice(("gpt-5", "gpt-5-mini", "claude-sonnet-4-5", "llama3.1")),
             "optimizer": {"name": "TGD", "momentum": random.randrange(4), "constraints": random.randrange(6)},
             "batch_size": random.choice((4, 8, 16)),
             "seed": number,
         },
-        tags=random.sample(("baseline", "ablation", "long", "paper", "retry"), random.randrange(3)),
-        budget={"usd": "2.50"} if number % 2 else None,
+        tags=["long", "paper"]
+        if newest
+        else random.sample(("baseline", "ablation", "long", "paper", "retry"), random.randrange(3)),
+        budget={"usd": "2.50"} if newest or number % 2 else None,
         client={"version": "0.1.0", "python": "3.12.4", "command": "python train.py --seed 4", "git": "2d8a233"},
         lease=86_400.0,
     )
@@ -184,7 +188,11 @@ def _proposal(random: Random, at: float, step: int, before: str, score: float) -
         "step": step,
     }
     updates = [{"parameter": "prompt", "role": role, "before": before, "after": after}]
-    verdict = {"status": "kept" if kept else "undone", "before": score, "after": score + (0.06 if kept else -0.09)}
+    verdict = {
+        "status": "kept" if kept else "undone",
+        "before": score,
+        "after": min(1.0, score + 0.06) if kept else score - 0.09,
+    }
     return [
         {"k": "e", "t": at + 2, "kind": "prompt", "data": data},
         {"k": "e", "t": at + 3, "kind": "gate", "data": {**verdict, "updates": updates, "step": step}},
