@@ -12,16 +12,31 @@ from benchmarks.rows.faults import fault_figures
 from benchmarks.rows.forward import forward_figures
 from benchmarks.rows.graph import graph_figures
 from benchmarks.rows.imports import import_figures
+from benchmarks.rows.ingest import NOTES as INGEST_NOTES
+from benchmarks.rows.ingest import ingest_figures
 from benchmarks.rows.job import job_figures
+from benchmarks.rows.logging import NOTES as LOGGING_NOTES
+from benchmarks.rows.logging import logging_figures
 from benchmarks.rows.memory import memory_figures
 from benchmarks.rows.peers import NOTES as PEER_NOTES
 from benchmarks.rows.peers import peer_figures
+from benchmarks.rows.reading import NOTES as READING_NOTES
+from benchmarks.rows.reading import reading_figures
+from benchmarks.rows.server import NOTES as SERVER_NOTES
+from benchmarks.rows.server import server_figures
+from benchmarks.rows.server_job import NOTES as SERVER_JOB_NOTES
+from benchmarks.rows.server_job import server_job_figures
 from benchmarks.rows.size import size_figures
 
 __all__ = ["BENCHMARKS", "TITLES", "main"]
 
 BENCHMARKS: dict[str, Callable[[bool], Iterator[Figure]]] = {
     "job": job_figures,
+    "server-job": server_job_figures,
+    "logging": logging_figures,
+    "ingest": ingest_figures,
+    "reading": reading_figures,
+    "server": server_figures,
     "faults": fault_figures,
     "forward": forward_figures,
     "graph": graph_figures,
@@ -32,6 +47,11 @@ BENCHMARKS: dict[str, Callable[[bool], Iterator[Figure]]] = {
 
 TITLES = {
     "job": "The job",
+    "server-job": "The job through the server",
+    "logging": "run.log",
+    "ingest": "What storing costs the server",
+    "reading": "Pages",
+    "server": "The server: start and memory",
     "faults": "The job under faults",
     "forward": "256 calls at once",
     "graph": "The graph at zero latency",
@@ -45,7 +65,15 @@ FORWARD_NOTE = (
     "Most of what is above 1 is the work of opening 256 connections, client and server each on one of two cores; "
     "whatever else runs on the machine shows here first. Read it beside aiohttp alone, which does only that."
 )
-NOTES = {"forward": (FORWARD_NOTE,), "peers": PEER_NOTES}
+NOTES = {
+    "server-job": SERVER_JOB_NOTES,
+    "logging": LOGGING_NOTES,
+    "ingest": INGEST_NOTES,
+    "reading": READING_NOTES,
+    "server": SERVER_NOTES,
+    "forward": (FORWARD_NOTE,),
+    "peers": PEER_NOTES,
+}
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from afnio.models.simulated import simulated
 from benchmarks.clients.driver import Task
 
-__all__ = ["ContenderError", "Run", "accuracy", "run"]
+__all__ = ["REPO", "ContenderError", "Run", "accuracy", "clean_environment", "run"]
 
 REPO = Path(__file__).parents[1]
 
@@ -34,6 +35,7 @@ class Run:
         prompt: the final prompt.
         stats: the server's counts.
         peak_mb: largest resident size of the client process so far, in MB of 10^6 bytes.
+        told: what the contender told of it.
     """
 
     seconds: float
@@ -41,6 +43,7 @@ class Run:
     prompt: str
     stats: dict[str, Any]
     peak_mb: float
+    told: dict[str, Any] = field(default_factory=dict)
 
     @property
     def calls(self) -> int:
@@ -58,21 +61,35 @@ class Run:
         return ", ".join(f"{counts['calls']} {role}" for role, counts in self.stats["by_role"].items())
 
 
-def run(module: str, task: Task, *, python: str = sys.executable, timeout: float = 300.0) -> list[Run]:
-    """Let ``module`` do ``task`` in a fresh interpreter.
+def clean_environment(**more: str) -> dict[str, str]:
+    """Our environment without what is set for our libraries in it, and with ``more``."""
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "AFNIO_", "TELLURIO_"))
+    }
+    return kept | more
+
+
+def run(
+    module: str,
+    task: Task,
+    *,
+    python: str = sys.executable,
+    timeout: float = 300.0,
+    environment: Mapping[str, str] | None = None,
+) -> list[Run]:
+    """Let ``module`` do ``task`` in a fresh interpreter; ``environment`` is added to what it finds there.
 
     Raises:
         ContenderError: it failed or took longer than ``timeout`` seconds.
     """
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "AFNIO_"))}
-    environment |= {"PYTHONPATH": str(REPO), "OPENAI_API_KEY": "any", "NO_PROXY": "127.0.0.1"}
+    full = clean_environment(PYTHONPATH=str(REPO), OPENAI_API_KEY="any", NO_PROXY="127.0.0.1", **(environment or {}))
     with tempfile.TemporaryDirectory(prefix="afnio-bench-") as folder:  # peers write logs and caches where they are
         try:
             done = subprocess.run(
                 [python, "-m", module],
                 input=json.dumps(asdict(task)),
                 cwd=folder,
-                env=environment | {"HOME": folder, "XDG_CACHE_HOME": folder},
+                env=full | {"HOME": folder, "XDG_CACHE_HOME": folder},
                 capture_output=True,
                 text=True,
                 check=False,

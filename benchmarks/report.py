@@ -23,14 +23,16 @@ The model is simulated: accuracy here says that training works, not how well a r
 How it is measured:
 
 - **The job**: 24 support tickets, batches of 8, 3 steps, one prompt. Every step has something to learn, so no stage
-  falls away. The server runs in another process on loopback and speaks OpenAI's chat completions API. Its latency
+  falls away. The LM server runs in another process on loopback and speaks OpenAI's chat completions API. Its latency
   counts from the arrival of a request. It makes no bad updates of its own; the rows on faults inject them.
+- **The Tellurio server**, in the rows that have one, is a third process, with a home folder that nobody has used.
+  CPU and memory of processes are as the system counts them (`/proc`), CPU in steps of 10 ms.
 - **Bound**: the stages that must follow one another, times the latency: 9 without the gate (3 x forward, critic,
   optimizer), 12 with it. The bound knows no network and no server work; the asyncio reference pays both as well.
 - **Warm-up**, the same for us, controls and peers: a fresh process imports, makes its client and sends one call on a
   text that does not come up again, outside the clock. Everything else is inside it, new connections included. Repeats
   of the job are in that one process, each from the start.
-- **Calls and tokens** are the server's counts, accuracy is asked after the clock has stopped.
+- **Calls and tokens** are the LM server's counts, accuracy is asked after the clock has stopped.
 - **Measured** is the median of the repeats, or the worst of them where a single miss would be one (calls, tokens,
   accuracy). Lowest, highest and number of repeats stand beside it. Load is the system's, over the minute before
   the row was finished, our own work included.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ from benchmarks.contender import ContenderError, accuracy, run
 from benchmarks.figures import Figure
 from benchmarks.report import FOLDER, load_results, merge, page, save
 from benchmarks.rows.job import REFERENCE, job_samples, measure
+from benchmarks.served import served
+
+COUNTED = (".calls", ".tokens", ".accuracy", ".reconciled", ".stored", ".killed")
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
@@ -19,7 +23,7 @@ def test_each_benchmark_runs_in_its_tiny_form(name: str) -> None:
     assert figures
     assert len({figure.name for figure in figures}) == len(figures)
     assert all(figure.values for figure in figures)
-    counted = [figure for figure in figures if figure.name.endswith((".calls", ".tokens", ".accuracy"))]
+    counted = [figure for figure in figures if figure.name.endswith(COUNTED)]
     assert [figure.what for figure in counted if figure.met is False] == []
 
 
@@ -32,6 +36,19 @@ def test_the_control_does_the_same_job() -> None:
 def test_a_contender_that_fails_says_why() -> None:
     with pytest.raises(ContenderError, match="No module named"):
         measure("benchmarks.clients.nobody", 0.0, 1)
+
+
+def test_a_server_is_gone_with_its_block_and_so_is_its_folder() -> None:
+    with served() as server:
+        assert server.process.memory("VmRSS") > 1
+        assert server.stored("SELECT count(*) FROM runs") == 0
+        with closing(server.wire()) as wire:
+            server.new_run(wire)
+            with pytest.raises(RuntimeError, match=r"/api/v1/nothing was answered with 404"):
+                wire.ask("GET", "/api/v1/nothing")
+        assert server.stored("SELECT count(*) FROM runs") == 1
+    assert not Path(f"/proc/{server.process.pid}").exists()
+    assert not server.home.exists()
 
 
 def test_each_title_has_its_benchmark() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -12,7 +12,7 @@ from afnio.calls.ledger import Ledger
 from afnio.calls.log import CallLog
 from afnio.calls.request import Reply
 
-__all__ = ["Session", "current_phase", "current_session", "phase"]
+__all__ = ["Session", "current_phase", "current_session", "phase", "set_default_session"]
 
 MEMO_ROLES = frozenset({"forward", "judge"})
 
@@ -64,8 +64,21 @@ _default = Session()
 
 
 def current_session() -> Session:
-    """The session of this context, else the process-wide one, which only keeps a ledger."""
+    """The session of this context, else the process-wide one, which only keeps a ledger unless a Run set its own."""
     return _session.get() or _default
+
+
+def set_default_session(session: Session) -> Callable[[], None]:
+    """Set the process-wide session; returns the function that undoes it."""
+    global _default
+    before, _default = _default, session
+
+    def undo() -> None:
+        global _default
+        if _default is session:
+            _default = before
+
+    return undo
 
 
 def current_phase() -> str:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from afnio.logging_config import configure_logging as configure_logging
     from tellurio.client.api import Api as Api
+    from tellurio.client.begin import init as init
     from tellurio.client.login import login as login
     from tellurio.client.project import Project as Project
     from tellurio.client.run import Run as Run
     from tellurio.client.run import RunStatus as RunStatus
-    from tellurio.client.run import init as init
     from tellurio.client.run import log as log
 
 __all__ = [
@@ -39,7 +39,7 @@ _HOMES = {
     "Run": "tellurio.client.run",
     "RunStatus": "tellurio.client.run",
     "configure_logging": "afnio.logging_config",
-    "init": "tellurio.client.run",
+    "init": "tellurio.client.begin",
     "log": "tellurio.client.run",
     "login": "tellurio.client.login",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from tellurio.client.run import Run, RunOrg, RunProject, RunStatus, RunUser, init, log
+from tellurio.client.begin import init
+from tellurio.client.run import Run, RunOrg, RunProject, RunStatus, RunUser, log
 
 __all__ = ["Run", "RunOrg", "RunProject", "RunStatus", "RunUser", "init", "log"]

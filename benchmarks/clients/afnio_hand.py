@@ -11,6 +11,7 @@ from afnio.models.openai import AsyncOpenAI
 from afnio.optim import TGD
 from afnio.utils.data import DataLoader
 from benchmarks.clients.driver import WARM_TEXT, Contender, Task, main
+from benchmarks.clients.runs import Engine
 
 
 def prepare(task: Task) -> Contender:
@@ -19,6 +20,7 @@ def prepare(task: Task) -> Contender:
     template = afnio.Variable("{ticket}", role="the ticket")
     samples = [(afnio.Variable(text, "ticket"), afnio.Variable(right, "answer")) for text, right in task.samples]
     logs = iter(range(task.repeats))
+    engine = Engine(task)
 
     def forward(prompt: afnio.Variable, ticket: afnio.Variable | str) -> afnio.Variable:
         messages = [{"role": "system", "content": [prompt]}, {"role": "user", "content": [template]}]
@@ -26,7 +28,7 @@ def prepare(task: Task) -> Contender:
 
     def run() -> str:
         log = f"{task.call_log}/{next(logs)}.jsonl" if task.call_log else None
-        with afnio.local_engine(call_log=log):
+        with engine.here(log):
             prompt = cog.Parameter(task.prompt, role="system prompt of the ticket classifier")
             optimizer = TGD([prompt], model_client=client, model="tickets")
             for tickets, answers in DataLoader(samples, batch_size=task.batch):
@@ -36,7 +38,9 @@ def prepare(task: Task) -> Contender:
                 optimizer.step()
         return str(prompt.data)
 
-    return Contender(lambda: forward(afnio.Variable(task.prompt, role="prompt"), WARM_TEXT), run)
+    return Contender(
+        lambda: forward(afnio.Variable(task.prompt, role="prompt"), WARM_TEXT), run, engine.begin, engine.end
+    )
 
 
 if __name__ == "__main__":

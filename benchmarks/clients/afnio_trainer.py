@@ -14,6 +14,7 @@ from afnio.optim import TGD
 from afnio.trainer import Trainer
 from afnio.utils.data import DataLoader
 from benchmarks.clients.driver import WARM_TEXT, Contender, Task, main
+from benchmarks.clients.runs import Engine
 
 
 class Classifier(cog.Module):
@@ -44,17 +45,18 @@ def prepare(task: Task) -> Contender:
     afnio.set_backward_model_client(client, completion_args={"model": "tickets"})
     samples = [(afnio.Variable(text, "ticket"), afnio.Variable(right, "answer")) for text, right in task.samples]
     gate: dict[str, Any] = {} if task.gate else {"gate": None}
+    engine = Engine(task)
     folders = (f"fit-{number}" for number in itertools.count())
 
     def run() -> str:
         files = {"default_root_dir": next(folders)} if task.options.get("files") else {"enable_checkpointing": False}
-        with afnio.local_engine():
+        with engine.here():
             agent = Classifier(client, task.prompt)
             trainer = Trainer(max_epochs=1, enable_agent_summary=False, **files, **gate)
             trainer.fit(agent, DataLoader(samples, batch_size=task.batch))
         return str(agent.prompt.data)
 
-    return Contender(lambda: Classifier(client, task.prompt)(WARM_TEXT), run)
+    return Contender(lambda: Classifier(client, task.prompt)(WARM_TEXT), run, engine.begin, engine.end)
 
 
 if __name__ == "__main__":

@@ -47,10 +47,19 @@ class Task:
 
 @dataclass
 class Contender:
-    """One way to do the task: ``warm`` makes one call, ``run`` does the whole job and returns the final prompt."""
+    """One way to do the task.
+
+    Attributes:
+        warm: makes one call.
+        run: does the whole job and returns the final prompt.
+        begin: what comes before each repeat, outside the clock.
+        end: what comes after it, outside the clock; what it returns is told.
+    """
 
     warm: Callable[[], object]
     run: Callable[[], str]
+    begin: Callable[[], object] = lambda: None
+    end: Callable[[], dict[str, Any]] = dict
 
 
 def main(prepare: Callable[[Task], Contender]) -> None:
@@ -61,11 +70,13 @@ def main(prepare: Callable[[Task], Contender]) -> None:
     for _ in range(task.repeats):
         if task.count:
             _ask(task, "POST", "/__reset")
+        contender.begin()
         cpu, started = time.process_time(), time.perf_counter()
         prompt = contender.run()
         seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
+        told = contender.end()
         stats = _ask(task, "GET", "/__stats?rows=0") if task.count else {}
-        line = {"seconds": seconds, "cpu": cpu, "prompt": prompt, "stats": stats, "peak_mb": _peak_mb()}
+        line = {"seconds": seconds, "cpu": cpu, "prompt": prompt, "stats": stats, "peak_mb": _peak_mb(), "told": told}
         print("RESULT " + json.dumps(line), flush=True)
 
 

@@ -14,8 +14,11 @@ from benchmarks.figures import Figure
 __all__ = ["import_figures"]
 
 ALL = "import afnio, afnio.cognitive, afnio.models.openai, afnio.optim, afnio.trainer, afnio.utils.data"
+NAMES = "import afnio.tellurio as te; te.init, te.login, te.Api"
 STATEMENTS = (
     ("import afnio", "import afnio", 0.15),
+    ("import afnio.tellurio as te", "import afnio.tellurio as te", 0.3),
+    ("all that te.init, te.login and te.Api need before they are called", NAMES, 0.3),
     ("all that a training script imports", ALL, None),
     ("import json (control)", "import json", None),
     ("import pydantic (control)", "import pydantic", None),
@@ -26,7 +29,7 @@ STATEMENTS = (
 def import_figures(quick: bool) -> Iterator[Figure]:
     """CPU seconds of fresh processes, in turn with the bare interpreter; byte code is compiled before."""
     rounds = 1 if quick else 11
-    codes = {"": "pass"} | {name: code for name, code, _ in STATEMENTS[: 1 if quick else None]}
+    codes = {"": "pass"} | {name: code for name, code, _ in STATEMENTS[: 3 if quick else None]}
     for code in codes.values():
         _cpu(code)
     times: dict[str, list[float]] = {name: [] for name in codes}

@@ -13,7 +13,7 @@ from benchmarks.clients.driver import Task
 from benchmarks.contender import Run, accuracy, run
 from benchmarks.figures import Figure
 
-__all__ = ["HAND", "REFERENCE", "STAGES", "TRAINER", "job_figures", "job_samples", "measure", "task"]
+__all__ = ["HAND", "REFERENCE", "STAGES", "TRAINER", "counts", "job_figures", "job_samples", "measure", "task"]
 
 HAND, TRAINER = "benchmarks.clients.afnio_hand", "benchmarks.clients.afnio_trainer"
 REFERENCE = "benchmarks.clients.asyncio_reference"
@@ -61,7 +61,7 @@ def _at(latency: float, repeats: int, reach: dict[str, float]) -> Iterator[Figur
             compared=f"{median(ratios) * bound:.3f} s, bound {bound:g} s; {median(ratios) / median(reference):.3f} of "
             f"the reference; {median(each.cpu for each in runs) * 1000:.0f} ms CPU",
         )
-        yield from _counts(f"job.{label}.{key}", f"job at {label}: {way}", runs, calls=33, tokens=10_000)
+        yield from counts(f"job.{label}.{key}", f"job at {label}: {way}", runs, calls=33, tokens=10_000)
     yield from _gated(label, latency, repeats, reach.get("gate"))
     runs = measure(TRAINER, latency, repeats, gate=True, options={"files": True})
     yield Figure(
@@ -85,10 +85,11 @@ def _gated(label: str, latency: float, repeats: int, reach: float | None) -> Ite
         reach,
         compared=f"{median(seconds) / bound:.3f} of the bound of {bound:g} s",
     )
-    yield from _counts(f"job.{label}.gate", f"job at {label}: with the gate", runs, calls=57, tokens=None)
+    yield from counts(f"job.{label}.gate", f"job at {label}: with the gate", runs, calls=57, tokens=None)
 
 
-def _counts(name: str, what: str, runs: Sequence[Run], calls: int, tokens: int | None) -> Iterator[Figure]:
+def counts(name: str, what: str, runs: Sequence[Run], calls: int, tokens: int | None) -> Iterator[Figure]:
+    """Calls, tokens and final accuracy, each by the worst of the repeats."""
     counted = [float(each.calls) for each in runs]
     yield Figure(
         f"{name}.calls", f"{what}, calls", counted, "", calls, judge="max", compared=runs[-1].by_role, digits=0

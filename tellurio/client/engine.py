@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
@@ -14,14 +14,14 @@ from afnio.autodiff.engine import free_graph
 from afnio.autodiff.job import BackwardJob, StepJob
 from afnio.calls import Budget, Ledger, Session, current_session
 from afnio.calls.loop import in_thread
-from afnio.calls.session import current_phase
+from afnio.calls.session import current_phase, set_default_session
 from afnio.models.backward_client import get_backward_model_client
 from afnio.models.prices import own_prices
 from tellurio.client.consent import check_consent
 from tellurio.client.http import Client
 from tellurio.client.job import ClientSide, RemoteJob
 from tellurio.schemas.jobs import pack_backward, pack_settings, pack_step, read_results, read_values
-from tellurio.schemas.pack import Codec, plain_args
+from tellurio.schemas.pack import Codec
 
 __all__ = ["RemoteEngine"]
 
@@ -98,11 +98,16 @@ class RemoteEngine:
         payload = pack_step(job, codec)
         return read_values(await self._run("step", payload, codec, None), codec)
 
+    def open(self) -> Callable[[], None]:
+        """Have all LM calls of this process, in whatever thread, go to the Run's ledger and budget, unless a session
+        of the user's own takes them; returns the function that undoes it."""
+        return set_default_session(self._session)
+
     def close(self) -> None:
         """Nothing is held open between jobs."""
 
     async def _run(self, kind: str, payload: dict[str, Any], codec: Codec, job: BackwardJob | None) -> Any:
-        session = current_session() if current_session().budget or current_session().log else self._session
+        session = current_session()
         backward = _backward_model(codec) if kind == "backward" else None
         forms, secrets = self._models(codec, session)
         if secrets and not self._client.is_local:
@@ -115,12 +120,13 @@ class RemoteEngine:
             "models": forms,
             "secrets": secrets,
             "backward": backward,
+            "purse": None if session.budget is None else self._name_of(session.budget),
             "phase": current_phase(),
             "prices": own_prices(),
             "given": [] if log is None else list(log.unused(*_ROLES)),
             "whole": log is not None,
         }
-        side = ClientSide(codec, current_session(), current_phase(), job)
+        side = ClientSide(codec, session, current_phase(), job)
         return await RemoteJob(self._client, self._run_id, uuid.uuid4().hex, body, side).run()
 
     def _models(self, codec: Codec, session: Session) -> tuple[list[Any], dict[str, Any]]:
@@ -136,11 +142,16 @@ class RemoteEngine:
             if recipe is not None:
                 forms[-1]["recipe"] = [recipe.name, recipe.settings]
                 secrets[str(number)] = recipe.secrets
+        if secrets and codec.hidden:
+            secrets["args"] = codec.hidden
         return forms, secrets
 
-    def _name_of(self, model: Any) -> str:
+    def _name_of(self, thing: Any) -> str:
         """A name that stays: what the server learns of a model (it refuses schemas, say) is for the next job too."""
-        return self._names.setdefault(model, uuid.uuid4().hex)
+        try:
+            return self._names.setdefault(thing, uuid.uuid4().hex)
+        except TypeError:  # a class of the user's that cannot be hashed
+            return uuid.uuid4().hex
 
 
 def _backward_model(codec: Codec) -> list[Any] | None:
@@ -149,5 +160,4 @@ def _backward_model(codec: Codec) -> list[Any] | None:
         client = get_backward_model_client()
     except RuntimeError:
         return None
-    args: Mapping[str, Any] = plain_args(client.completion_args)
-    return [codec.model(client._client), args]
+    return [codec.model(client._client), codec.args(client.completion_args)]

@@ -24,13 +24,14 @@ from afnio.errors import (
     ServerError,
     ServerStartError,
     ServerUnreachableError,
+    ServerVersionError,
 )
 from afnio.models.base import BaseModel
 from afnio.models.invoke import complete
 from tellurio.client.http import Client
 from tellurio.client.local import ensure_local_server
 from tellurio.client.stream import Event, events
-from tellurio.schemas.faults import pack_error, read_error
+from tellurio.schemas.faults import ASKED, pack_error, read_error
 from tellurio.schemas.pack import Codec, Definitions
 from tellurio.schemas.version import HEADER, our_version
 
@@ -108,7 +109,8 @@ class ClientSide:
 
     async def _call_model(self, question: Mapping[str, Any]) -> str:
         who = {name: question[name] for name in ("role", "node", "words")}
-        reply = await complete(self.codec.models[question["model"]], question["messages"], **who, **question["args"])
+        args = self.codec.revealed(question["args"])
+        reply = await complete(self.codec.models[question["model"]], question["messages"], **who, **args)
         return reply.text
 
     async def _run_hooks(self, question: Mapping[str, Any]) -> list[Any]:
@@ -154,10 +156,12 @@ class ClientSide:
         if session.log is not None:
             self._lines[record["key"]] = await session.log.append(dict(record), durable=False)
 
-    def budget(self) -> dict[str, Any] | None:
-        """The limits of the session's budget, and what is spent."""
+    def budget(self) -> dict[str, Any]:
+        """The limits of the session's budget, what is spent, and which calls of the job are in it."""
         budget = self._session.budget
-        return None if budget is None else {"limits": budget.limits(), "spent": budget.state_dict()}
+        if budget is None:
+            return {}
+        return {"budget": {"limits": budget.limits(), "spent": budget.state_dict()}, "heard": list(self._counted)}
 
 
 def _handed_on(pieces: Pieces, given: Sequence[Pieces]) -> list[Any]:
@@ -201,9 +205,11 @@ class RemoteJob:
         self._path = f"/api/v1/runs/{run_id}/jobs/{job_id}"
         self._fence = 0
         self._last_event = ""
+        self._over = False
         self._found: dict[str, asyncio.Task[Any]] = {}
+        self._raised: dict[str, BaseException] = {}
         self._responding: set[asyncio.Task[None]] = set()
-        self._outbox: list[dict[str, Any]] = []
+        self._outbox: list[tuple[str, bytes]] = []
         self._sending: asyncio.Task[None] | None = None
 
     async def run(self) -> Any:
@@ -233,10 +239,9 @@ class RemoteJob:
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, 2.0)
                     await self._revive()
-        except asyncio.CancelledError:
-            await self._cancel()
-            raise
         finally:
+            if not self._over:  # Ctrl-C, a call log that takes no more: nobody waits for the job any longer
+                await self._cancel()
             await self._put_away()
 
     def _gone(self, broken: _Broken, patience: float) -> ServerUnreachableError:
@@ -264,7 +269,7 @@ class RemoteJob:
         headers = self._headers()
         if self._last_event:
             headers["Last-Event-ID"] = self._last_event
-        content = _json.dumps({**self._body, "budget": self._side.budget()})
+        content = _json.dumps({**self._body, **self._side.budget()})
         try:
             async with pool().post(
                 self._client.url + self._path, data=content, headers=headers, timeout=limits
@@ -291,6 +296,8 @@ class RemoteJob:
             return
         content = await response.read()
         status, request_id = response.status, response.headers.get("X-Request-ID")
+        if HEADER not in response.headers:
+            raise _Broken(f"what answers there is no Tellurio server (status {status})")
         if status in (409, 429, 502, 503, 504) or (status == 401 and self._client.is_local and not self._fence):
             raise _Broken(f"it answered {status}: {content[:200].decode(errors='replace')}")
         try:
@@ -299,6 +306,8 @@ class RemoteJob:
         except (ValueError, KeyError, TypeError):
             body = content.decode(errors="replace")
             said = str(body)[:300]
+        if status == 426:
+            raise ServerVersionError(said)
         kind = InvalidAPIKeyError if status == 401 else ServerError
         raise kind(f"The server refused a job ({status}): {said}", status_code=status, body=body, request_id=request_id)
 
@@ -311,10 +320,11 @@ class RemoteJob:
             self._start(self._respond(self._fence, data))
         elif kind == "call":
             await self._side.count(data)
-        elif kind == "done":
+        elif kind in ("done", "failed", "cancelled"):
+            self._over = True
+            if kind != "done":
+                raise self._error(data)
             return True, data
-        elif kind in ("failed", "cancelled"):
-            raise self._error(data)
         self._last_event = event.id
         return False, None
 
@@ -328,13 +338,11 @@ class RemoteJob:
         import asyncio
 
         form = data.get("error") or {}
-        asked = data.get("raised") or (form.get("carried") or {}).get("asked")
-        task = self._found.get(str(asked))
-        if task is None or not task.done():
-            return read_error(form)
-        if task.cancelled():
+        asked = data.get("raised") or (form.get("carried") or {}).get(ASKED)
+        error = self._raised.get(str(asked)) or read_error(form)
+        if isinstance(error, asyncio.CancelledError):
             return asyncio.CancelledError("A backward in the graph was cancelled: by a user's code, from inside.")
-        return task.exception() or read_error(form)
+        return error
 
     # answers up
 
@@ -354,20 +362,24 @@ class RemoteJob:
             task = self._found[name] = asyncio.ensure_future(self._side.find(question))
         elif "told" in question:
             self._side.codec.learn(question["told"])
-        answer: dict[str, Any] = {"id": name}
         try:
             found = await asyncio.shield(task)
-            answer["answer"] = self._side.spell(question, found)
+            answer = _json.dumps({"id": name, "answer": self._side.spell(question, found)})
         except BaseException as error:  # Ctrl-C in a user's code too: whoever called backward() is to get it
             if not task.done():
                 raise  # not the code was stopped, but we were
-            form = pack_error(error)
-            form["carried"] = {**form["carried"], "asked": name}
-            answer |= {"error": form} if question["kind"] == "lm" else {"raised": True}
+            answer = self._as_answer(name, error, "error" if question["kind"] == "lm" else "raised")
         if fence == self._fence:
-            self._outbox.append(answer)
+            self._outbox.append((name, answer))
             if self._sending is None or self._sending.done():
                 self._sending = asyncio.ensure_future(self._send_answers())
+
+    def _as_answer(self, name: str, error: BaseException, kind: str) -> bytes:
+        """An error as the answer to a question; it is kept here, to be raised as it is."""
+        self._raised[name] = error
+        form = pack_error(error)
+        form["carried"] = {**form["carried"], ASKED: name}
+        return _json.dumps({"id": name, kind: form if kind == "error" else True})
 
     async def _send_answers(self) -> None:
         """Send what waits, until nothing does.  What the server did not take is sent again, unless it begins anew."""
@@ -378,26 +390,31 @@ class RemoteJob:
         limits = aiohttp.ClientTimeout(total=30.0, sock_connect=5.0)
         while self._outbox:
             fence, batch = self._fence, list(self._outbox)
-            content = _json.dumps({"fence": fence, "answers": batch})
+            content = b'{"fence":%d,"answers":[%s]}' % (fence, b",".join(answer for _, answer in batch))
             url = f"{self._client.url}{self._path}/answers"
             try:
                 async with pool().post(url, data=content, headers=self._headers(), timeout=limits) as response:
                     taken = response.status < 400 or response.status in (404, 409, 410)
-                    if not taken:
-                        logger.debug("Job %s: answers were refused with %d.", self._id, response.status)
-            except (aiohttp.ClientError, OSError, TimeoutError):
-                taken = False
+                    refused = response.status in (400, 413, 422) and HEADER in response.headers
+                    said = "" if taken else (await response.read())[:300].decode(errors="replace")
+            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                taken = refused = False
+                said = f"{type(error).__name__}: {error}"
             if fence != self._fence:
                 continue
             if taken:
                 del self._outbox[: len(batch)]
+            elif refused:  # nor will it take them the next time
+                fault = JobError(f"The server did not take an answer of this process: {said}")
+                self._outbox[: len(batch)] = [(name, self._as_answer(name, fault, "raised")) for name, _ in batch]
             else:
+                logger.debug("Job %s: answers could not be sent: %s", self._id, said)
                 await asyncio.sleep(0.2)
 
     # ends
 
     async def _cancel(self) -> None:
-        """Tell the server that nobody waits any more; best effort."""
+        """Tell the server that nobody waits any more; best effort, and not waited for longer than a moment."""
         import asyncio
 
         import aiohttp

@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,6 +29,7 @@ _STOP_SECONDS = 20.0
 _HEALTH_SECONDS = 5.0
 _PAUSE = 0.02
 _LOG_LINES = 12
+_LEAST_SPACE = 1_000_000  # bytes; with less a new database may not even be able to say so in its log
 _LOG_LIMIT = 10_000_000  # bytes; a longer log is put aside at the next start
 
 # What a shell sets for its own Python programs would change or break the server, and keys of providers are handed
@@ -195,6 +197,8 @@ def _environment() -> dict[str, str]:
 def _not_started(reason: str, log: Path, seen: int) -> ServerStartError:
     said = _tail(log, seen)
     quoted = "\n".join(f"    {line}" for line in said) or "    (nothing)"
+    if not said and (free := shutil.disk_usage(log.parent).free) < _LEAST_SPACE:
+        quoted += f"\nIts disk is full: {free:,} bytes are free."
     return ServerStartError(
         f"The local server did not start: {reason}. The last it said ({log}):\n{quoted}\n"
         "Mend that, then type: tellurio up"

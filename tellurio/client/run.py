@@ -1,38 +1,31 @@
-"""Runs: ``te.init`` begins one, ``run.log`` notes what happens in it, ``run.finish`` ends it."""
+"""Runs: ``run.log`` notes what happens in one, ``run.finish`` ends it.  ``begin.py`` begins it."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import os
-import re
 import threading
 import uuid as uuids
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 from urllib.parse import quote
 
 from afnio import _dispatch
-from afnio.calls import Budget
-from afnio.calls.redact import redacted
-from afnio.errors import JournalError, RunError, ServerError
-from tellurio.client import folders, orphans, paths
-from tellurio.client.about import about_client
+from afnio.errors import RunError
+from tellurio.client import folders
 from tellurio.client.context import active_run, get_active_run, set_active_run
-from tellurio.client.ending import Safeguard, outcome
-from tellurio.client.engine import RemoteEngine
+from tellurio.client.ending import outcome
 from tellurio.client.http import Client
-from tellurio.client.journal import Journal, to_json
-from tellurio.client.lines import show_lines
+from tellurio.client.journal import Journal
 from tellurio.client.login import connect
-from tellurio.client.project import Project, create_project, get_project
 from tellurio.client.sender import Sender
 from tellurio.client.shipping import FILES
 from tellurio.client.tracker import RunTracker
@@ -40,13 +33,11 @@ from tellurio.client.upload import artifact_name, checked_artifact_name, spooled
 from tellurio.client.values import checked_name, checked_step, image_type, records_of
 from tellurio.schemas.slugs import slugify
 
-__all__ = ["Run", "RunOrg", "RunProject", "RunStatus", "RunUser", "init", "log"]
+__all__ = ["PARENT", "Run", "RunOrg", "RunProject", "RunStatus", "RunUser", "log"]
 
 PATIENCE = 10.0  # seconds in which nothing moves, after which `finish` leaves the rest to be sent later
-LEASE = 30.0  # seconds without a sign of life after which a server takes a Run for crashed
-RUN = "TELLURIO_RUN"  # tells child processes that share no memory which Run they are part of
+PARENT = "TELLURIO_RUN"  # tells child processes that share no memory which Run they are part of
 
-_NAMESPACE = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 PLAIN = 1e15  # numbers below it are written as they are; above it, and NaN, they are looked at
 _STEPS = (int, type(None))
 
@@ -128,6 +119,7 @@ class Run:
         self._undo: list[Callable[[], object]] = []
         self._warned: set[str] = set()
         _runs.add(self)
+        _see_forks()
 
     # logging
 
@@ -374,72 +366,6 @@ _runs: weakref.WeakSet[Run] = weakref.WeakSet()
 _forks_are_seen = False
 
 
-def init(
-    namespace_slug: str,
-    project_display_name: str,
-    name: str | None = None,
-    description: str | None = None,
-    status: RunStatus | str = RunStatus.RUNNING,
-    client: Client | None = None,
-    *,
-    config: Mapping[str, Any] | None = None,
-    tags: Iterable[str] | None = None,
-    parent: str | Run | None = None,
-    budget: Budget | float | str | Decimal | None = None,
-    lm_calls: Literal["server", "client"] = "server",
-) -> Run:
-    """Begin a Run; it is the active one of this process until it is finished.
-
-    Nothing needs to be set up: without a server of your own the local one is started.  A Run that is still open is
-    ended as FAILED.  The script's end ends the Run: COMPLETED, or CRASHED if it ends by an exception.
-
-    Args:
-        namespace_slug: yours or your team's; lower-case letters, digits, ``_`` and ``-``.  On the local server it is
-            made if it is not there.
-        project_display_name: made with RESTRICTED visibility if it is not there.
-        name: of the Run; ``_1``, ``_2``, ... is appended where it is taken.  A random one if not given.
-        description: in words.
-        status: RUNNING; there for scripts that give it.
-        client: of the server; the one that ``te.login`` found if not given.
-        config: what the Run is made with: learning rates, model names; anything JSON can hold.
-        tags: words to find it by.
-        parent: the Run it is a part or a repetition of, or its uuid.
-        budget: what all LM calls of the Run together may cost: dollars, or a `Budget`.
-        lm_calls: who makes the LM calls of ``backward()`` and ``step()``: the server, or (``"client"``) this process.
-
-    Raises:
-        TypeError, ValueError: an argument is none that can be used; nothing was made.
-        ServerUnreachableError, ServerStartError, InvalidAPIKeyError: there is no server to use.
-        ServerError: it refused; among others: there is no such namespace.
-        JournalError: nothing can be written on this machine.
-    """
-    slug = _checked(namespace_slug, project_display_name, status)
-    limit = _budget(budget)
-    if lm_calls not in ("server", "client"):
-        raise ValueError(f"te.init(lm_calls={lm_calls!r}): expected 'server' or 'client'.")
-    lease = _lease()
-    body = {
-        "id": str(uuids.uuid4()),
-        "name": _text(name, "name"),
-        "description": _text(description, "description"),
-        "config": _config(config),
-        "tags": _tags(tags),
-        "parent_id": _parent(parent),
-        "budget": _told(limit),
-        "client": about_client(),
-        "lease": lease,
-    }
-    show_lines()
-    client = connect() if client is None else client
-    server_id = client.get("/api/v1/me")["server"]["server_id"]
-    _end_previous()
-    project = _project(namespace_slug, project_display_name, slug, client)
-    run = _begun(body, project, client, server_id, lease / 6)
-    _install(run, RemoteEngine(run.uuid, client, budget=limit, lm_calls=lm_calls))
-    _log.info("Run '%s' created successfully at: %s", run.name, run.url)
-    return run
-
-
 def log(name: str, value: Any, step: int | None = None, client: Client | None = None) -> None:
     """`Run.log` of the active Run.
 
@@ -448,236 +374,6 @@ def log(name: str, value: Any, step: int | None = None, client: Client | None = 
     """
     run = active_run() or _of_parent() or get_active_run()
     run.log(name, value, step)
-
-
-def _checked(namespace: object, project: object, status: RunStatus | str) -> str:
-    """The project's slug, if all three can be used."""
-    for value, what in ((namespace, "namespace_slug"), (project, "project_display_name")):
-        if not isinstance(value, str):
-            raise TypeError(f"te.init: {what} must be a string, got {type(value).__name__}: {value!r:.100}.")
-    if not _NAMESPACE.fullmatch(str(namespace)):
-        raise ValueError(
-            f"te.init(namespace_slug={namespace!r:.100}): expected 1 to 64 lower-case letters, digits, '_' and '-', "
-            f"the first one a letter or digit, e.g. {_suggestion(str(namespace))!r}."
-        )
-    slug = slugify(str(project))
-    if not slug or len(str(project)) > 200:
-        raise ValueError(
-            f"te.init(project_display_name={project!r:.100}): expected a name of 1 to 200 characters with a letter a "
-            f"to z or a digit in it, e.g. 'My Project': its address is made of these."
-        )
-    if RunStatus(status) is not RunStatus.RUNNING:
-        raise ValueError(f"te.init(status={status!r}): a Run begins RUNNING; run.finish(status=...) ends it.")
-    return slug
-
-
-def _suggestion(namespace: str) -> str:
-    return re.sub(r"[^a-z0-9_-]+", "-", namespace.lower()).lstrip("_-").rstrip("-")[:64] or "my-team"
-
-
-def _text(value: object, what: str) -> str | None:
-    if value is not None and not isinstance(value, str):
-        raise TypeError(f"te.init: {what} must be a string or None, got {type(value).__name__}: {value!r:.100}.")
-    return value or None
-
-
-def _tags(tags: object) -> list[str]:
-    if tags is None:
-        return []
-    if isinstance(tags, (str, bytes)) or not isinstance(tags, Iterable):
-        raise TypeError(f"te.init(tags=...): expected a list of strings, got {tags!r:.100}.")
-    given = list(tags)
-    if not all(isinstance(tag, str) and tag for tag in given):
-        raise TypeError(f"te.init(tags=...): each tag must be a string that is not empty, got {given!r:.100}.")
-    return given
-
-
-def _config(config: object) -> dict[str, Any] | None:
-    if config is None:
-        return None
-    if not isinstance(config, Mapping):
-        raise TypeError(f"te.init(config=...): expected a dict, got {type(config).__name__}: {config!r:.100}.")
-    import orjson
-
-    plain: dict[str, Any] = orjson.loads(redacted(to_json(config)))
-    return plain
-
-
-def _parent(parent: object) -> str | None:
-    if parent is None or isinstance(parent, Run):
-        return None if parent is None else parent.uuid
-    try:
-        return str(uuids.UUID(str(parent)))
-    except ValueError:
-        raise ValueError(f"te.init(parent={parent!r:.100}): expected a Run, or the uuid of one.") from None
-
-
-def _budget(budget: Any) -> Budget | None:
-    if budget is None or isinstance(budget, Budget):
-        return budget
-    if isinstance(budget, bool) or not isinstance(budget, (int, float, str, Decimal)):
-        raise TypeError(f"te.init(budget=...): expected dollars or a Budget, got {budget!r:.100}.")
-    try:
-        return Budget(usd=budget)
-    except ArithmeticError:
-        raise ValueError(f"te.init(budget={budget!r:.100}): expected dollars, e.g. 2.50.") from None
-
-
-def _told(budget: Budget | None) -> dict[str, Any] | None:
-    if budget is None:
-        return None
-    limits = {name: getattr(budget, name) for name in ("usd", "tokens", "calls", "seconds")}
-    return {name: str(limit) if name == "usd" else limit for name, limit in limits.items() if limit is not None}
-
-
-def _lease() -> float:
-    """Short ones are for tests."""
-    try:
-        return max(1.0, float(os.environ.get("TELLURIO_LEASE", LEASE)))
-    except ValueError:
-        return LEASE
-
-
-def _end_previous() -> None:
-    run = active_run()
-    if run is None or run._sender is None:
-        return
-    _log.warning(
-        "Run '%s' is still open, and another one begins: it ends as FAILED. run.finish() ends it well.", run.name
-    )
-    run.finish(status=RunStatus.FAILED)
-
-
-def _project(namespace: str, display_name: str, slug: str, client: Client) -> Project:
-    found = get_project(namespace, slug, client)
-    if found is None:
-        _make_namespace(namespace, client)
-        _log.info(
-            "Project with slug '%s' does not exist in namespace '%s'. Creating it now with RESTRICTED visibility.",
-            *(slug, namespace),
-        )
-        try:
-            return create_project(namespace, display_name, "RESTRICTED", client)
-        except ServerError as error:
-            found = get_project(namespace, slug, client) if error.status_code == 409 else None  # another was faster
-            if found is None:
-                raise
-            return found
-    _log.info("Project with slug '%s' already exists in namespace '%s'.", slug, namespace)
-    return found
-
-
-def _make_namespace(namespace: str, client: Client) -> None:
-    """On the local server; elsewhere an admin makes them."""
-    try:
-        client.get(f"/api/v1/namespaces/{quote(namespace, safe='')}")
-    except ServerError as error:
-        if error.status_code != 404:
-            raise
-        if not client.is_local:
-            answer = client.get("/api/v1/namespaces")
-            yours = [each["slug"] for each in (answer["namespaces"] if isinstance(answer, dict) else answer)]
-            raise ServerError(
-                f"There is no namespace {namespace!r} on {client.url} that you may use. "
-                + (f"Yours are: {', '.join(yours)}." if yours else "You have none: ask the server's admin for one."),
-                status_code=404,
-                body=error.body,
-                request_id=error.request_id,
-            ) from None
-        try:
-            client.post("/api/v1/namespaces", json={"slug": namespace})
-        except ServerError as refused:
-            if refused.status_code != 409:
-                raise
-
-
-def _begun(body: dict[str, Any], project: Project, client: Client, server_id: str, heartbeat: float) -> Run:
-    """The journal is opened first: where nothing can be written, no Run is made."""
-    folder = paths.private_folder(paths.journals()) / body["id"]
-    try:
-        journal = Journal(folder, uuids.uuid4().hex)
-        lock = folders.claim(folder)
-    except OSError as error:
-        raise JournalError(
-            f"The journal of the Run cannot be written in {folder}: {error.strerror or error}. Free some space, or set "
-            f"TELLURIO_HOME to a folder that can be written."
-        ) from error
-    assert lock is not None, "nobody else knows the folder"
-    release = weakref.finalize(journal, os.close, lock)
-    namespace = project.org_slug or ""
-    try:
-        made = client.post(f"/api/v1/namespaces/{quote(namespace)}/projects/{quote(project.slug)}/runs", json=body)
-        meta = _meta(made, project, client, server_id)
-        folders.write_meta(folder, meta)
-    except BaseException:
-        journal.close()
-        release()
-        folders.remove_if_done(folder, {})
-        raise
-    run = Run(meta, folder)
-    run.client, run._journal = client, journal
-    run._sender = Sender(folder, run.uuid, run.name, client, _renewal(client), heartbeat, release)
-    journal.wake = run._sender.wake
-    run._sender.add(journal)
-    return run
-
-
-def _meta(made: Mapping[str, Any], project: Project, client: Client, server_id: str) -> dict[str, Any]:
-    user = made["user"]
-    return {
-        "v": 1,
-        "run_id": made["id"],
-        "name": made["name"],
-        "slug": made["slug"],
-        "description": made["description"],
-        "created": made["created"],
-        "namespace": made["namespace_slug"],
-        "project": {"uuid": project.uuid, "display_name": project.display_name, "slug": project.slug},
-        "user": {"uuid": user["id"], "username": user["username"], "slug": user["slug"]},
-        "url": client.url,
-        "server_id": server_id,
-    }
-
-
-def _renewal(client: Client) -> Callable[[], Client]:
-    """Finds the server again: a local one may listen elsewhere now, a key may have been renewed."""
-
-    def renew() -> Client:
-        found = connect()
-        if found is not client and found.is_local == client.is_local and (client.is_local or found.url == client.url):
-            client.url, client.key = found.url, found.key  # in place: the engine holds it too
-        return client
-
-    return renew
-
-
-def _install(run: Run, engine: RemoteEngine) -> None:
-    """Make ``run`` what the library and the rest of the script use, until it ends."""
-    _see_forks()
-    assert run._sender is not None
-    run._sender.start()
-    safeguard = Safeguard(run._end)
-    run._undo = [
-        safeguard.remove,
-        lambda: os.environ.pop(RUN, None),
-        lambda: set_active_run(None),
-        _dispatch.set_default_tracker(RunTracker(run)),
-        _dispatch.set_default_engine(engine),
-        engine.close,
-    ]
-    set_active_run(run)
-    os.environ[RUN] = str(run.folder)
-    if run.client is not None and not run.client.is_local:  # a local server collects them itself
-        threading.Thread(target=_collect, args=(run.client,), name="tellurio-orphans", daemon=True).start()
-
-
-def _collect(client: Client) -> None:
-    try:
-        done = orphans.sync(client)
-        if done.sent:
-            _log.info("Sent what %d earlier Runs had left to be sent.", len(done.sent))
-    except Exception:  # noqa: BLE001  it is tried again the next time
-        _log.debug("Sending what earlier Runs left failed", exc_info=True)
 
 
 def _see_forks() -> None:
@@ -694,7 +390,7 @@ def _forked() -> None:
 
 def _of_parent() -> Run | None:
     """The Run of the process that started this one."""
-    folder = os.environ.get(RUN)
+    folder = os.environ.get(PARENT)
     return _attached(folder) if folder and folders.read_meta(Path(folder)) else None
 
 
@@ -714,7 +410,6 @@ def _attached(folder: str) -> Run:
     if active is None:
         set_active_run(run)
         _dispatch.set_default_tracker(RunTracker(run))
-    _see_forks()
     return run
 
 

@@ -306,17 +306,17 @@ class Sender:
         try:
             more = work()
         except ServerUnreachableError as error:
-            self._tell(road, f"{error} What is logged waits in {self.folder} and is sent when it is back.")
+            self._tell(road, error, f"What is logged waits in {self.folder} and is sent when it is back.")
             self._find_again()
         except InvalidAPIKeyError as error:
-            self._tell(road, f"{error}. What is logged waits in {self.folder} until then.")
+            self._tell(road, error, f"What is logged waits in {self.folder} until then.")
             self._find_again()
         except NoSuchRun as error:
             self.gone = True
             _log.warning(f"{error}. The Run was deleted: what is logged stays in {self.folder}.")
         except (TellurioError, OSError) as error:
             if not (isinstance(error, ServerError) and error.status_code == 429):
-                self._tell(road, f"{error} What is logged waits in {self.folder}; it is tried again.")
+                self._tell(road, error, f"What is logged waits in {self.folder}; it is tried again.")
         except Exception:  # noqa: BLE001  a fault of ours must not end a training, nor the sending
             if "fault" not in road.faults:
                 road.faults.add("fault")
@@ -327,11 +327,12 @@ class Sender:
         road.failed(self._asked > self._clean)
         return False
 
-    def _tell(self, road: Road, text: str) -> None:
+    def _tell(self, road: Road, error: Exception, what_then: str) -> None:
         """Warn once, until it works again.  A server that is back after a moment is worth no line."""
-        if text not in road.faults and road.pause >= 1.0:
-            road.faults.add(text)
-            _log.warning(text)
+        fault = f"{type(error).__name__} {getattr(error, 'status_code', '')}"  # the text has the request's number
+        if fault not in road.faults and road.pause >= 1.0:
+            road.faults.add(fault)
+            _log.warning("%s. %s", str(error).rstrip("."), what_then)
 
     def _find_again(self) -> None:
         now = time.monotonic()

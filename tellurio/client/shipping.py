@@ -79,6 +79,7 @@ class HTTPKeeper:
         self.client, self._moved = client, moved
 
     def ingest(self, run_id: str, client_id: str, first: int, lines: list[bytes]) -> int:
+        """Store journal lines; returns the number of the last one stored."""
         try:
             answer = self.client.post(
                 f"/api/v1/runs/{run_id}/journal",
@@ -92,6 +93,7 @@ class HTTPKeeper:
         return int(answer["acknowledged"])
 
     def put_blob(self, run_id: str, sha256: str, path: Path) -> None:
+        """Store a file, unless it is stored already."""
         where = f"/api/v1/runs/{run_id}/blobs/{sha256}"
         try:
             self.client.request("HEAD", where)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
@@ -32,11 +33,12 @@ class Channel:
     The engine lives on one event loop, the streams on another: each is woken by its own.
 
     Args:
-        fence: number of the holding; it begins each event's id, so that a client sees when a job began anew.
+        fence: number of the holding.
+        name: begins each event's id: a client that lost the stream of another name is told everything.
     """
 
-    def __init__(self, fence: int) -> None:
-        self.fence = fence
+    def __init__(self, fence: int, name: str = "") -> None:
+        self.fence, self.name = fence, name or str(fence)
         self.streams = 0
         self._events: list[bytes] = []
         self._ended = False
@@ -50,12 +52,11 @@ class Channel:
         """Send an event."""
         with self._lock:
             number = len(self._events) + 1
-            head = f"id: {self.fence}:{number}\nevent: {kind}\ndata: ".encode()
+            head = f"id: {self.name}:{number}\nevent: {kind}\ndata: ".encode()
             self._events.append(head + _json.dumps(data) + b"\n\n")
             self._ended = self._ended or last
             wakers = list(self._wakers.values())
-        for wake in wakers:
-            wake()
+        _wake(wakers)
 
     async def ask(self, name: str, kind: str, data: Mapping[str, Any]) -> Any:
         """Ask the client, and wait for its answer.
@@ -77,8 +78,7 @@ class Channel:
         with self._lock:
             self._ended = True
             wakers = list(self._wakers.values())
-        for wake in wakers:
-            wake()
+        _wake(wakers)
 
     @property
     def waits(self) -> bool:
@@ -88,7 +88,11 @@ class Channel:
     # the client's side
 
     def answer(self, answers: list[Mapping[str, Any]]) -> None:
-        """Take over answers; those to questions nobody asked, or asks any more, are left out."""
+        """Take over answers; those to questions nobody asked, or asks any more, are left out.
+
+        Raises:
+            ValueError: one has neither an answer nor an error.
+        """
         for answer in answers:
             future = self._asked.get(str(answer.get("id")))
             if future is None:
@@ -96,8 +100,10 @@ class Channel:
             error: Exception | None = None
             if answer.get("raised"):
                 error = ClientRaised(str(answer["id"]))
-            elif "error" in answer:
+            elif isinstance(answer.get("error"), dict):
                 error = read_error(answer["error"])
+            elif "answer" not in answer:
+                raise ValueError(f"{answer['id']!r:.100} has neither an answer nor an error")
             future.get_loop().call_soon_threadsafe(_settle, future, answer.get("answer"), error)
 
     async def stream(self, after: int = 0) -> AsyncIterator[bytes]:
@@ -122,6 +128,12 @@ class Channel:
             with self._lock:
                 del self._wakers[me]
                 self.streams -= 1
+
+
+def _wake(wakers: list[Callable[[], object]]) -> None:
+    for wake in wakers:
+        with contextlib.suppress(RuntimeError):  # the server ends, and its loop is closed already
+            wake()
 
 
 def _settle(future: asyncio.Future[Any], result: Any, error: Exception | None) -> None:

@@ -7,16 +7,21 @@ import math
 import time
 import uuid
 import zlib
-from collections.abc import Callable, Mapping
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import Future
+from contextlib import asynccontextmanager
 from typing import Any
+from weakref import WeakValueDictionary
 
-from afnio.calls import _json
+from afnio.calls import Budget, _json
 from afnio.calls.aio import warm
 from afnio.calls.loop import submit
 from afnio.errors import JobError
 from tellurio.engine.channel import Channel
+from tellurio.engine.log import told_again
 from tellurio.engine.models import Models
-from tellurio.engine.running import RunningJob, note_end
+from tellurio.engine.running import CANCELLED, RunningJob, note_end
 from tellurio.store import jobs as table
 from tellurio.store.store import Store
 
@@ -29,7 +34,10 @@ CLIENT_LEASE = 60.0
 """Seconds a job waits for a client that it needs and that is gone."""
 
 KEPT = 300.0
-"""Seconds an ended job stays in memory, for a client that lost its stream."""
+"""Seconds a job whose end could not be stored stays in memory, for a client that lost its stream."""
+
+MOST_CANCELLED = 1000
+"""Jobs that were cancelled before they came, which are remembered."""
 
 WARM_AFTER = 0.3
 """Seconds after the start: whoever waited for it has been answered by then."""
@@ -50,6 +58,9 @@ class Jobs:
         self._store, self._client_lease = store, client_lease
         self._models = Models()
         self._held: dict[str, tuple[RunningJob, Any]] = {}
+        self._opening: dict[str, list[asyncio.Lock]] = {}
+        self._cancelled: OrderedDict[tuple[int, str], None] = OrderedDict()
+        self._budgets: WeakValueDictionary[tuple[int, str], Budget] = WeakValueDictionary()
 
     async def open(
         self,
@@ -66,11 +77,30 @@ class Jobs:
             job_id: made by the client: asking twice is harmless.
             kind: ``"backward"`` or ``"step"``.
             body: what the client sent; ``body["secrets"]`` is never stored.
-            stored: called in any thread when a call of the job's has been stored.
+            stored: called, in whatever thread, when a call of the job is stored.
 
         Raises:
             JobError: it belongs to another Run, or another server holds it.
         """
+        async with self._alone(job_id):  # a client that lost its connection may ask again before we have looked
+            return await self._open(run_key, job_id, kind, body, stored)
+
+    @asynccontextmanager
+    async def _alone(self, job_id: str) -> AsyncIterator[None]:
+        waiting = self._opening.setdefault(job_id, [])
+        lock = waiting[0] if waiting else asyncio.Lock()
+        waiting.append(lock)
+        try:
+            async with lock:
+                yield
+        finally:
+            waiting.pop()
+            if not waiting:
+                del self._opening[job_id]
+
+    async def _open(
+        self, run_key: int, job_id: str, kind: str, body: Mapping[str, Any], stored: Callable[[], object]
+    ) -> Channel:
         held = self._held.get(job_id)
         if held is not None and held[0].run_key == run_key:
             held[0].last_seen = time.monotonic()
@@ -79,15 +109,19 @@ class Jobs:
         body = {name: value for name, value in body.items() if name != "secrets"}
         known = await self._store.aread(table.job, job_id)
         if known is None:
+            if (run_key, job_id) in self._cancelled:
+                channel = Channel(1)
+                channel.tell("cancelled", CANCELLED, last=True)
+                return channel
             payload = zlib.compress(_json.dumps(body), 1)
             lease_until = time.time() + LEASE
             made = {"kind": kind, "payload": payload, "owner": self.owner, "lease_until": lease_until}
-            self._store.submit(_put, job_id, run_key, made, time.time())
-            return self._start(run_key, job_id, kind, body, secrets, 1, stored)
+            placed = self._store.submit(_put, job_id, run_key, made, time.time())
+            return self._start(run_key, job_id, kind, body, secrets, 1, stored, placed)
         if known["run_key"] != run_key:
             raise JobError(f"The job {job_id} belongs to another Run.")
         if known["state"] in ENDED:
-            return await self._over(known)
+            return await self._over(known, whole=bool(body.get("whole")))
         now = time.time()
         fence = await self._store.awrite(table.take_job, job_id, self.owner, now + LEASE, now)
         if fence is None:
@@ -103,18 +137,41 @@ class Jobs:
         secrets: Mapping[str, Any],
         fence: int,
         stored: Callable[[], object],
+        placed: Future[Any] | None = None,
     ) -> Channel:
-        job = RunningJob(self._store, self._models, run_key, job_id, kind, body, secrets, fence, stored)
-        self._held[job_id] = job, submit(job.run(), lambda: None)
+        job = RunningJob(
+            self._store,
+            self._models,
+            run_key,
+            job_id,
+            kind,
+            body,
+            secrets,
+            fence,
+            placed,
+            self._budgets,
+            self._noted,
+            stored,
+        )
+        self._held[job_id] = job, submit(job.run(), job.over)
         return job.channel
 
-    async def _over(self, known: Mapping[str, Any]) -> Channel:
-        """The talk with a job that has ended: its end."""
-        channel = Channel(known["fence"])
+    def _noted(self, job: RunningJob) -> None:
+        """Forget a job whose end is stored: who asks for it is told from there."""
+        if self._held.get(job.id, (None,))[0] is job:
+            self._held.pop(job.id, None)
+
+    async def _over(self, known: Mapping[str, Any], *, whole: bool) -> Channel:
+        """The talk with a job that has ended: its calls, which the client may not have heard of, and its end."""
+        channel = Channel(known["fence"], f"{known['fence']}over")
         channel.tell("begun", {"fence": known["fence"]})
-        content = known["result"]
-        data = _json.loads(zlib.decompress(content)) if content else _json.loads((known["error"] or "{}").encode())
-        channel.tell(known["state"], data, last=True)
+        kept: dict[str, Any] = {"end": _json.loads((known["error"] or "{}").encode()), "calls": []}
+        if known["result"]:
+            kept = _json.loads(zlib.decompress(known["result"]))
+        recorded = await self._store.aread(table.job_records, known["id"]) if whole and kept["calls"] else []
+        for told in told_again(kept["calls"], recorded):
+            channel.tell("call", told)
+        channel.tell(known["state"], kept["end"], last=True)
         return channel
 
     def get(self, job_id: str) -> RunningJob | None:
@@ -122,16 +179,28 @@ class Jobs:
         held = self._held.get(job_id)
         return None if held is None else held[0]
 
-    async def cancel(self, job_id: str) -> None:
-        """End a job; what was paid for is recorded."""
-        held = self._held.get(job_id)
-        if held is not None:
-            held[1].cancel()
-            return
-        known = await self._store.aread(table.job, job_id)
-        if known is not None and known["state"] not in ENDED:
-            error = '{"error": {"type": "JobError", "message": "The job was cancelled."}}'
-            await self._store.awrite(note_end, job_id, known["fence"], "cancelled", None, error)
+    async def cancel(self, run_key: int, job_id: str) -> bool:
+        """End a job of a Run; what was paid for is recorded.
+
+        Returns:
+            False: there is none; if it still comes, it is not run.
+        """
+        async with self._alone(job_id):
+            held = self._held.get(job_id)
+            if held is not None and held[0].run_key == run_key:
+                held[1].cancel()
+                return True
+            known = await self._store.aread(table.job, job_id)
+            if known is None:
+                self._cancelled[run_key, job_id] = None
+                if len(self._cancelled) > MOST_CANCELLED:
+                    self._cancelled.popitem(last=False)
+            if known is None or known["run_key"] != run_key:
+                return False
+            if known["state"] not in ENDED:
+                error = _json.dumps(CANCELLED).decode()
+                await self._store.awrite(note_end, job_id, known["fence"], "cancelled", None, error)
+            return True
 
     # from time to time
 
@@ -139,28 +208,33 @@ class Jobs:
         """Renew leases, give up jobs whose client is gone, forget those that are long over."""
         now = time.monotonic()
         running: dict[str, int] = {}
-        for job_id, (job, task) in list(self._held.items()):
+        for job_id, (job, _) in list(self._held.items()):
             if job.ended is not None:
                 if now - job.ended > KEPT:
-                    del self._held[job_id]
+                    self._held.pop(job_id, None)
                 continue
             running[job_id] = job.fence
             if job.channel.streams:
                 job.last_seen = now
             elif job.channel.waits and now - job.last_seen > self._client_lease:
-                await self._put_aside(job, task)
+                await self._put_aside(job)
                 running.pop(job_id)
         if running:
             lost = await self._store.awrite(table.renew_jobs, self.owner, running, time.time() + LEASE)
             for job_id in lost:
-                self._held.pop(job_id)[1].cancel()
+                self._let_go(job_id)
 
-    async def _put_aside(self, job: RunningJob, task: Any) -> None:
+    async def _put_aside(self, job: RunningJob) -> None:
         """Let go of a job that only its client can bring further; it goes on when that one asks for it again."""
-        job.aside = True
         await self._store.awrite(table.wait_job, job.id, job.fence, time.time())
-        del self._held[job.id]
-        task.cancel()
+        self._let_go(job.id)
+
+    def _let_go(self, job_id: str) -> None:
+        """Stop running a job here, without an end: whoever listens asks for it again."""
+        held = self._held.pop(job_id, None)
+        if held is not None and held[0].ended is None:
+            held[0].aside = True
+            held[1].cancel()
 
     async def recover(self) -> None:
         """Free the jobs of a server that died: they go on when their clients, who have the keys, ask for them again.
@@ -174,12 +248,10 @@ class Jobs:
 
     async def close(self) -> None:
         """Let go of all jobs; they go on with the next server."""
-        for job, task in self._held.values():
+        for job, _ in list(self._held.values()):
             if job.ended is None:
-                job.aside = True
                 self._store.submit(table.wait_job, job.id, job.fence, time.time())
-                task.cancel()
-        self._held.clear()
+            self._let_go(job.id)
 
 
 def _put(connection: Any, job_id: str, run_key: int, made: Mapping[str, Any], now: float) -> None:

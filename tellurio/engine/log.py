@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
 from contextvars import ContextVar
 from typing import Any, NoReturn
 
-from afnio.calls import Reply, Request
+from afnio.calls import Budget, Reply, Request
 from afnio.calls.record import record_of
+from afnio.calls.request import Cost, Usage
 from afnio.errors import ReplayMissError
 from tellurio.engine.channel import Channel
 from tellurio.store.calls import insert_calls
 from tellurio.store.store import Store
 
-__all__ = ["JobLog", "calling_model"]
+__all__ = ["JobLog", "calling_model", "told_again"]
 
 calling_model: ContextVar[int] = ContextVar("tellurio_calling_model")
 """Number of the model whose call is under way: the client counts its usage."""
 
 HEAVY = ("request", "response")
+"""What of a record the client is told only if it keeps a call log itself."""
 
 
 class JobLog:
@@ -35,7 +39,13 @@ class JobLog:
         given: records of the client's call log that nobody used yet.
         channel: the client is told of each call here.
         whole: tell the client the whole records, for its own call log.
-        stored: called when a call has been stored.
+        placed: when the job itself is stored; no call is, before it.
+        budget: of the job; what an earlier holding paid for and the client never ``heard`` of, counts too.
+        heard: ids of the calls that the client has counted.
+        stored: called, in whatever thread, when a call is stored.
+
+    Attributes:
+        told: each call as the client was told of it, without what is heavy.
     """
 
     mode = "cache"
@@ -50,6 +60,9 @@ class JobLog:
         channel: Channel,
         *,
         whole: bool,
+        placed: Future[Any] | None = None,
+        budget: Budget | None = None,
+        heard: Iterable[str] = (),
         stored: Callable[[], object] = lambda: None,
     ) -> None:
         self._store, self._run_key, self._job_id, self._channel, self._whole = store, run_key, job_id, channel, whole
@@ -59,6 +72,8 @@ class JobLog:
         self._made: Counter[str] = Counter()  # key -> how many live answers this holding has used
         self._given_used: Counter[str] = Counter()
         self._referred: Counter[str] = Counter()
+        self._placed, self._budget, self._heard = placed, budget, frozenset(heard)
+        self.told: list[dict[str, Any]] = []
 
     def take(self, request: Request) -> tuple[int, dict[str, Any]] | None:
         """Line and record of the next unused answer to ``request``; None when there is none."""
@@ -66,7 +81,10 @@ class JobLog:
         own = self._recorded[key]
         if self._made[key] < len(own):
             record = own[self._made[key]]
-            self._told(record, self._next(key), paid=True)
+            name = self._next(key)
+            if self._budget is not None and name not in self._heard:
+                self._budget.spend(Usage.from_dict(record["usage"]), Cost.from_dict(record["cost"]))
+            self._told(record, name, paid=True)
             return 0, record
         given = self._given[key]
         if self._given_used[key] < len(given):
@@ -77,8 +95,14 @@ class JobLog:
         return None
 
     async def append(self, record: dict[str, Any], *, durable: bool = True) -> int:
-        """Store a record; returns when it is on disk."""
+        """Store a record; returns when it is on disk.
+
+        Raises:
+            StoreError: it could not be stored, or the job could not: who takes that up again would not find it.
+        """
         name = self._next(record["key"])
+        if self._placed is not None:
+            await asyncio.wrap_future(self._placed)
         await self._store.awrite(
             insert_calls, self._run_key, [(f"{self._job_id}:{name}", self._job_id, record)], durable=True
         )
@@ -104,8 +128,19 @@ class JobLog:
         return f"{key}:{self._made[key]}"
 
     def _told(self, record: Mapping[str, Any], name: str, *, paid: bool) -> None:
-        told = record if self._whole and paid else {k: v for k, v in record.items() if k not in HEAVY}
-        self._channel.tell("call", {"id": name, "paid": paid, "model": calling_model.get(), "record": told})
+        light = {k: v for k, v in record.items() if k not in HEAVY}
+        told = {"id": name, "paid": paid, "model": calling_model.get(), "record": light}
+        self.told.append(told)
+        self._channel.tell("call", {**told, "record": record} if self._whole and paid else told)
+
+
+def told_again(told: Iterable[dict[str, Any]], recorded: Iterable[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
+    """``told`` with the whole records of the calls that were paid for."""
+    stored = _by_key(record for record in recorded if record["source"] == "live")
+    for each in told:
+        key, _, number = each["id"].rpartition(":")
+        known = stored[key] if each["paid"] else []
+        yield {**each, "record": known[int(number) - 1]} if int(number) <= len(known) else each
 
 
 def _by_key(records: Iterable[Mapping[str, Any]]) -> defaultdict[str, list[dict[str, Any]]]:

@@ -27,9 +27,10 @@ class ServerModel(ChatCompletionModel):
         self._route = model._route
 
     async def _send(self, messages: list[dict[str, Any]], **who_and_args: Any) -> Reply:
-        token = calling_model.set(current_job().codec.model(self))
+        codec = current_job().codec
+        token = calling_model.set(codec.model(self))
         try:
-            return await super()._send(messages, **who_and_args)
+            return await super()._send(messages, **codec.revealed(who_and_args))
         finally:
             calling_model.reset(token)
 
@@ -48,6 +49,8 @@ class ClientModel(ChatCompletionModel):
         call = {"model": job.codec.model(self), "messages": messages, "args": args}
         call |= {"role": role, "node": node, "words": words}
         text = await job.ask("lm", digest(call), call)
+        if not isinstance(text, str):
+            raise PackError(f"The client answered a model's call with a {type(text).__name__}, expected a text.")
         request = Request("client", "client://", PATH, "", {}, OPENAI_CHAT, role, node)
         return Reply(request, text, {}, Usage(), Cost(), source="joined")
 

@@ -10,7 +10,10 @@ from afnio import errors
 from afnio.calls import _json
 from afnio.errors import AfnioError, JobError
 
-__all__ = ["pack_error", "read_error"]
+__all__ = ["ASKED", "pack_error", "read_error"]
+
+ASKED = "asked"
+"""Attribute of an error that came from the other side: the question it was the answer to."""
 
 PLAIN = ("KeyError", "LookupError", "RuntimeError", "TypeError", "ValueError")
 """Built-in errors that come back as what they are."""
@@ -20,7 +23,9 @@ def pack_error(error: BaseException) -> dict[str, Any]:
     """``error`` in JSON."""
     known = next((cls.__name__ for cls in type(error).__mro__ if _class(cls.__name__) is cls), None)
     carried = {}
-    for name, value in vars(error).items() if isinstance(error, AfnioError) else ():
+    for name, value in vars(error).items():
+        if name != ASKED and not isinstance(error, AfnioError):
+            continue
         try:
             carried[name] = _json.loads(_json.dumps(value))
         except TypeError:
@@ -33,9 +38,10 @@ def read_error(form: Mapping[str, Any]) -> Exception:
     """The error that `pack_error` told of."""
     cls = _class(str(form.get("type"))) or JobError
     error = cls.__new__(cls)
-    Exception.__init__(error, form.get("message", ""))
-    if isinstance(error, AfnioError):
-        vars(error).update(form.get("carried") or {})
+    Exception.__init__(error, str(form.get("message", "")))
+    carried = form.get("carried")
+    if isinstance(carried, Mapping):
+        vars(error).update({name: value for name, value in carried.items() if isinstance(name, str)})
     return error
 
 

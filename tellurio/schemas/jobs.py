@@ -32,6 +32,9 @@ __all__ = [
 VERSION = 1
 """Of the payload; a server says which it reads."""
 
+MOST_OUTPUTS = 1_000_000
+"""Of one node."""
+
 
 class Foreign(NamedTuple):
     """What stands on the server for a node that only the client can run.
@@ -114,18 +117,46 @@ def read_backward(payload: Mapping[str, Any], codec: Codec, foreign: Foreign) ->
     codec.read_variables(payload["variables"])
     codec.learn(payload["told"])
     nodes = [_read_node(number, form, codec, foreign) for number, form in enumerate(payload["nodes"])]
-    for node, form in zip(nodes, payload["nodes"], strict=True):
+    for number, (node, form) in enumerate(zip(nodes, payload["nodes"], strict=True)):
         node.next_functions = tuple(
-            GradientEdge(None, 0) if edge is None else GradientEdge(nodes[edge[0]], edge[1])
+            GradientEdge(None, 0) if edge is None else GradientEdge(*_edge(number, edge, nodes))
             for edge in form.get("next", ())
         )
+    _check_ends(nodes)
     inputs = None
     if payload["inputs"] is not None:
         inputs = [
             _input(codec.variables[number], None if at is None else nodes[at]) for number, at in payload["inputs"]
         ]
-    seeds = [(nodes[at], number, codec.read_pieces(names)) for at, number, names in payload["seeds"]]
+    seeds = [(*_edge("seeds", [at, number], nodes), codec.read_pieces(names)) for at, number, names in payload["seeds"]]
     return BackwardJob(Wavefront(seeds, inputs), inputs=inputs)
+
+
+def _edge(of: int | str, edge: Sequence[int], nodes: Sequence[Node]) -> tuple[Node, int]:
+    at, number = edge
+    if not (0 <= at < len(nodes) and 0 <= number < nodes[at].n_outputs):
+        raise PackError(f"an edge of node {of} leads to output {number} of node {at}, which is not there")
+    return nodes[at], number
+
+
+def _check_ends(nodes: Sequence[Node]) -> None:
+    """A graph with a circle would never be walked to its end."""
+    waiting = dict.fromkeys(nodes, 0)
+    for node in nodes:
+        for target, _ in node.next_functions:
+            if target is not None:
+                waiting[target] += 1
+    ready = [node for node, count in waiting.items() if count == 0]
+    walked = 0
+    while ready:
+        walked += 1
+        for target, _ in ready.pop().next_functions:
+            if target is not None:
+                waiting[target] -= 1
+                if waiting[target] == 0:
+                    ready.append(target)
+    if walked < len(nodes):
+        raise PackError("the graph goes in a circle")
 
 
 def _check_version(payload: Mapping[str, Any]) -> None:
@@ -138,13 +169,16 @@ def _read_node(number: int, form: Mapping[str, Any], codec: Codec, foreign: Fore
         variable = codec.variables[form["leaf"]]
         _mark(variable, form["hooks"])
         return AccumulateGrad(variable)
+    outputs = form["outputs"]
+    if not (isinstance(outputs, int) and 1 <= outputs <= MOST_OUTPUTS):
+        raise PackError(f"node {number} has {outputs!r} outputs, expected 1 to {MOST_OUTPUTS}")
     if form["op"] is None:
-        node = Node(foreign.op, foreign.context(number), (), form["outputs"])
+        node = Node(foreign.op, foreign.context(number), (), outputs)
     else:
         op = _dispatch.ops.get(form["op"])
         if op is None:
-            raise PackError(f"the op {form['op']!r} is not known here: upgrade the server")
-        node = Node(op, _read_context(form.get("ctx"), codec), (), form["outputs"])
+            raise PackError(f"the op {form['op']!r:.100} of node {number} is not known here: upgrade the server")
+        node = Node(op, _read_context(form.get("ctx"), codec), (), outputs)
     for at, output_nr, hooks, retain in form.get("watched", ()):
         variable = codec.variables[at]
         variable._output_nr, variable._retain_grad = output_nr, retain

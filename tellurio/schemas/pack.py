@@ -32,6 +32,12 @@ RECORDS = {cls.__name__: cls for cls in (TGDItem, Version, Proposal, Words, Part
 KNOWN = {"empty": EMPTY, "identity": IDENTITY}
 """Gradients that both sides have."""
 
+HIDDEN_ARGS = ("extra_headers", "extra_query")
+"""Completion arguments that may hold a key: they travel with the keys, and are stored nowhere."""
+
+HIDDEN = "$hidden"
+"""Stands among completion arguments for those that are hidden, with their number."""
+
 
 class PackError(TypeError):
     """A value that cannot travel."""
@@ -49,6 +55,7 @@ class Codec:
         self.variables: list[Variable] = []
         self.callables: list[Callable[..., Any]] = []
         self.models: list[Any] = []
+        self.hidden: list[dict[str, Any]] = []
         self.shadow: Callable[[int], Any] | None = None
         """Reading only: number -> what stands for a callable of the other side."""
         self._numbers: dict[int, int] = {}
@@ -177,7 +184,7 @@ class Codec:
         if isinstance(value, tuple):
             return {"$": "t", "v": [self.value(item, into) for item in value]}
         if isinstance(value, Mapping):
-            return {"$": "d", "v": [[name, self.value(item, into)] for name, item in value.items()]}
+            return {"$": "d", "v": [[self.value(name, into), self.value(item, into)] for name, item in value.items()]}
         return self._object(value, into)
 
     def _object(self, value: Any, into: Definitions) -> Any:
@@ -199,7 +206,7 @@ class Codec:
         if name == "client":
             return {"$": "m", "v": self.model(value)}
         if name == "completion_args":
-            return {"$": "j", "v": plain_args(value)}
+            return {"$": "j", "v": self.args(value)}
         if name == "constraints":  # a constraint may be a Variable: its words are what counts
             value = [item.data if isinstance(item, Variable) else item for item in value]
         return self.value(value, into)
@@ -230,6 +237,27 @@ class Codec:
         self.models.append(model)
         return len(self.models) - 1
 
+    def args(self, args: Mapping[str, Any]) -> dict[str, Any]:
+        """Completion arguments as JSON values; what may hold a key is hidden.
+
+        Raises:
+            PackError: one has no JSON form.
+        """
+        plain = plain_args(args)
+        hidden = {name: plain.pop(name) for name in HIDDEN_ARGS if name in plain}
+        if hidden:
+            if hidden not in self.hidden:
+                self.hidden.append(hidden)
+            plain[HIDDEN] = self.hidden.index(hidden)
+        return plain
+
+    def revealed(self, args: Mapping[str, Any]) -> dict[str, Any]:
+        """``args`` with what was hidden, for the one who makes the call."""
+        if HIDDEN not in args:
+            return dict(args)
+        shown = {name: value for name, value in args.items() if name != HIDDEN}
+        return {**shown, **self.hidden[args[HIDDEN]]}
+
     def structure(self, value: Any) -> Any:
         """The Variables in ``value``, in its lists, tuples and dicts; what else it holds stays at home."""
         if isinstance(value, Variable):
@@ -252,9 +280,10 @@ class Codec:
             return [self.read(item) for item in form]
         if not isinstance(form, dict):
             return form
-        reader = self._READERS.get(form.get("$", ""))
+        kind = form.get("$")
+        reader = self._READERS.get(kind) if isinstance(kind, str) else None
         if reader is None:
-            raise PackError(f"a value of the kind {form.get('$')!r} is not known here: upgrade the server")
+            raise PackError(f"a value of the kind {kind!r:.100} is not known here: upgrade the server")
         return reader(self, form)
 
     def _read_chat(self, form: Mapping[str, Any]) -> Chat:
@@ -285,12 +314,16 @@ class Codec:
         return Constraint(text, self.shadow(number))
 
     def _read_record(self, form: Mapping[str, Any]) -> Any:
-        return RECORDS[form["n"]](*[self.read(item) for item in form["v"]])
+        kind = RECORDS.get(form["n"])
+        if kind is None:
+            raise PackError(f"a record of the kind {form['n']!r:.100} is not known here: upgrade the server")
+        made: Any = kind(*[self.read(item) for item in form["v"]])
+        return made
 
     _READERS: Mapping[str, Callable[[Codec, Mapping[str, Any]], Any]] = {
         "f": lambda self, form: float(form["v"]),
         "t": lambda self, form: tuple(self.read(item) for item in form["v"]),
-        "d": lambda self, form: {name: self.read(item) for name, item in form["v"]},
+        "d": lambda self, form: {self.read(name): self.read(item) for name, item in form["v"]},
         "g": lambda self, form: self.read_pieces([form["v"]])[0],
         "v": lambda self, form: self.variables[form["v"]],
         "m": lambda self, form: self.models[form["v"]],

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["LONGEST_SLUG", "slugify"]
+__all__ = ["LONGEST_SLUG", "NAMESPACE", "slugify"]
 
 LONGEST_SLUG = 100
+
+NAMESPACE = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+"""What the slug of a namespace looks like, as a whole."""
 
 
 def slugify(name: str) -> str:

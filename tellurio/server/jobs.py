@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from typing import Any, Literal
@@ -66,12 +67,14 @@ async def open_job(request: Request, run_id: str, job_id: str) -> Response:
 
     With ``Last-Event-ID`` the stream goes on after that event, unless the job began anew in the meantime.
     """
-    if not (job_id.isalnum() and len(job_id) <= 64):
+    if not (job_id.isascii() and job_id.isalnum() and len(job_id) <= 64):
         raise Refused(422, f"A job's id is made of at most 64 letters and digits, got {job_id[:100]!r}.")
     body = await _body(request)
     for name, kind in PARTS.items():
         if not isinstance(body.get(name), kind):
             raise Refused(422, f"A job has {name!r}, a JSON {kind.__name__}; got {type(body.get(name)).__name__}.")
+    if not isinstance(body.get("secrets"), dict | None):
+        raise Refused(422, f"A job's secrets are a JSON object; got {type(body['secrets']).__name__}.")
     if body["kind"] not in KINDS:
         raise Refused(422, f"A job's kind is one of {', '.join(KINDS)}; got {body['kind'][:100]!r}.")
     who, hub = caller(request), request.app.state.hub
@@ -84,9 +87,9 @@ async def open_job(request: Request, run_id: str, job_id: str) -> Response:
 
 
 def _stream(channel: Channel, request: Request) -> AsyncIterator[bytes]:
-    fence, _, number = request.headers.get("last-event-id", "").partition(":")
-    after = int(number) if fence == str(channel.fence) and number.isdigit() and len(number) < 10 else 0
-    return channel.stream(after)
+    name, _, number = request.headers.get("last-event-id", "").partition(":")
+    known = name == channel.name and re.fullmatch("[0-9]{1,9}", number)
+    return channel.stream(int(number) if known else 0)
 
 
 @jobs.route(
@@ -109,15 +112,18 @@ async def answer_job(request: Request, run_id: str, job_id: str) -> Response:
         raise unknown("job", job_id)
     if body.get("fence") != job.fence:
         raise Refused(409, f"The job began anew: its fence is {job.fence}. Ask for it again.")
-    job.channel.answer(answers)
+    try:
+        job.channel.answer(answers)
+    except (KeyError, TypeError, ValueError) as error:
+        raise Refused(422, f"An answer cannot be read: {type(error).__name__}: {error}") from error
     return Response(status_code=204)
 
 
 @jobs.route("DELETE", "/runs/{run_id}/jobs/{job_id}", permission=Permission.WRITE, status=204)
 async def cancel_job(request: Request, run_id: str, job_id: str) -> Response:
     """End a job.  What was paid for is recorded."""
-    await _known(request, job_id)
-    await _held(request).cancel(job_id)
+    if not await _held(request).cancel(caller(request).run_key, job_id):
+        raise unknown("job", job_id)
     return Response(status_code=204)
 
 

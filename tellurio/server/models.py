@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from tellurio.schemas.slugs import NAMESPACE
+
 __all__ = [
     "Acknowledged",
     "Artifact",
@@ -168,7 +170,7 @@ class LoginCode(Answer):
 class NewNamespace(Given):
     """A namespace to make."""
 
-    slug: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
+    slug: str = Field(pattern=f"^{NAMESPACE.pattern}$")
     display_name: Word | None = None
 
 

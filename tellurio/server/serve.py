@@ -156,8 +156,14 @@ def _new_key(connection: Connection, username: str) -> str:
 
 
 def _write_secret(file: Path, content: bytes) -> None:
-    with atomic_write(file, mode=0o600) as out:
-        out.write(content)
+    try:
+        with atomic_write(file, mode=0o600) as out:
+            out.write(content)
+    except OSError as error:
+        raise StoreError(
+            f"Cannot write {file}: {error.strerror or error}. Make space, or name a folder that this user may write, "
+            f"with --home or TELLURIO_HOME."
+        ) from error
 
 
 def _username() -> str:

@@ -53,7 +53,7 @@ def engine_of(path: Path, *, read_only: bool = False) -> Engine:
 _BACKUP = "Stop the server with `tellurio down` and put a backup in its place"
 _ADVICE = {
     sqlite3.SQLITE_FULL: "the disk is full. Nothing of this was stored; make space and send it again",
-    sqlite3.SQLITE_IOERR: "it cannot be written or read ({error}). Nothing of this was stored; is the disk full?",
+    sqlite3.SQLITE_IOERR: "it cannot be written or read ({error}). Nothing was stored. Perhaps the disk is full",
     sqlite3.SQLITE_READONLY: "it is read-only. Give this user the right to write it",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened ({error}). Check that the folder exists and is this user's",
     sqlite3.SQLITE_PERM: "it cannot be opened ({error}). Check that the folder is this user's",

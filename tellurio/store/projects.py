@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import time
 import uuid
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Select, and_, bindparam, delete, insert, select, update
 
+from tellurio.schemas.slugs import NAMESPACE
 from tellurio.store import tables as t
 from tellurio.store.garbage import release_blobs
 from tellurio.store.names import slugify
@@ -47,7 +47,6 @@ _PROJECT = (
     *(t.projects.c[name] for name in ("slug", "display_name", "description", "visibility")),
     *(t.projects.c[name] for name in ("created", "updated", "last_run")),
 )
-_SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _LONGEST_NAME = 200
 
 
@@ -62,7 +61,7 @@ def make_namespace(c: Connection, slug: str, display_name: str, owner_id: str) -
     Raises:
         ValueError: the slug cannot be one, or is taken.
     """
-    if not _SLUG.fullmatch(slug):
+    if not NAMESPACE.fullmatch(slug):
         raise ValueError(
             f"expected a namespace of 1 to 64 characters a-z, 0-9, - and _ that begins with a letter or a digit, "
             f"got {slug[:100]!r}"

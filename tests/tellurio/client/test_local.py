@@ -227,6 +227,21 @@ def test_a_server_that_dies_at_its_start_is_quoted(home: Path) -> None:
     assert (home / "server" / "tellurio.db").read_text() == "no database at all" * 1000
 
 
+def test_a_server_that_could_not_even_write_its_log_tells_of_the_full_disk(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\nif 'tellurio.server' in sys.orig_argv:\n    os._exit(1)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(ServerStartError) as silent:
+        ensure_local_server()
+    assert "(nothing)\nMend that" in str(silent.value)
+    monkeypatch.setattr("tellurio.client.local._LEAST_SPACE", 10**18)  # no disk has that much
+    with pytest.raises(ServerStartError, match=r"\(nothing\)\nIts disk is full: [\d,]+ bytes are free\.\nMend that"):
+        ensure_local_server()
+
+
 def test_a_taken_port_is_not_needed(home: Path) -> None:
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

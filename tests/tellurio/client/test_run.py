@@ -399,7 +399,7 @@ def test_what_the_library_tells_is_recorded(server: ServerProcess, tmp_path: Pat
 
 def test_importing_the_client_is_cheap(tmp_path: Path) -> None:
     text = """
-    import tellurio.client.run
+    import tellurio.client.begin
     heavy = {"httpx2", "aiohttp", "asyncio", "sqlalchemy", "pydantic", "rich", "fastapi", "orjson", "multiprocessing"}
     print(sorted(heavy & set(sys.modules)), threading.active_count(), os.path.exists(os.environ["TELLURIO_HOME"]))
     """

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
+import time
 from pathlib import Path
+from typing import Any, cast
 
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from afnio.errors import ServerUnreachableError
+from afnio.errors import ServerError, ServerUnreachableError
+from tellurio.client import sender as sender_module
 from tellurio.client import shipping
+from tellurio.client.http import Client
 from tellurio.client.journal import Journal
-from tellurio.client.sender import Wake
+from tellurio.client.sender import Sender, Wake
 from tellurio.client.shipping import NoSuchRun, Refused, Tail, Unordered, catch_up, ship
 
 
@@ -170,6 +175,39 @@ def test_zeros_that_a_power_cut_left_are_passed_over(tmp_path: Path) -> None:
 
 def test_a_deleted_run_is_told_apart_from_a_fault(tmp_path: Path) -> None:
     assert not issubclass(NoSuchRun, LookupError)  # a KeyError of ours must not end the sending
+
+
+def test_a_server_that_refuses_for_hours_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked, clock = itertools.count(1), itertools.count(1)
+
+    class Full:
+        """Its disk is full, and each of its refusals has another number."""
+
+        def post(self, path: str, **_: Any) -> Any:
+            number = next(asked)
+            raise ServerError(f"the disk is full. [request {number}]", status_code=503, request_id=str(number))
+
+    def client() -> Client:
+        return cast(Client, Full())
+
+    monkeypatch.setattr(sender_module, "BACK_OFF", (1.0, 1.0))  # a server that is back sooner is worth no line
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
+    journal = Journal(tmp_path / "run", "me")
+    journal.metric("x", 0.0, 1)
+    sender = Sender(tmp_path / "run", "run", "name", client(), client, 5.0, lambda: None)
+    sender.start()
+    sender.add(journal)
+    while next(asked) < 10:
+        sender.wake()
+        time.sleep(0.01)
+    sender.leave()
+    sender.gone = True
+    sender.stop()
+    (warning,) = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+    assert f"What is logged waits in {tmp_path / 'run'}; it is tried again." in warning
+    journal.close()
 
 
 def test_waking_counts_once() -> None:

@@ -101,6 +101,24 @@ def test_sigterm_says_why_and_a_handler_of_the_script_is_left_alone(server: Serv
     assert run_of(server, "handler")["status"] == "CRASHED"
 
 
+def test_finish_takes_the_safeguard_back(server: ServerProcess, tmp_path: Path) -> None:
+    text = """
+    import gc
+    def hold():
+        gc.collect()
+        return [each for each in gc.get_objects() if type(each).__name__ == 'Safeguard']
+    before = sys.exit, sys.excepthook, signal.getsignal(signal.SIGTERM)
+    run = te.init('lab', 'safeguard')
+    assert len(hold()) == 1
+    assert signal.getsignal(signal.SIGTERM) != signal.SIG_DFL == before[2]
+    run.finish()
+    assert (sys.exit, sys.excepthook, signal.getsignal(signal.SIGTERM)) == before
+    assert hold() == []  # atexit would
+    assert 'TELLURIO_RUN' not in os.environ
+    """
+    script(server.home, text, tmp_path)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_while_it_logs_loses_nothing(server: ServerProcess, tmp_path: Path, number: int) -> None:
     project = f"signal-{number}"
@@ -162,8 +180,8 @@ def test_an_explicit_end_wins_over_a_guessed_one(server: ServerProcess, tmp_path
 
 
 def test_the_default_lease_turns_a_killed_process_into_crashed_within_a_minute() -> None:
-    from tellurio.client import run
+    from tellurio.client import arguments
 
-    assert run.LEASE == 30.0
+    assert arguments.LEASE == 30.0
     assert "TELLURIO_LEASE" not in os.environ
-    assert run._lease() + 5.0 <= 60  # and a sweep of the server
+    assert arguments.lease_of_runs() + 5.0 <= 60  # and a sweep of the server

@@ -132,6 +132,15 @@ def test_a_database_that_is_none_is_said(tmp_path: Path) -> None:
     assert "Traceback" not in refused.stderr
 
 
+def test_a_folder_that_takes_no_file_is_said(tmp_path: Path) -> None:
+    folder = tmp_path / "server"
+    (folder / "server.json" / "in the way").mkdir(parents=True)
+    refused = start(folder, "--port", "0")
+    assert refused.returncode == 3
+    assert f"Cannot write {folder / 'server.json'}: Is a directory. Make space, or" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
 def test_requests_under_way_are_finished_before_the_end(own: ServerProcess) -> None:
     with own.client() as client:
         run_id = a_run(client, "n")

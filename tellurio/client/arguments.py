@@ -1,0 +1,100 @@
+"""What ``te.init`` is given: checked before anything is made."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from afnio.calls import Budget
+from afnio.calls.redact import redacted
+from tellurio.client.journal import to_json
+from tellurio.schemas.slugs import NAMESPACE, slugify
+
+__all__ = ["budget_of", "config_of", "lease_of_runs", "limits_of", "project_slug", "tags_of", "text_of"]
+
+LEASE = 30.0  # seconds without a sign of life after which a server takes a Run for crashed
+
+
+def project_slug(namespace: object, project: object) -> str:
+    """The project's slug, if both names can be used."""
+    for value, what in ((namespace, "namespace_slug"), (project, "project_display_name")):
+        if not isinstance(value, str):
+            raise TypeError(f"te.init: {what} must be a string, got {type(value).__name__}: {value!r:.100}.")
+    if not NAMESPACE.fullmatch(str(namespace)):
+        raise ValueError(
+            f"te.init(namespace_slug={namespace!r:.100}): expected 1 to 64 lower-case letters, digits, '_' and '-', "
+            f"the first one a letter or digit, e.g. {_suggestion(str(namespace))!r}."
+        )
+    slug = slugify(str(project))
+    if not slug or len(str(project)) > 200:
+        raise ValueError(
+            f"te.init(project_display_name={project!r:.100}): expected a name of 1 to 200 characters with a letter a "
+            f"to z or a digit in it, e.g. 'My Project': its address is made of these."
+        )
+    return slug
+
+
+def _suggestion(namespace: str) -> str:
+    return re.sub(r"[^a-z0-9_-]+", "-", namespace.lower()).lstrip("_-").rstrip("-")[:64] or "my-team"
+
+
+def text_of(value: object, what: str) -> str | None:
+    """A text, or None for none and for an empty one."""
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"te.init: {what} must be a string or None, got {type(value).__name__}: {value!r:.100}.")
+    return value or None
+
+
+def tags_of(tags: object) -> list[str]:
+    """The tags, none of them empty."""
+    if tags is None:
+        return []
+    if isinstance(tags, (str, bytes)) or not isinstance(tags, Iterable):
+        raise TypeError(f"te.init(tags=...): expected a list of strings, got {tags!r:.100}.")
+    given = list(tags)
+    if not all(isinstance(tag, str) and tag for tag in given):
+        raise TypeError(f"te.init(tags=...): each tag must be a string that is not empty, got {given!r:.100}.")
+    return given
+
+
+def config_of(config: object) -> dict[str, Any] | None:
+    """The config as JSON can hold it, without what looks like a credential."""
+    if config is None:
+        return None
+    if not isinstance(config, Mapping):
+        raise TypeError(f"te.init(config=...): expected a dict, got {type(config).__name__}: {config!r:.100}.")
+    import orjson
+
+    plain: dict[str, Any] = orjson.loads(redacted(to_json(config)))
+    return plain
+
+
+def budget_of(budget: Any) -> Budget | None:
+    """A budget; a number is dollars."""
+    if budget is None or isinstance(budget, Budget):
+        return budget
+    if isinstance(budget, bool) or not isinstance(budget, (int, float, str, Decimal)):
+        raise TypeError(f"te.init(budget=...): expected dollars or a Budget, got {budget!r:.100}.")
+    try:
+        return Budget(usd=budget)
+    except ArithmeticError:
+        raise ValueError(f"te.init(budget={budget!r:.100}): expected dollars, e.g. 2.50.") from None
+
+
+def limits_of(budget: Budget | None) -> dict[str, Any] | None:
+    """The limits of a budget as the server is told of them."""
+    if budget is None:
+        return None
+    limits = {name: getattr(budget, name) for name in ("usd", "tokens", "calls", "seconds")}
+    return {name: str(limit) if name == "usd" else limit for name, limit in limits.items() if limit is not None}
+
+
+def lease_of_runs() -> float:
+    """Seconds without a sign of life that a Run is allowed; short ones are for tests."""
+    try:
+        return max(1.0, float(os.environ.get("TELLURIO_LEASE", LEASE)))
+    except ValueError:
+        return LEASE

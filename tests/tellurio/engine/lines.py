@@ -1,0 +1,122 @@
+"""A line between a client and a server that can be cut, slowed down and closed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import threading
+from collections.abc import Callable
+from typing import Any, Self
+
+__all__ = ["Proxy"]
+
+
+class Proxy:
+    """Hands bytes on between a port of its own and the server's.
+
+    Args:
+        port: the server's.
+        lengths: draws how many bytes a connection carries, both ways together, before it is cut; None: never.
+        pause: seconds between two pieces of 1 kB; 0: as fast as they come.
+
+    Attributes:
+        closed: take no connections.
+        cuts: how many connections were cut.
+        seen: what clients have sent.
+    """
+
+    def __init__(self, port: int, lengths: Callable[[], int] | None = None, pause: float = 0.0) -> None:
+        self._server, self._lengths, self._pause = port, lengths, pause
+        self.closed, self.cuts, self.port = False, 0, 0
+        self.seen = b""
+        self._open: set[asyncio.StreamWriter] = set()
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    @property
+    def url(self) -> str:
+        """What a client is told."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._ready.wait()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cut()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    def cut(self) -> None:
+        """Break all connections."""
+        self._loop.call_soon_threadsafe(self._cut_all)
+
+    def _cut_all(self) -> None:
+        for writer in list(self._open):
+            writer.transport.abort()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        listening = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", self.port))
+        self.port = listening.sockets[0].getsockname()[1]
+        self._ready.set()
+        self._loop.run_forever()
+        listening.close()
+        for task in asyncio.all_tasks(self._loop):
+            task.cancel()
+        self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.run_until_complete(asyncio.sleep(0.05))
+        self._loop.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
+        try:
+            if self.closed:
+                return
+            there = await asyncio.open_connection("127.0.0.1", self._server)
+            self._open.add(there[1])
+            left = [self._lengths() if self._lengths is not None else None]
+            pumps = [
+                asyncio.ensure_future(self._pump(reader, there[1], left, kept=True)),
+                asyncio.ensure_future(self._pump(there[0], writer, left)),
+            ]
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            for pump in pumps:
+                pump.cancel()
+            there[1].transport.abort()
+            self._open.discard(there[1])
+        except OSError:
+            pass
+        finally:
+            with contextlib.suppress(Exception):
+                writer.transport.abort()
+            self._open.discard(writer)
+
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, left: list[int | None], *, kept: bool = False
+    ) -> None:
+        with contextlib.suppress(OSError):
+            while piece := await reader.read(1024 if self._pause else 65536):
+                if kept:
+                    self.seen += piece
+                limit = left[0]
+                if limit is not None:
+                    piece = piece[:limit]
+                    left[0] = limit - len(piece)
+                writer.write(piece)
+                await writer.drain()
+                if left[0] == 0:
+                    self.cuts += 1
+                    await asyncio.sleep(0.002)  # what was let through is to get there
+                    return
+                if self._pause:
+                    await asyncio.sleep(self._pause)
+
+
+def drawn(seed: int, least: int, most: int) -> Callable[[], int]:
+    """Draws numbers, the same ones for the same seed."""
+    draw: Any = random.Random(seed)
+    return lambda: int(draw.randint(least, most))
