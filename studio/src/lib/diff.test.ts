@@ -35,6 +35,10 @@ describe("word diff", () => {
     const pieces = wordDiff("say the old thing now", "say a new word now");
     expect(pieces.map((p) => p.kind)).toEqual(["same", "delete", "insert", "same"]);
   });
+  it("takes whole lines where it can", () => {
+    expect(wordDiff("- a.\n- b.", "- a.\n- b.\n- c.").at(-1)).toEqual({ kind: "insert", text: "\n- c." });
+    expect(wordDiff("- a.\n- c.", "- a.\n- b.\n- c.").find((p) => p.kind === "insert")?.text).toMatch(/^\n- b\.$|^- b\.\n$/);
+  });
   it("holds both texts whole, whatever they are", () => {
     const draw = random(7);
     const some = () => Array.from({ length: Math.floor(draw() * 40) }, () => "abcde \n,."[Math.floor(draw() * 9)]).join("");

@@ -118,5 +118,34 @@ function merged(pieces: readonly Piece[]): Piece[] {
     }
   });
   flush();
-  return out;
+  return out.map((_, i) => i).reduce(slid, out).filter(({ text }) => text !== "");
+}
+
+/** What was put in or taken out of a run of equal words can begin at several places: best at a line, then at a word. */
+function slid(pieces: Piece[], at: number): Piece[] {
+  const [before, edit, after] = [pieces[at - 1], pieces[at], pieces[at + 1]];
+  if (!edit || edit.kind === "same" || before?.kind !== "same" || after?.kind !== "same") return pieces;
+  const [left, middleOf, right] = [words(before.text), words(edit.text), words(after.text)];
+  const whole = [...left, ...middleOf, ...right];
+  let [from, to] = [left.length, left.length + middleOf.length];
+  // Equal words between two changes stay between them.
+  const [first, last] = [at === 1 ? 0 : 1, at === pieces.length - 2 ? whole.length : whole.length - 1];
+  while (from > first && whole[from - 1] === whole[to - 1]) [from, to] = [from - 1, to - 1];
+  let best = { from: left.length, to: left.length + middleOf.length };
+  for (;;) {
+    if (fit(whole, from, to) > fit(whole, best.from, best.to)) best = { from, to };
+    if (to >= last || whole[from] !== whole[to]) break;
+    [from, to] = [from + 1, to + 1];
+  }
+  before.text = whole.slice(0, best.from).join("");
+  edit.text = whole.slice(best.from, best.to).join("");
+  after.text = whole.slice(best.to).join("");
+  return pieces;
+}
+
+function fit(whole: readonly string[], from: number, to: number): number {
+  if (whole[from - 1] === "\n" && whole[to - 1] === "\n") return 4;
+  if (whole[from] === "\n" && (to === whole.length || whole[to] === "\n")) return 3;
+  if (whole[from] === "\n" || whole[to - 1] === "\n") return 2;
+  return /\s/.test(whole[to - 1] ?? "") || /\s/.test(whole[from] ?? "") ? 1 : 0;
 }

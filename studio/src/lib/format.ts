@@ -128,7 +128,7 @@ export function plural(many: number, one: string, more = `${one}s`): string {
 /** A score's change, signed: +0.125. */
 export function change(before: MetricValue | null, after: MetricValue | null): string | null {
   if (typeof before !== "number" || typeof after !== "number") return null;
-  const by = Number((after - before).toPrecision(12));
+  const by = Number((after - before).toPrecision(3));
   return by > 0 ? `+${number(by)}` : by < 0 ? number(by) : "±0";
 }
 

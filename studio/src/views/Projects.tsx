@@ -17,7 +17,7 @@ with te.init("my-team", "My Project") as run:
 
 export function Projects() {
   useTitle("Projects");
-  const { data, error, refetch } = useQuery({ ...projectsQuery, refetchInterval: 15_000 });
+  const { data, error, refetch } = useQuery({ ...projectsQuery, refetchInterval: 5_000 });
   return (
     <div className="page">
       <div className="page-head">

@@ -75,15 +75,16 @@ function Budget({ limit }: { limit: Limit }) {
       <dt>Budget</dt>
       <dd>
         {percent}%<small>of {amount(limit.limit)}</small>
-        <meter
-          min={0}
-          max={1}
-          low={0.8}
-          high={0.95}
-          optimum={0}
-          value={Math.min(1, limit.share)}
+        <span
+          className={limit.share >= 0.9 ? "share share-much" : "share"}
+          role="meter"
           aria-label={`${amount(limit.spent)} of ${amount(limit.limit)} are spent`}
-        />
+          aria-valuemin={0}
+          aria-valuemax={100}
+          aria-valuenow={Math.min(100, percent)}
+        >
+          <span style={{ width: `${Math.min(100, limit.share * 100)}%` }} />
+        </span>
       </dd>
     </div>
   );

@@ -28,11 +28,16 @@ export function Score({ before, after }: { before: Prompt["score_before"]; after
   return (
     <span className="score">
       <span className="sr">score from </span>
-      {number(before as MetricValue | null)}
+      {rounded(before as MetricValue | null)}
       <span aria-hidden="true"> → </span>
       <span className="sr"> to </span>
-      {number(after as MetricValue | null)}
+      {rounded(after as MetricValue | null)}
       {by && <span className={`by by-${way}`}> {by}</span>}
     </span>
   );
+}
+
+/** Scores are means of a few samples: more digits than four say nothing. */
+function rounded(score: MetricValue | null): string {
+  return number(typeof score === "number" ? Number(score.toPrecision(4)) : score);
 }

@@ -8,7 +8,7 @@ import type { RunsShown } from "./RunsTable";
 import { useRows } from "./useRows";
 import { valueOf } from "./columns";
 
-const CARD = 112;
+const CARD = 104;
 
 /** The Runs where the screen is narrow. */
 export function RunCards({ ns, project, runs, columns, more }: RunsShown) {

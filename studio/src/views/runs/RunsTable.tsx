@@ -22,7 +22,7 @@ export interface RunsShown {
 const features = tableFeatures({});
 const helper = createColumnHelper<typeof features, ListedRun>();
 const ROW = 37;
-const NAME: RunColumn = { id: "name", title: "Run", width: 220, numeric: false, sort: "name", cell: (run) => run.name };
+const NAME: RunColumn = { id: "name", title: "Run", width: 270, numeric: false, sort: "name", cell: (run) => run.name };
 
 export function RunsTable({ ns, project, runs, total, columns, sort, more, onSort }: RunsShown & { onSort: (sort: Sort) => void }) {
   const shown = useMemo(() => [NAME, ...FIXED, ...columns.map(columnOf)], [columns]);
