@@ -21,18 +21,13 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from scripts.build_studio import Studio
-from tests.studio.browsing import ROOT, Theme, Visitor, a_browser
+from tests.studio.browsing import ROOT, Theme, Visitor, a_browser, settled
 from tests.studio.seeds import seed
 from tests.tellurio.running import ServerProcess
 
 IMAGES = ROOT / "docs" / "images"
 THEMES: tuple[Theme, ...] = ("light", "dark")
 SIZES = {"wide": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
-QUIET = """() => {
-  const loads = !document.querySelector("main") || document.querySelector("[aria-busy=true], .skeleton");
-  window.quietFrames = loads ? 0 : (window.quietFrames ?? 0) + 1;
-  return window.quietFrames > 20;
-}"""
 PAINTED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
 
 
@@ -78,7 +73,7 @@ def photograph(browser: Browser, server: ServerProcess, view: View, folder: Path
         options: dict[str, Any] = {"color_scheme": theme, "viewport": viewport, "is_mobile": size == "phone"}
         visitor = Visitor(browser, server, **options)
         page = visitor.sign_in(view.path) if view.signed_in else visitor.open(view.path)
-        page.wait_for_function(QUIET)
+        settled(page)
         if not view.server:
             server.stop()
             page.get_by_text("The server is not reachable").first.wait_for()

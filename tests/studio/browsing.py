@@ -17,7 +17,7 @@ from urllib.parse import quote, urlsplit
 import httpx2
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
-__all__ = ["PATIENCE", "ROOT", "Server", "Theme", "Visitor", "a_browser", "accessible"]
+__all__ = ["PATIENCE", "ROOT", "Server", "Theme", "Visitor", "a_browser", "accessible", "settled"]
 
 ROOT = Path(__file__).resolve().parents[2]
 AXE = ROOT / "studio" / "node_modules" / "axe-core" / "axe.min.js"
@@ -33,6 +33,12 @@ WATCH = """
 document.addEventListener("securitypolicyviolation", (event) =>
   window.violation(`${event.violatedDirective}: ${event.blockedURI} ${event.sourceFile ?? ""}:${event.lineNumber}`));
 """
+
+QUIET = """() => {
+  const loads = !document.querySelector("main") || document.querySelector("[aria-busy=true], .skeleton");
+  window.quietFrames = loads ? 0 : (window.quietFrames ?? 0) + 1;
+  return window.quietFrames > 20;
+}"""
 
 
 class Server(Protocol):
@@ -135,6 +141,12 @@ class Visitor:
 
     def _violated(self, what: str) -> None:
         self.complaints.append(f"violates the Content-Security-Policy: {what}")
+
+
+def settled(page: Page) -> Page:
+    """The page, when nothing in it has said for some frames that it still loads."""
+    page.wait_for_function(QUIET)
+    return page
 
 
 def accessible(page: Page, *, within: str | None = None, but: tuple[str, ...] = ()) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +11,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.studio.browsing import ROOT, Visitor, accessible
+from tests.studio.browsing import ROOT, Theme, Visitor, accessible, settled
 from tests.studio.conftest import Demo, Visit
+from tests.studio.seeds import Seeded, seed
 from tests.tellurio.running import ServerProcess
 
 EVIL = "https://evil.example/x.png"
@@ -26,10 +28,30 @@ def visitor(browser: Browser, house: ServerProcess) -> Iterator[Visitor]:
 
 
 def test_the_page_is_served_signed_in_and_gives_no_cause_for_complaint(visit: Visit) -> None:
-    page = visit().sign_in("/")
+    page = settled(visit().sign_in("/"))
     expect(page.get_by_role("main")).to_be_visible()
-    expect(page).to_have_title("Tellurio Studio")
+    expect(page).to_have_title(re.compile("Tellurio"))
     accessible(page)
+
+
+@pytest.fixture
+def seeded(home: Path) -> Seeded:
+    """A project with three Runs, in the store before the server starts."""
+    return seed(home, 3)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", [(1440, 900), (390, 844)])
+def test_no_view_gives_cause_for_complaint(seeded: Seeded, visit: Visit, theme: Theme, size: tuple[int, int]) -> None:
+    visitor = visit(color_scheme=theme, viewport={"width": size[0], "height": size[1]})
+    page = visitor.sign_in(seeded.project)
+    for path in ("", "prompts", "calls"):
+        page.goto(seeded.runs[-1] + path)
+        accessible(settled(page))
+        assert page.evaluate("() => [window.hacked, document.images.length]") == [None, 0]  # model text is text
+        assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), f"{path}: scrolls sideways"
+    page.goto(seeded.project)
+    accessible(settled(page))
 
 
 def test_the_code_of_a_link_is_not_in_the_address_any_more(visitor: Visitor) -> None:
