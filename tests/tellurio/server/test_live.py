@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import httpx2
 import orjson
 import pytest
 from hypothesis import given, settings
@@ -19,48 +17,10 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from tellurio.server.live import KEPT, WHATS, Hub
-from tellurio.server.models import Hint, What
-from tests.tellurio.running import PATIENCE, ServerProcess
+from tellurio.server.models import What
+from tests.tellurio.running import ServerProcess
+from tests.tellurio.server.hints import Said, Stream
 from tests.tellurio.server.lab import line, metric_line, record_of_a_call
-
-
-class Said(NamedTuple):
-    """An event of a stream."""
-
-    kind: str
-    id: str
-    data: Any
-
-
-class Stream:
-    """A live stream, read event by event."""
-
-    def __init__(self, response: httpx2.Response) -> None:
-        self.response, self._lines = response, response.iter_lines()
-
-    def next(self) -> Said | None:
-        """The next event; None: the stream has ended."""
-        fields: dict[str, str] = {}
-        end = time.monotonic() + PATIENCE
-        for text in self._lines:  # in silence too: there is a comment from time to time
-            assert time.monotonic() < end, "nothing was told"
-            name, _, value = text.partition(": ")
-            if text:
-                fields[name] = value
-            elif "event" in fields:
-                return Said(fields["event"], fields["id"], orjson.loads(fields["data"]))
-            else:
-                fields = {}
-        return None
-
-    def until(self, what: str) -> Said:
-        """The next hint that says so."""
-        while (said := self.next()) is not None:
-            assert said.kind == "changed", said
-            TypeAdapter(Hint).validate_python(said.data)
-            if what in said.data["what"]:
-                return said
-        raise AssertionError(f"the stream ended without {what}")
 
 
 class Place:
