@@ -51,7 +51,7 @@ def test_the_first_suitable_one_on_the_path_is_found(tmp_path: Path) -> None:
 
 
 def test_the_setup_is_done_once_and_again_when_the_lock_changes(tmp_path: Path) -> None:
-    for name in ("Makefile", "pyproject.toml", "requirements/dev.txt", "scripts/setup"):
+    for name in ("Makefile", "pyproject.toml", "requirements/dev.txt", "requirements/page.txt", "scripts/setup"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes((REPO / name).read_bytes())
         os.utime(tmp_path / name, (1000, 1000))

@@ -8,7 +8,7 @@ import time
 import uuid
 import zlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from typing import Any
@@ -77,7 +77,14 @@ class Jobs:
         self._cancelled: OrderedDict[tuple[int, str], None] = OrderedDict()
         self._budgets: WeakValueDictionary[tuple[int, str], Budget] = WeakValueDictionary()
 
-    async def open(self, run_key: int, job_id: str, kind: str, body: Mapping[str, Any]) -> Channel:
+    async def open(
+        self,
+        run_key: int,
+        job_id: str,
+        kind: str,
+        body: Mapping[str, Any],
+        stored: Callable[[], object] = lambda: None,
+    ) -> Channel:
         """The talk with a job: taken on, found running, taken up again after a crash, or over.
 
         Args:
@@ -85,12 +92,13 @@ class Jobs:
             job_id: made by the client: asking twice is harmless.
             kind: ``"backward"`` or ``"step"``.
             body: what the client sent; ``body["secrets"]`` is never stored.
+            stored: called, in whatever thread, when a call of the job is stored.
 
         Raises:
             JobError: it belongs to another Run, or another server holds it.
         """
         async with self._alone(job_id):  # a client that lost its connection may ask again before we have looked
-            return await self._open(run_key, job_id, kind, body)
+            return await self._open(run_key, job_id, kind, body, stored)
 
     @asynccontextmanager
     async def _alone(self, job_id: str) -> AsyncIterator[None]:
@@ -105,7 +113,9 @@ class Jobs:
             if not waiting:
                 del self._opening[job_id]
 
-    async def _open(self, run_key: int, job_id: str, kind: str, body: Mapping[str, Any]) -> Channel:
+    async def _open(
+        self, run_key: int, job_id: str, kind: str, body: Mapping[str, Any], stored: Callable[[], object]
+    ) -> Channel:
         held = self._held.get(job_id)
         if held is not None and held[0].run_key == run_key:
             held[0].last_seen = time.monotonic()
@@ -122,7 +132,7 @@ class Jobs:
             lease_until = time.time() + LEASE
             made = {"kind": kind, "owner": self.owner, "lease_until": lease_until}
             placed = self._store.submit(_put, job_id, run_key, made, time.time())
-            return self._start(run_key, job_id, kind, body, secrets, 1, placed)
+            return self._start(run_key, job_id, kind, body, secrets, 1, stored, placed)
         if known["run_key"] != run_key:
             raise JobError(f"The job {job_id} belongs to another Run.")
         if known["state"] in ENDED:
@@ -131,7 +141,7 @@ class Jobs:
         fence = await self._store.awrite(table.take_job, job_id, self.owner, now + LEASE, now)
         if fence is None:
             raise JobError(f"The job {job_id} is held by another server. Ask again in {LEASE:.0f} s.")
-        return self._start(run_key, job_id, kind, body, secrets, fence)
+        return self._start(run_key, job_id, kind, body, secrets, fence, stored)
 
     def _start(
         self,
@@ -141,10 +151,22 @@ class Jobs:
         body: Mapping[str, Any],
         secrets: Mapping[str, Any],
         fence: int,
+        stored: Callable[[], object],
         placed: Future[Any] | None = None,
     ) -> Channel:
         job = RunningJob(
-            self._store, self._models, run_key, job_id, kind, body, secrets, fence, placed, self._budgets, self._noted
+            self._store,
+            self._models,
+            run_key,
+            job_id,
+            kind,
+            body,
+            secrets,
+            fence,
+            placed,
+            self._budgets,
+            self._noted,
+            stored,
         )
         self._held[job_id] = job, submit(job.run(), job.over)
         return job.channel

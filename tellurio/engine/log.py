@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from contextvars import ContextVar
 from typing import Any, NoReturn
@@ -42,6 +42,7 @@ class JobLog:
         placed: when the job itself is stored; no call is, before it.
         budget: of the job; what an earlier holding paid for and the client never ``heard`` of, counts too.
         heard: ids of the calls that the client has counted.
+        stored: called, in whatever thread, when a call is stored.
 
     Attributes:
         told: each call as the client was told of it, without what is heavy.
@@ -62,8 +63,10 @@ class JobLog:
         placed: Future[Any] | None = None,
         budget: Budget | None = None,
         heard: Iterable[str] = (),
+        stored: Callable[[], object] = lambda: None,
     ) -> None:
         self._store, self._run_key, self._job_id, self._channel, self._whole = store, run_key, job_id, channel, whole
+        self._stored = stored
         self._recorded = _by_key(record for record in recorded if record["source"] == "live")
         self._given = _by_key(given)
         self._made: Counter[str] = Counter()  # key -> how many live answers this holding has used
@@ -103,6 +106,7 @@ class JobLog:
         await self._store.awrite(
             insert_calls, self._run_key, [(f"{self._job_id}:{name}", self._job_id, record)], durable=True
         )
+        self._stored()
         self._told(record, name, paid=True)
         return 0
 
@@ -111,7 +115,8 @@ class JobLog:
         record = record_of(reply, phase, job)
         self._referred[record["key"]] += 1
         name = f"ref:{record['key']}:{self._referred[record['key']]}"
-        self._store.submit(insert_calls, self._run_key, [(f"{self._job_id}:{name}", self._job_id, record)])
+        future = self._store.submit(insert_calls, self._run_key, [(f"{self._job_id}:{name}", self._job_id, record)])
+        future.add_done_callback(lambda _: self._stored())
         self._told(record, name, paid=False)
 
     def last(self, request: Request) -> NoReturn:

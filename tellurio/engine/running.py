@@ -53,6 +53,7 @@ class RunningJob:
         placed: when the job is stored.
         budgets: the budgets of the jobs under way, by name: jobs of one budget side by side share it.
         noted: called, in whatever thread, when the end of the job is stored: it need not be remembered any more.
+        stored: called, in whatever thread, when a call of the job is stored.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class RunningJob:
         placed: Future[Any] | None,
         budgets: MutableMapping[tuple[int, str], Budget],
         noted: Callable[[RunningJob], object],
+        stored: Callable[[], object] = lambda: None,
     ) -> None:
         self.store, self.run_key, self.id, self.kind, self.fence = store, run_key, job_id, kind, fence
         self.channel = Channel(fence)
@@ -75,7 +77,7 @@ class RunningJob:
         self.ended: float | None = None
         self.aside = False  # let go of, to be taken up again: its end is not told
         self._models, self._body, self._secrets = models, body, secrets
-        self._placed, self._budgets, self._noted = placed, budgets, noted
+        self._placed, self._budgets, self._noted, self._stored = placed, budgets, noted, stored
         self._codec = Codec("s")
         self._log: JobLog | None = None
 
@@ -184,6 +186,7 @@ class RunningJob:
             placed=self._placed,
             budget=budget,
             heard=body.get("heard") or (),
+            stored=self._stored,
         )
 
     def _budget(self) -> Budget | None:

@@ -26,7 +26,8 @@ from tellurio.server.edge import Edge
 from tellurio.server.gate import Gate
 from tellurio.server.hooks import Hooks
 from tellurio.server.jobs import jobs
-from tellurio.server.models import Acknowledged, Refusal
+from tellurio.server.live import Hub
+from tellurio.server.models import Acknowledged, Hint, Refusal
 from tellurio.server.refusals import invalid, refused
 from tellurio.server.resources import journal as journal_resource
 from tellurio.server.resources.artifacts import artifacts
@@ -35,15 +36,16 @@ from tellurio.server.resources.calls import calls
 from tellurio.server.resources.events import events
 from tellurio.server.resources.health import health
 from tellurio.server.resources.journal import journal
+from tellurio.server.resources.live import live
 from tellurio.server.resources.login import login, once
 from tellurio.server.resources.me import me
 from tellurio.server.resources.metrics import metrics
 from tellurio.server.resources.namespaces import namespaces
-from tellurio.server.resources.page import page
 from tellurio.server.resources.projects import projects
 from tellurio.server.resources.prompts import prompts
 from tellurio.server.resources.runs import runs
-from tellurio.server.sessions import Sessions
+from tellurio.server.resources.studio import studio
+from tellurio.server.sessions import Codes
 from tellurio.server.settings import ServerSettings
 from tellurio.server.sweeps import expiry
 from tellurio.store.store import Store
@@ -62,7 +64,7 @@ async def get_schema(request: Request) -> Response:
 def make_app(store: Store, settings: ServerSettings) -> FastAPI:
     """The server's app over ``store``.
 
-    ``app.state`` has ``store``, ``settings``, ``gate``, ``sessions``, ``hooks`` and ``jobs``.
+    ``app.state`` has ``store``, ``settings``, ``gate``, ``codes``, ``hooks``, ``hub`` and ``jobs``.
     """
     app = _App(
         title="Tellurio",
@@ -76,18 +78,19 @@ def make_app(store: Store, settings: ServerSettings) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.store, app.state.settings = store, settings
-    app.state.sessions = Sessions(settings.code_seconds, settings.session_seconds)
-    app.state.gate = Gate(store, app.state.sessions, settings.identity_seconds)
+    app.state.codes = Codes(settings.code_seconds)
+    app.state.gate = Gate(store, settings.identity_seconds)
     app.state.hooks = Hooks()
+    app.state.hub = hub = Hub()
     app.state.jobs = Jobs(store)
     app.state.hooks.startup.append(app.state.jobs.recover)
     app.state.hooks.sweep.append(app.state.jobs.sweep)
     app.state.hooks.shutdown.append(app.state.jobs.close)
-    app.state.hooks.sweep += [collecting(store, settings), expiry(store)]
+    app.state.hooks.sweep += [collecting(store, settings, hub), expiry(store, hub)]
     resources = [
         journal(settings),  # first: it is asked for most
-        *(health, me, once, login, namespaces, projects, runs, metrics, calls, prompts, events, jobs),
-        *(blobs(settings), artifacts, schema, page),
+        *(health, me, once, login, namespaces, projects, runs, metrics, calls, prompts, events, live, jobs),
+        *(blobs(settings), artifacts, schema, studio),
     ]
     app.router.routes[:] = declared([route for resource in resources for route in resource.routes])
     app.add_middleware(Edge, settings=settings)
@@ -106,7 +109,8 @@ def _described(title: str, version: str, routes: Sequence[BaseRoute]) -> dict[st
     described = get_openapi(title=title, version=version, routes=routes)
     described["paths"][f"/api/v1{journal_resource.PATH}"] = journal_resource.DESCRIPTION
     _, models = models_json_schema(
-        [(Acknowledged, "serialization"), (Refusal, "serialization")], ref_template="#/components/schemas/{model}"
+        [(model, "serialization") for model in (Acknowledged, Hint, Refusal)],
+        ref_template="#/components/schemas/{model}",
     )
     described["components"]["schemas"].update(models["$defs"])
     described["components"]["securitySchemes"] = {

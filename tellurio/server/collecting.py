@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from tellurio.client.orphans import send_local
 from tellurio.client.shipping import NoSuchRun, Refused, Unordered
 from tellurio.server.hooks import Hook
+from tellurio.server.live import Hub
 from tellurio.server.log import log
 from tellurio.server.settings import ServerSettings
 from tellurio.store import runs
@@ -24,9 +25,9 @@ __all__ = ["collecting"]
 PIECE = 1 << 20
 
 
-def collecting(store: Store, settings: ServerSettings) -> Hook:
+def collecting(store: Store, settings: ServerSettings, hub: Hub) -> Hook:
     """Sweeps the journals below ``settings.journals_home``."""
-    keeper = _StoreKeeper(store, settings.blob_limit)
+    keeper = _StoreKeeper(store, settings.blob_limit, hub)
 
     async def collect() -> None:
         if settings.journals_home is not None:
@@ -40,18 +41,20 @@ def collecting(store: Store, settings: ServerSettings) -> Hook:
 class _StoreKeeper:
     """The store, as a client's journals are brought to it: see ``tellurio.client.shipping.Keeper``."""
 
-    def __init__(self, store: Store, blob_limit: int) -> None:
-        self._store, self._blob_limit = store, blob_limit
+    def __init__(self, store: Store, blob_limit: int, hub: Hub) -> None:
+        self._store, self._blob_limit, self._hub = store, blob_limit, hub
 
     def ingest(self, run_id: str, client_id: str, first: int, lines: list[bytes]) -> int:
         try:
-            stored = self._store.write(_ingest, run_id, client_id, first, lines, durable=True)
+            project_id, stored, changed = self._store.write(_ingest, run_id, client_id, first, lines, durable=True)
         except IngestGap as gap:
             raise Unordered(gap.acknowledged) from gap
         except IngestRefused as fault:
             raise Refused(fault.n, fault.reason) from fault
         except LookupError as error:
             raise NoSuchRun(str(error)) from error
+        if changed:
+            self._hub.tell(project_id, run_id, changed, stored["status"] if "status" in changed else None)
         return int(stored["acknowledged"])
 
     def put_blob(self, run_id: str, sha256: str, path: Path) -> None:
@@ -62,8 +65,12 @@ class _StoreKeeper:
         self._store.write(note_blob, sha256, size, time.time(), durable=True)
 
 
-def _ingest(connection: Connection, run_id: str, client_id: str, first: int, lines: list[bytes]) -> dict[str, Any]:
+def _ingest(
+    connection: Connection, run_id: str, client_id: str, first: int, lines: list[bytes]
+) -> tuple[str, dict[str, Any], set[str]]:
     run = runs.run(connection, run_id)
     if run is None:
         raise LookupError(f"there is no Run {run_id}")
-    return ingest(connection, run["key"], client_id, first, lines)
+    changed: set[str] = set()
+    stored = ingest(connection, run["key"], client_id, first, lines, changed=changed)
+    return run["project_id"], stored, changed

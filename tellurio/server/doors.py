@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from fastapi.routing import APIRoute
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -166,7 +166,7 @@ class Resource:
                 methods=[method],
                 response_model=answer,
                 status_code=status,
-                response_class=Response,
+                response_class=Response if answer is None else JSONResponse,  # for the description
                 responses={**said, **(answers or {})},
                 tags=[self.tag],
                 operation_id=name or handler.__name__,

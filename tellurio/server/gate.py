@@ -7,7 +7,6 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
 from sqlalchemy import Connection
@@ -17,8 +16,8 @@ from starlette.types import Scope
 from tellurio.server.doors import Permission
 from tellurio.server.log import log
 from tellurio.server.refusals import Refused, unknown
-from tellurio.server.sessions import COOKIE, Sessions
-from tellurio.store import jobs, projects, runs, users
+from tellurio.server.sessions import secret_in
+from tellurio.store import jobs, projects, runs, sessions, users
 from tellurio.store.store import Store
 
 __all__ = ["Caller", "Gate", "caller"]
@@ -61,13 +60,12 @@ class Gate:
     Keys and roles are remembered for a few seconds, and forgotten at once when something on this server changes them.
 
     Args:
-        store: where users, keys, projects and Runs are.
-        sessions: the browsers that are logged in.
+        store: where users, keys, sessions, projects and Runs are.
         remember: seconds for which an answer of the store is believed.
     """
 
-    def __init__(self, store: Store, sessions: Sessions, remember: float) -> None:
-        self._store, self._sessions, self._remember = store, sessions, remember
+    def __init__(self, store: Store, remember: float) -> None:
+        self._store, self._remember = store, remember
         self._users: dict[bytes, tuple[dict[str, Any], float]] = {}
         self._callers: dict[tuple[str, str, str], tuple[Caller, float]] = {}
 
@@ -105,7 +103,7 @@ class Gate:
                 origin = value
         if authorization is not None:
             return await self._of_key(authorization, scope)
-        user = self._of_cookie(cookies) if cookies else None
+        user = await self._of_cookie(cookies) if cookies else None
         if user is None:
             raise _unauthorized(scope, "no key", _how(scope))
         if scope["method"] not in SAFE and origin is None:
@@ -130,12 +128,16 @@ class Gate:
         _remember(self._users, digest, (user, now + self._remember))
         return user
 
-    def _of_cookie(self, cookies: bytes) -> dict[str, Any] | None:
-        try:
-            jar = SimpleCookie(cookies.decode("latin-1"))
-        except CookieError:
-            return None
-        return self._sessions.user(jar[COOKIE].value) if COOKIE in jar else None
+    async def _of_cookie(self, cookies: bytes) -> dict[str, Any] | None:
+        digest, now = hashlib.sha256(b"cookie: " + cookies).digest(), time.monotonic()
+        entry = self._users.get(digest)
+        if entry is not None and entry[1] > now:
+            return entry[0]
+        secret = secret_in(cookies.decode("latin-1"))
+        user = await self._store.aread(sessions.user_of_session, secret) if secret else None
+        if user is not None:
+            _remember(self._users, digest, (user, now + self._remember))
+        return user
 
     # What.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -76,8 +77,10 @@ async def open_job(request: Request, run_id: str, job_id: str) -> Response:
         raise Refused(422, f"A job's secrets are a JSON object; got {type(body['secrets']).__name__}.")
     if body["kind"] not in KINDS:
         raise Refused(422, f"A job's kind is one of {', '.join(KINDS)}; got {body['kind'][:100]!r}.")
+    who, hub = caller(request), request.app.state.hub
+    stored = partial(hub.tell, who.project["id"], who.run_id, ("calls",))
     try:
-        channel = await _held(request).open(caller(request).run_key, job_id, body["kind"], body)
+        channel = await _held(request).open(who.run_key, job_id, body["kind"], body, stored)
     except JobError as error:
         raise Refused(409, str(error)) from error
     return event_stream(request, _stream(channel, request))

@@ -24,7 +24,10 @@ __all__ = [
     "CostRow",
     "Event",
     "Health",
+    "Hint",
+    "Limit",
     "ListedCall",
+    "ListedRun",
     "LoginCode",
     "Me",
     "Metric",
@@ -36,6 +39,7 @@ __all__ = [
     "NewRun",
     "Project",
     "ProjectChange",
+    "ProjectMetric",
     "Prompt",
     "Refusal",
     "Run",
@@ -78,6 +82,7 @@ Tags = Annotated[list[Word], Field(max_length=100)]
 Number = float | Literal["nan", "inf", "-inf"]
 Status = Literal["RUNNING", "COMPLETED", "CRASHED", "FAILED"]
 End = Literal["COMPLETED", "CRASHED", "FAILED"]
+What = Literal["status", "facts", "metrics", "texts", "calls", "prompts", "events", "artifacts", "deleted"]
 Visibility = Literal["RESTRICTED", "TEAM", "PUBLIC", "OPEN"]
 Role = Literal["OWNER", "EDITOR", "VIEWER"]
 
@@ -273,10 +278,16 @@ class Run(Answer):
     cost: RunSums
 
 
+class ListedRun(Run):
+    """A Run in a listing."""
+
+    metrics: dict[str, Number] = Field(description="last values of the metrics asked for, as far as it has them")
+
+
 class RunPage(Answer):
     """Some Runs of a project."""
 
-    runs: list[Run]
+    runs: list[ListedRun]
     cursor: str | None = Field(description="give it back to get the next; null: these were the last")
     total: int
 
@@ -292,6 +303,21 @@ class Acknowledged(Answer):
 
     acknowledged: int = Field(description="number of its last record that is stored")
     status: Status
+
+
+class Hint(Answer):
+    """Data of the event ``changed`` of a live stream: what of a Run to read again."""
+
+    run_id: str
+    what: list[What]
+    status: Status | None = Field(None, description="the status now, if it changed")
+
+
+class ProjectMetric(Answer):
+    """A metric that Runs of a project have."""
+
+    name: str
+    runs: int = Field(description="how many of the newest 500 Runs have it")
 
 
 class MetricName(Answer):
@@ -314,6 +340,7 @@ class Metric(Answer):
     """The values of a metric: its points, or (where ``buckets`` was asked for) summaries of them."""
 
     name: str
+    count: int = Field(description="how many points it has by now; give it back as `after` to get what follows")
     points: list[Point] | None = Field(None, description="[step, time, value]")
     buckets: list[Bucket] | None = Field(None, description="[first step, last step, time, min, max, mean, count]")
 
@@ -394,11 +421,21 @@ class CostRow(Sums):
     model: str
 
 
+class Limit(Answer):
+    """A limit of a Run's budget.  Dollars are exact decimal strings."""
+
+    name: Literal["usd", "tokens", "calls", "seconds"]
+    limit: str | float
+    spent: str | float
+    share: float = Field(description="spent / limit; 1 where the limit is 0")
+
+
 class Cost(Answer):
     """What a Run costs."""
 
     total: Sums
     by: list[CostRow]
+    budget: list[Limit] = Field(description="the limits of its budget; none where it has none")
 
 
 class Prompt(Answer):

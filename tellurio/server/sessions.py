@@ -1,58 +1,57 @@
-"""Browsers: one-time codes that log them in, and the sessions they then have.  All in memory, hashed."""
+"""One-time codes that log a browser in, in memory and hashed; and where a login may lead.
+
+The sessions they open are in the store: a restart of the server logs nobody out.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import secrets
 import time
-from typing import Any
+from http.cookies import CookieError, SimpleCookie
 
-__all__ = ["COOKIE", "Sessions", "path_of_ours"]
+__all__ = ["COOKIE", "Codes", "path_of_ours", "secret_in"]
 
 COOKIE = "tellurio_session"
 
 MOST = 10_000
-"""Codes and sessions that are kept; the oldest are forgotten first."""
+"""Codes that are kept; the oldest are forgotten first."""
 
 
-class Sessions:
-    """Who is logged in with a browser.
+class Codes:
+    """Who may log a browser in.
 
     Args:
-        code_seconds: for how long a code can be used.
-        session_seconds: for how long a session lasts.
+        seconds: for how long a code can be used.
     """
 
-    def __init__(self, code_seconds: float, session_seconds: float) -> None:
-        self._code_seconds, self.session_seconds = code_seconds, session_seconds
-        self._codes: dict[bytes, tuple[dict[str, Any], float]] = {}
-        self._sessions: dict[bytes, tuple[dict[str, Any], float]] = {}
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._codes: dict[bytes, tuple[str, float]] = {}
 
-    def code(self, user: dict[str, Any]) -> str:
-        """A code that logs ``user`` in, once."""
-        return _put(self._codes, user, self._code_seconds)
+    def make(self, user_id: str) -> str:
+        """A code that logs the user in, once."""
+        code, now = secrets.token_urlsafe(32), time.monotonic()
+        for old in [name for name, entry in self._codes.items() if entry[1] < now]:
+            del self._codes[old]
+        while len(self._codes) >= MOST:
+            del self._codes[next(iter(self._codes))]
+        self._codes[_hash(code)] = (user_id, now + self._seconds)
+        return code
 
-    def open(self, code: str) -> str | None:
-        """Use up ``code``: the new session's secret, or None if the code is unknown, old or used."""
+    def use(self, code: str) -> str | None:
+        """Use up ``code``: whom it logs in, or None if it is unknown, too old or used."""
         entry = self._codes.pop(_hash(code), None)
-        if entry is None or entry[1] < time.monotonic():
-            return None
-        return _put(self._sessions, entry[0], self.session_seconds)
-
-    def user(self, secret: str) -> dict[str, Any] | None:
-        """Whose session it is."""
-        entry = self._sessions.get(_hash(secret))
-        return entry[0] if entry is not None and entry[1] >= time.monotonic() else None
+        return None if entry is None or entry[1] < time.monotonic() else entry[0]
 
 
-def _put(entries: dict[bytes, tuple[dict[str, Any], float]], user: dict[str, Any], seconds: float) -> str:
-    secret, now = secrets.token_urlsafe(32), time.monotonic()
-    for old in [name for name, entry in entries.items() if entry[1] < now]:
-        del entries[old]
-    while len(entries) >= MOST:
-        del entries[next(iter(entries))]
-    entries[_hash(secret)] = (user, now + seconds)
-    return secret
+def secret_in(cookies: str) -> str | None:
+    """The secret of the session in a Cookie header."""
+    try:
+        jar = SimpleCookie(cookies)
+    except CookieError:
+        return None
+    return jar[COOKIE].value if COOKIE in jar else None
 
 
 def _hash(secret: str) -> bytes:

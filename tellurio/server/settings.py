@@ -14,6 +14,9 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 MEGABYTE = 1 << 20
 
+STATIC = Path(__file__).parent / "static"
+"""Where Studio is built to."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ServerSettings:
@@ -38,6 +41,8 @@ class ServerSettings:
         code_seconds: for how long a one-time login code can be used.
         session_seconds: for how long a browser stays logged in.
         sweep_seconds: pause between two sweeps (Runs without a sign of life, journals of killed processes, jobs).
+        live_seconds: for how long a stream of hints lasts; a page then asks for the next one.
+        static: the folder of the built page.
         grace_seconds: for how long requests under way may go on when the server ends.
     """
 
@@ -56,6 +61,8 @@ class ServerSettings:
     code_seconds: float = 60.0
     session_seconds: float = 30 * 86_400.0
     sweep_seconds: float = 5.0
+    live_seconds: float = 86_400.0
+    static: Path = STATIC
     grace_seconds: float = 5.0
 
     @property

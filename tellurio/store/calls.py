@@ -169,19 +169,31 @@ _LISTED = (
 
 
 def calls(
-    c: Connection, run_key: int, *, after: int = 0, limit: int = 100, role: str | None = None, model: str | None = None
+    c: Connection,
+    run_key: int,
+    *,
+    after: int = 0,
+    before: int | None = None,
+    newest: bool = False,
+    limit: int = 100,
+    role: str | None = None,
+    model: str | None = None,
 ) -> list[dict[str, Any]]:
-    """The calls of a Run in the order they came, those with a ``key`` above ``after``; without request and response.
+    """The calls of a Run in the order they came, or the newest first; without request and response.
 
+    Only those with a ``key`` above ``after`` and below ``before``: the last key of a page leads to the next.
     ``usd`` is an exact decimal string, None where no price is known; a call that an earlier one answered (its
     ``source`` is not ``"live"``) cost nothing.
     """
     wanted = [(name, value) for name, value in (("role", role), ("model", model)) if value is not None]
     only = "".join(f" AND {name} = ?" for name, _ in wanted)
+    until = "" if before is None else " AND key < ?"
+    order = "DESC" if newest else "ASC"
     found = execute(
         c,
-        f"SELECT {', '.join(_LISTED)} FROM calls WHERE run_key = ?{only} AND key > ? ORDER BY key LIMIT ?",  # noqa: S608
-        (run_key, *(value for _, value in wanted), after, limit),
+        f"SELECT {', '.join(_LISTED)} FROM calls WHERE run_key = ?{only} AND key > ?{until} "  # noqa: S608
+        f"ORDER BY key {order} LIMIT ?",
+        (run_key, *(value for _, value in wanted), after, *(() if before is None else (before,)), limit),
     )
     return [_listed(row) for row in found]
 

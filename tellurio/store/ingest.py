@@ -18,7 +18,7 @@ from tellurio.store.artifacts import add_artifact, check_artifact
 from tellurio.store.calls import check_call, insert_calls
 from tellurio.store.events import add_event
 from tellurio.store.metrics import Point, add_points, add_text
-from tellurio.store.prompts import note
+from tellurio.store.prompts import NOTED, note
 from tellurio.store.runs import ENDS, beat, end_run
 
 __all__ = ["IngestGap", "IngestRefused", "ingest"]
@@ -59,13 +59,22 @@ class IngestRefused(TellurioError, ValueError):
         super().__init__(f"Record {n} of the journal cannot be stored: {reason}")
 
 
-def ingest(c: Connection, run_key: int, client_id: str, first: int, lines: Sequence[bytes]) -> dict[str, Any]:
+def ingest(
+    c: Connection,
+    run_key: int,
+    client_id: str,
+    first: int,
+    lines: Sequence[bytes],
+    *,
+    changed: set[str] | None = None,
+) -> dict[str, Any]:
     """Store lines of a journal; those that are stored already are passed over.
 
     Args:
         client_id: names the journal; a journal belongs to one Run.
         first: the number of the first line.
         lines: records as `tellurio.schemas.records` describes them, one JSON object each.
+        changed: gets what of the Run is different now: metrics, texts, calls, prompts, events, artifacts, status.
 
     Returns:
         ``acknowledged``, the number of the last record that is stored, and the Run's ``status`` after it.
@@ -84,7 +93,12 @@ def ingest(c: Connection, run_key: int, client_id: str, first: int, lines: Seque
     if batch.last > acknowledged:
         batch.write(c)
         execute(c, _ACKNOWLEDGE, (client_id, run_key, batch.last, now))
-    return {"acknowledged": batch.last, "status": _signed(c, run, batch, now)}
+    status = _signed(c, run, batch, now)
+    if changed is not None:
+        changed |= batch.changed()
+        if status != run[1]:
+            changed.add("status")
+    return {"acknowledged": batch.last, "status": status}
 
 
 _STATE = """
@@ -135,6 +149,7 @@ class _Batch:
         self.series: dict[str, list[Point]] = {}
         self.calls: list[tuple[str, None, dict[str, Any]]] = []
         self.writings: list[tuple[int, Writing]] = []
+        self.told: set[str] = set()  # what its records that are no metrics are about
         self.end: tuple[str, float, str | None] | None = None
         self.newest = 0.0
 
@@ -169,6 +184,7 @@ class _Batch:
         reader = _READERS.get(kind) if isinstance(kind, str) else None
         if reader is None:
             raise ValueError(f"expected its kind k to be m, {', '.join(_READERS)}, got {str(kind)[:100]!r}")
+        self.told.add(_ABOUT[kind])
         writing = reader(self, n, time, record)
         if writing is not None:
             self.writings.append((n, writing))
@@ -198,6 +214,8 @@ class _Batch:
         """An event, and what it says of prompts."""
         kind, data = _name(record["kind"]), record["data"]
         content = _dumps(data)
+        if kind in NOTED:
+            self.told.add("prompts")
 
         def write(c: Connection) -> None:
             add_event(c, self.run_key, kind, content, time)
@@ -218,6 +236,10 @@ class _Batch:
         if self.end is None:
             reason = record.get("reason")
             self.end = (record["status"], time, None if reason is None else str(reason)[:LONGEST_REASON])
+
+    def changed(self) -> set[str]:
+        """What of the Run it changes, but for the status."""
+        return {"metrics", *self.told} if self.series else self.told
 
     def write(self, c: Connection) -> None:
         if self.series:
@@ -241,6 +263,7 @@ _READERS: dict[str, Callable[[_Batch, int, float, dict[str, Any]], Writing | Non
     "a": _Batch.artifact,
     "s": _Batch.ending,
 }
+_ABOUT = {"v": "texts", "c": "calls", "e": "events", "a": "artifacts", "s": "status"}
 
 
 def _name(name: Any) -> str:

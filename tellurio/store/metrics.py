@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from tellurio.schemas.records import number_out
 from tellurio.store._sql import execute, execute_many
 
-__all__ = ["Point", "add_points", "add_text", "metric", "metric_names", "texts"]
+__all__ = ["Point", "add_points", "add_text", "last_values", "metric", "metric_names", "names_in", "texts"]
 
 Point = tuple[int | None, float, float | None]
 """Step, time and value; None for a value is NaN."""
@@ -87,29 +87,71 @@ def metric_names(c: Connection, run_key: int) -> list[dict[str, Any]]:
     ]
 
 
-def metric(c: Connection, run_key: int, name: str, *, buckets: int | None = None) -> dict[str, Any]:
-    """One metric: all its points, or at most ``buckets`` summaries of equally many points each.
+def last_values(c: Connection, run_keys: Sequence[int], names: Sequence[str]) -> dict[int, dict[str, float | str]]:
+    """The last values of some metrics of some Runs: ``{run_key: {name: value}}``, without those that are not there."""
+    found: dict[int, dict[str, float | str]] = {key: {} for key in run_keys}
+    if names and run_keys:
+        marks = ", ".join("?" * len(names))
+        for start in range(0, len(run_keys), _RUNS_AT_ONCE):
+            keys = run_keys[start : start + _RUNS_AT_ONCE]
+            query = (
+                f"SELECT run_key, name, last FROM metrics WHERE run_key IN ({', '.join('?' * len(keys))}) "  # noqa: S608
+                f"AND name IN ({marks})"
+            )
+            for key, name, last in execute(c, query, (*keys, *names)):
+                found[key][name] = _out(last)
+    return found
+
+
+_RUNS_AT_ONCE = 1000
+"""The largest page: the parameters of one statement are limited."""
+
+
+def names_in(c: Connection, project_id: str, *, runs: int = 500) -> list[dict[str, Any]]:
+    """The names of metrics in the newest ``runs`` Runs of a project, each with how many of them have it."""
+    found = execute(
+        c,
+        """
+        SELECT name, count(*) FROM metrics
+        WHERE run_key IN (SELECT key FROM runs WHERE project_id = ? ORDER BY key DESC LIMIT ?)
+        GROUP BY name ORDER BY name
+        """,
+        (project_id, runs),
+    )
+    return [{"name": name, "runs": count} for name, count in found]
+
+
+def metric(c: Connection, run_key: int, name: str, *, buckets: int | None = None, after: int = 0) -> dict[str, Any]:
+    """One metric: its points, or at most ``buckets`` summaries of equally many points each.
+
+    Points are numbered from 1 as they came: ``count`` is the number of the last one, and only those after number
+    ``after`` are given.
 
     A point is ``[step, time, value]``.  A bucket is ``[first_step, last_step, time, min, max, mean, count]``: ``time``
     is that of its first point, ``count`` counts all its points, the rest is of its finite values (None: it has none).
     A metric that is not there has no points.
     """
     found = execute(c, "SELECT key, count FROM metrics WHERE run_key = ? AND name = ?", (run_key, name)).first()
+    key, count = found or (0, 0)
+    said = {"name": name, "count": count}
     if buckets is None:
-        return {"name": name, "points": _points(c, found[0]) if found else []}
-    return {"name": name, "buckets": _buckets(c, found[0], found[1], max(1, buckets)) if found else []}
+        return {**said, "points": _points(c, key, after) if found else []}
+    if after >= count:
+        return {**said, "buckets": []}
+    return {**said, "buckets": _buckets(c, key, after, count - after, max(1, buckets))}
 
 
-def _points(c: Connection, key: int) -> list[list[Any]]:
-    found = execute(c, "SELECT step, time, value FROM points WHERE metric_key = ? ORDER BY number", (key,))
+def _points(c: Connection, key: int, after: int) -> list[list[Any]]:
+    query = "SELECT step, time, value FROM points WHERE metric_key = ? AND number > ? ORDER BY number"
+    found = execute(c, query, (key, after))
     return [
         [step, time, value if value is not None and -math.inf < value < math.inf else _out(value)]
         for step, time, value in found
     ]
 
 
-def _buckets(c: Connection, key: int, count: int, buckets: int) -> list[list[Any]]:
-    found = execute(c, _BUCKETS, (1 / _SCALE, _SCALE, min(buckets, count), count, key))
+def _buckets(c: Connection, key: int, after: int, count: int, buckets: int) -> list[list[Any]]:
+    found = execute(c, _BUCKETS, (1 / _SCALE, _SCALE, after + 1, min(buckets, count), count, key, after))
     return [
         [first, last, time, _finite(low), _finite(high), _finite(mean), n]
         for first, last, time, low, high, mean, n in found
@@ -119,9 +161,9 @@ def _buckets(c: Connection, key: int, count: int, buckets: int) -> list[list[Any
 _SCALE = 2.0**64  # so that the sum of no points leaves the range of floats; a power of two, so that no bit is lost
 _BUCKETS = """
 SELECT min(step), max(step), min(time), min(v), max(v), avg(v * ?) * ?, count(*) FROM (
-    SELECT (number - 1) * CAST(? AS BIGINT) / ? AS bucket, step, time,
+    SELECT (number - ?) * CAST(? AS BIGINT) / ? AS bucket, step, time,
         CASE WHEN abs(value) <= 1.7976931348623157e308 THEN value END AS v
-    FROM points WHERE metric_key = ?
+    FROM points WHERE metric_key = ? AND number > ?
 ) AS numbered GROUP BY bucket ORDER BY bucket
 """
 

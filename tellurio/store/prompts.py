@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from tellurio.schemas.records import number_in, number_out
 from tellurio.store._sql import execute
 
-__all__ = ["note", "prompts"]
+__all__ = ["NOTED", "note", "prompts"]
 
 _COLUMNS = (
     *("key", "parameter", "role", "version", "value", "status", "reasoning", "gradients"),
@@ -67,6 +67,8 @@ def _gate(c: Connection, run_key: int, data: Mapping[str, Any], time: float) -> 
 
 
 _HANDLERS = {"fit_start": _fit_start, "prompt": _prompt, "gate": _gate}
+NOTED = frozenset(_HANDLERS)
+"""The kinds of events that change prompts."""
 
 _JUDGE = """
 UPDATE prompts SET status = ?, score_before = ?, score_after = ? WHERE run_key = ? AND key = (

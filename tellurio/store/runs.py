@@ -22,6 +22,7 @@ from tellurio.store._sql import execute
 from tellurio.store.calls import sum_of
 from tellurio.store.garbage import release_blobs
 from tellurio.store.listing import Filter, page_of
+from tellurio.store.metrics import last_values
 from tellurio.store.names import LONGEST_SLUG, numbered, random_name, slugify
 from tellurio.store.prepared import Prepared
 
@@ -35,6 +36,7 @@ __all__ = [
     "run_by_key",
     "run_by_slug",
     "runs",
+    "status",
     "update_run",
 ]
 
@@ -117,6 +119,12 @@ def run(c: Connection, id: str) -> dict[str, Any] | None:
     return _run(_BY_ID.first(c, id))
 
 
+def status(c: Connection, id: str) -> str | None:
+    """The status of the Run with that id."""
+    found: str | None = execute(c, "SELECT status FROM runs WHERE id = ?", (id,)).scalar()
+    return found
+
+
 def run_by_key(c: Connection, key: int) -> dict[str, Any] | None:
     """The Run with that key."""
     return _run(_BY_KEY.first(c, key))
@@ -138,6 +146,7 @@ def runs(
     limit: int = 100,
     cursor: str | None = None,
     parent_id: str | None = None,
+    metrics: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """A page of the project's Runs: ``runs``, the ``cursor`` of the next page (None: this is the last), and the
     ``total`` over all pages.
@@ -147,6 +156,7 @@ def runs(
         filters: ``(what, op, value)``, all of which hold; see `tellurio.store.listing.FIELDS`.
         sort: what to sort by, with ``-`` before it for the highest first.  Runs without it come last.
         parent_id: only the children of that Run.
+        metrics: names of metrics: each Run gets ``metrics``, their last values as far as it has them.
 
     Raises:
         ValueError: something is asked for that there is not; says what there is.
@@ -158,7 +168,11 @@ def runs(
         where = and_(where, t.runs.c.parent_id == parent_id)
     keys, next_cursor, total = page_of(c, where, search, filters, sort, limit, cursor)
     rows = {row["key"]: row for row in c.execute(_runs().where(t.runs.c.key.in_(keys))).mappings()}
-    return {"runs": [_run(cast(Mapping[str, Any], rows[key])) for key in keys], "cursor": next_cursor, "total": total}
+    found = [_run(cast(Mapping[str, Any], rows[key])) for key in keys]
+    if metrics is not None:
+        last = last_values(c, keys, metrics)
+        found = [{**run, "metrics": last[run["key"]]} for run in found]
+    return {"runs": found, "cursor": next_cursor, "total": total}
 
 
 def update_run(c: Connection, id: str, **changes: Any) -> dict[str, Any]:

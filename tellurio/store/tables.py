@@ -67,6 +67,18 @@ api_keys = Table(
     Column("revoked", Double),
 )
 
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("hash", Text, primary_key=True),  # SHA-256 of the secret that its browser has
+    Column("user_id", Text, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("created", Double, nullable=False),
+    Column("expires", Double, nullable=False),
+    Index(None, "user_id", "created"),
+    Index(None, "expires"),
+)
+"""Browsers that are logged in."""
+
 namespaces = Table(
     "namespaces",
     metadata,

@@ -17,9 +17,9 @@ from tellurio.store.prepared import Prepared
 __all__ = ["keys_of", "local_user", "make_key", "make_user", "revoke_key", "user", "user_of_key"]
 
 PREFIX = "tel_"
-_USER = (t.users.c.id, t.users.c.username, t.users.c.slug, t.users.c.email, t.users.c.is_admin)
+USER = (t.users.c.id, t.users.c.username, t.users.c.slug, t.users.c.email, t.users.c.is_admin)
 _BY_KEY = Prepared(
-    select(*_USER)
+    select(*USER)
     .join(t.api_keys, t.api_keys.c.user_id == t.users.c.id)
     .where(
         t.api_keys.c.hash == bindparam("hash"),
@@ -50,12 +50,12 @@ def make_user(c: Connection, username: str, email: str, *, is_admin: bool = Fals
 
 def user(c: Connection, user_id: str) -> dict[str, Any] | None:
     """The user with that id."""
-    return _first(c, select(*_USER).where(t.users.c.id == user_id))
+    return _first(c, select(*USER).where(t.users.c.id == user_id))
 
 
 def local_user(c: Connection) -> dict[str, Any] | None:
     """The first admin: whose server a local one is."""
-    return _first(c, select(*_USER).where(t.users.c.is_admin).order_by(t.users.c.created, t.users.c.id).limit(1))
+    return _first(c, select(*USER).where(t.users.c.is_admin).order_by(t.users.c.created, t.users.c.id).limit(1))
 
 
 def make_key(c: Connection, user_id: str, name: str, *, expires: float | None = None) -> tuple[dict[str, Any], str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import time
+from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query
 from sqlalchemy import Connection
@@ -16,6 +17,7 @@ from tellurio.server.models import Call, CallPage, Cost
 from tellurio.server.refusals import unknown
 from tellurio.server.resources.metrics import After
 from tellurio.store import calls as stored
+from tellurio.store.budgets import budget
 
 __all__ = ["calls"]
 
@@ -32,9 +34,15 @@ async def list_calls(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     role: Name = None,
     model: Name = None,
+    before: Annotated[int | None, Query(ge=0, lt=2**63, description="only those with a smaller key")] = None,
+    order: Literal["oldest", "newest"] = "oldest",
 ) -> Response:
-    """A Run's LM calls in the order they came, without requests and responses."""
-    options = {"after": after, "limit": limit, "role": role, "model": model}
+    """A Run's LM calls, the oldest or the newest first, without requests and responses.
+
+    A page's last key leads to the next: as ``after`` from the oldest on, as ``before`` from the newest.
+    """
+    options: dict[str, Any] = {"after": after, "before": before, "newest": order == "newest"}
+    options |= {"limit": limit, "role": role, "model": model}
     return answer(await request.app.state.store.aread(_listed, caller(request).run_key, options))
 
 
@@ -50,8 +58,12 @@ async def get_call(request: Request, key: Annotated[int, Path(ge=0, lt=2**63)]) 
 
 @calls.route("GET", ONE + "/cost", permission=Permission.READ, answer=Cost)
 async def get_cost(request: Request) -> Response:
-    """What a Run's calls add up to, in all and by role, phase and model."""
-    return answer(await request.app.state.store.aread(stored.cost, caller(request).run_key))
+    """What a Run's calls add up to, in all and by role, phase and model; and how much of its budget that is."""
+    return answer(await request.app.state.store.aread(_cost, caller(request).run_key))
+
+
+def _cost(connection: Connection, run_key: int) -> dict[str, Any]:
+    return {**stored.cost(connection, run_key), "budget": budget(connection, run_key, time.time())}
 
 
 def _listed(connection: Connection, run_key: int, options: dict[str, Any]) -> list[dict[str, Any]]:

@@ -89,8 +89,13 @@ async def _stored(store: Store, scope: Scope, client: str, first: int, lines: li
     who = scope["tellurio.caller"]
     try:
         # What is acknowledged may be deleted by the client: it has to survive a power cut here.
-        future = store.submit(ingest, who.run_key, client, first, lines, durable=True)
-        return await asyncio.wrap_future(future)
+        changed: set[str] = set()
+        future = store.submit(ingest, who.run_key, client, first, lines, durable=True, changed=changed)
+        stored = await asyncio.wrap_future(future)
+        if changed:
+            status = stored["status"] if "status" in changed else None
+            scope["app"].state.hub.tell(who.project["id"], who.run_id, changed, status)
+        return stored
     except IngestGap as gap:
         raise Refused(409, str(gap), code="gap", acknowledged=gap.acknowledged) from gap
     except IngestRefused as fault:

@@ -62,6 +62,7 @@ async def change_project(request: Request, ns: str, project: str, given: Project
     with of_input():
         await state.store.awrite(_change, who.project["id"], changes, durable=True)
     state.gate.forget()
+    state.hub.end(who.project["id"])  # who may not watch any more, will not; the others are back at once
     return answer(await state.store.aread(_one, ns, project, who.user["id"]))
 
 
@@ -71,6 +72,7 @@ async def delete_project(request: Request, ns: str, project: str) -> Response:
     state, who = request.app.state, caller(request)
     orphans = await state.store.awrite(stored.delete_project, who.project["id"], durable=True)
     state.gate.forget()
+    state.hub.end(who.project["id"])
     log("project_deleted", project=f"{ns}/{project}", user=who.user["username"])
     await delete_blobs(state.store, orphans)
     return Response(status_code=204)

@@ -43,10 +43,15 @@ async def list_runs(
     sort: Annotated[str, _WORD] = "-created",
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     cursor: Annotated[str | None, _WORD] = None,
+    columns: Annotated[
+        list[Annotated[str, Query(max_length=1000)]],
+        Query(max_length=50, description="metrics.<name>: each Run then has the last value of that metric"),
+    ] = [],  # noqa: B006 - FastAPI copies it
 ) -> Response:
     """A page of a project's Runs, filtered and sorted."""
     filters = [_filter(each) for each in filter]
-    options = {"status": status, "search": search, "filters": filters, "sort": sort, "limit": limit, "cursor": cursor}
+    options: dict[str, Any] = {"status": status, "search": search, "filters": filters, "sort": sort}
+    options |= {"limit": limit, "cursor": cursor, "metrics": [_column(each) for each in columns]}
     return answer(await _page(request, options))
 
 
@@ -57,7 +62,7 @@ async def list_children(
     cursor: Annotated[str | None, _WORD] = None,
 ) -> Response:
     """The Runs of the same project that are a part or a repetition of this one."""
-    options = {"parent_id": caller(request).run_id, "sort": "created", "limit": limit, "cursor": cursor}
+    options = {"parent_id": caller(request).run_id, "sort": "created", "limit": limit, "cursor": cursor, "metrics": ()}
     return answer(await _page(request, options))
 
 
@@ -67,6 +72,7 @@ async def make_run(request: Request, given: NewRun) -> Response:
     who = caller(request)
     with of_input():
         made = await request.app.state.store.awrite(_make, who, given.model_dump(), durable=True)
+    _tell(request, made, ["status"])
     return answer(_shown(made), 201)
 
 
@@ -100,6 +106,8 @@ async def change_run(request: Request, given: RunChange) -> Response:
         raise Refused(422, "reason: it is said together with a status, and none was given.")
     with of_input():
         changed = await request.app.state.store.awrite(_change, caller(request).run_id, changes, durable=True)
+    said = given.model_fields_set
+    _tell(request, changed, ["status"] * ("status" in said) + ["facts"] * bool(said - {"status", "reason"}))
     return answer(_shown(changed))
 
 
@@ -109,6 +117,7 @@ async def delete_run(request: Request) -> Response:
     state, who = request.app.state, caller(request)
     orphans = await state.store.awrite(_delete, who, durable=True)
     state.gate.forget()
+    state.hub.tell(who.project["id"], who.run_id, ["deleted"])
     log("run_deleted", run=who.run_id, user=who.user["username"])
     await delete_blobs(state.store, orphans)
     return Response(status_code=204)
@@ -117,8 +126,11 @@ async def delete_run(request: Request) -> Response:
 @runs.route("POST", ONE + "/beat", permission=Permission.WRITE, answer=Beat, refusals=[429])
 async def beat(request: Request) -> Response:
     """A sign of life; says the Run's state."""
+    state, who = request.app.state, caller(request)
     with of_input():
-        status = await request.app.state.store.awrite(stored.beat, caller(request).run_id, time.time())
+        before, status = await state.store.awrite(_beat, who.run_id)
+    if status != before:
+        state.hub.tell(who.project["id"], who.run_id, ["status"], status)
     return answer({"status": status})
 
 
@@ -148,6 +160,16 @@ def _change(connection: Connection, run_id: str, changes: dict[str, Any]) -> dic
     return changed
 
 
+def _beat(connection: Connection, run_id: str) -> tuple[str | None, str]:
+    """The status before and after."""
+    return stored.status(connection, run_id), stored.beat(connection, run_id, time.time())
+
+
+def _tell(request: Request, run: dict[str, Any], what: list[str]) -> None:
+    status = run["status"] if "status" in what else None
+    request.app.state.hub.tell(run["project_id"], run["id"], what, status)
+
+
 def _delete(connection: Connection, who: Caller) -> list[str]:
     run = stored.run(connection, who.run_id)
     if run is not None and who.role != "OWNER" and run["user"]["id"] != who.user["id"]:
@@ -160,6 +182,13 @@ def _filter(text: str) -> tuple[str, str, str]:
     if found is None:
         raise Refused(422, "filter: expected what:op:value, as in metrics.acc:>:0.5; op is one of = != < <= > >= ~")
     return found[1], found[2], found[3]
+
+
+def _column(text: str) -> str:
+    kind, _, name = text.partition(".")
+    if kind != "metrics" or not name:
+        raise Refused(422, f"columns: expected metrics.<name>, as in metrics.accuracy, got {text[:100]!r}.")
+    return name
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:

@@ -82,7 +82,8 @@ class House:
 
 @contextmanager
 def house(folder: Path, **settings: Any) -> Iterator[House]:
-    """A server in this process."""
+    """A server in this process, without the built page; a stream ends when it has said what there is to say."""
+    settings = {"live_seconds": 0.0, "static": folder / "no-page", **settings}
     store = Store.open(folder)
     try:
         app = make_app(store, ServerSettings(port=PORT, **settings))

@@ -165,6 +165,55 @@ def test_calls_and_cost(owner: Visitor, run: dict[str, Any]) -> None:
     assert owner.json("GET", one)["cost"]["usd"] == "0.0012"
 
 
+def test_runs_are_listed_with_metrics(owner: Visitor, run: dict[str, Any]) -> None:
+    new_run(owner, "ours", "my-project")
+    path = "/api/v1/namespaces/ours/projects/my-project/runs"
+    asked = {"columns": ["metrics.loss", "metrics.top", "metrics.never"]}
+    bare, full = owner.json("GET", path, params=asked)["runs"]
+    assert (bare["metrics"], full["metrics"]) == ({}, {"loss": "nan", "top": "inf"})
+    assert [each["metrics"] for each in owner.json("GET", path)["runs"]] == [{}, {}]
+    for wrong in ("loss", "metrics.", "config.lr", ""):
+        refused = owner("GET", path, params={"columns": wrong})
+        assert refused.status_code == 422
+        assert "metrics.<name>" in refused.json()["error"]["message"]
+    assert owner("GET", path, params={"columns": ["metrics.x"] * 51}).status_code == 422
+    names = owner.json("GET", "/api/v1/namespaces/ours/projects/my-project/metrics")
+    assert names == [{"name": "loss", "runs": 1}, {"name": "top", "runs": 1}]
+
+
+def test_a_chart_asks_for_what_it_has_not_got(owner: Visitor, run: dict[str, Any]) -> None:
+    one = f"/api/v1/runs/{run['id']}"
+    known = owner.json("GET", f"{one}/metrics/loss")
+    assert (known["count"], len(known["points"])) == (2, 2)
+    owner.json("POST", f"{one}/journal?client=more&first=1", content=metric_line(1, value=0.25, step=3))
+    more = owner.json("GET", f"{one}/metrics/loss", params={"after": known["count"]})
+    assert (more["count"], [point[2] for point in more["points"]]) == (3, [0.25])
+    assert owner.json("GET", f"{one}/metrics/loss", params={"after": 3})["points"] == []
+    assert owner("GET", f"{one}/metrics/loss", params={"after": -1}).status_code == 422
+
+
+def test_the_newest_calls_first(owner: Visitor, run: dict[str, Any]) -> None:
+    one = f"/api/v1/runs/{run['id']}"
+    lines = [line(n, "c", record=record_of_a_call(model=f"m{n}")) for n in range(1, 4)]
+    owner.json("POST", f"{one}/journal?client=more&first=1", content=b"".join(lines))
+    page = owner.json("GET", f"{one}/calls", params={"order": "newest", "limit": 2})
+    assert [each["model"] for each in page] == ["m3", "m2"]
+    rest = owner.json("GET", f"{one}/calls", params={"order": "newest", "before": page[-1]["key"]})
+    assert [each["model"] for each in rest] == ["m1", "gpt-5"]
+    assert owner("GET", f"{one}/calls", params={"order": "x"}).status_code == 422
+
+
+def test_a_budget_says_what_is_spent(owner: Visitor, run: dict[str, Any]) -> None:
+    assert owner.json("GET", f"/api/v1/runs/{run['id']}/cost")["budget"] == []
+    made = new_run(owner, "ours", "my-project", budget={"usd": "0.0024", "calls": 10})
+    path = f"/api/v1/runs/{made['id']}"
+    owner.json("POST", f"{path}/journal?client=b&first=1", content=line(1, "c", record=record_of_a_call()))
+    assert owner.json("GET", f"{path}/cost")["budget"] == [
+        {"name": "usd", "limit": "0.0024", "spent": "0.0012", "share": 0.5},
+        {"name": "calls", "limit": 10, "spent": 1, "share": 0.1},
+    ]
+
+
 def test_names_with_slashes_and_other_letters(owner: Visitor, run: dict[str, Any]) -> None:
     path = f"/api/v1/runs/{run['id']}/journal?client=other&first=1"
     owner.json("POST", path, content=metric_line(1, "val/acc é", 3))

@@ -8,8 +8,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from tellurio.server.sessions import COOKIE, MOST, Sessions, path_of_ours
-from tests.tellurio.server.lab import URL, House, Visitor, full_run, house, new_run
+from tellurio.server.sessions import COOKIE, MOST, Codes, path_of_ours
+from tests.tellurio.server.lab import URL, House, Visitor, files_in, full_run, house, new_run
 
 PAGE = "/ours/projects/my-project/runs/first/"
 
@@ -55,16 +55,36 @@ def test_a_session_gets_too_old(tmp_path: Path) -> None:
         assert browser(home, secret, "GET", "/api/v1/me").status_code == 401
 
 
-def test_sessions_are_bounded() -> None:
-    sessions = Sessions(60, 60)
-    first = sessions.code({"id": "first"})
+def test_codes_are_bounded() -> None:
+    codes = Codes(60)
+    first = codes.make("first")
     for _ in range(MOST):
-        last = sessions.code({"id": "last"})
-    assert sessions.open(first) is None
-    opened = sessions.open(last)
-    assert opened is not None
-    assert sessions.user(opened) == {"id": "last"}
-    assert sessions.user(last) is None
+        last = codes.make("last")
+    assert codes.use(first) is None
+    assert codes.use(last) == "last"
+    assert codes.use(last) is None
+
+
+def test_a_restart_logs_nobody_out(tmp_path: Path) -> None:
+    with house(tmp_path / "server") as home:
+        secret = log_in(home, home.user("u"))
+    with house(tmp_path / "server") as home:
+        assert browser(home, secret, "GET", "/api/v1/me").json()["user"]["username"] == "u"
+    for file in files_in(tmp_path):
+        assert secret.encode() not in file.read_bytes(), file
+
+
+def test_a_browser_logs_out(home: House, owner: Visitor) -> None:
+    mine, other = log_in(home, owner), log_in(home, owner)
+    assert browser(home, mine, "DELETE", "/api/v1/session").status_code == 403, "it comes from none of our pages"
+    assert browser(home, mine, "GET", "/api/v1/me").status_code == 200
+    gone = browser(home, mine, "DELETE", "/api/v1/session", headers={"Origin": URL})
+    assert gone.status_code == 204
+    assert f'{COOKIE}=""' in gone.headers["set-cookie"]
+    assert browser(home, mine, "GET", "/api/v1/me").status_code == 401
+    assert browser(home, other, "GET", "/api/v1/me").status_code == 200
+    assert owner("DELETE", "/api/v1/session").status_code == 204
+    assert owner("GET", "/api/v1/me").status_code == 200
 
 
 ELSEWHERE = [

@@ -14,7 +14,9 @@ from tellurio.server.doors import Door, Permission, PlainDoor, Resource
 from tellurio.store import projects
 from tests.tellurio.server.lab import House, Visitor, full_run, new_run
 
-PUBLIC = {("GET", "/healthz"), ("GET", "/login")}
+PAGE = "/{ns}/projects/{project}/"
+PAGES = {"/", "/assets/{name}", PAGE, PAGE + "runs/{run}/", PAGE + "runs/{run}/{view}"}  # Studio's, which hold no data
+PUBLIC = {("GET", path) for path in {"/healthz", "/login", *PAGES}}
 
 
 def doors(home: House) -> list[Door | PlainDoor]:

@@ -192,7 +192,7 @@ def raw(server: ServerProcess, request: bytes) -> bytes:
             b"GET * HTTP/1.1",
             b"OPTIONS * HTTP/1.1",
             b"GET //x//y HTTP/1.1",
-            b"GET /?a=%ff&b=%zz HTTP/1.1",
+            b"GET /x?a=%ff&b=%zz HTTP/1.1",
             b"GET /a HTTP/1.0",
         ),
         *(b"TRACE / HTTP/1.1", b"BREW /healthz HTTP/1.1", b"rubbish", b"GET /" + b"a" * 20000 + b" HTTP/1.1"),

@@ -315,3 +315,21 @@ def test_a_journals_calls_are_counted_once(store: Store, run: dict[str, Any]) ->
     for _ in range(3):
         send(store, run, lines)
     assert store.read(cost, run["key"])["total"]["usd"] == "0.0000034"
+
+
+def test_pages_of_the_newest_calls_are_those_of_the_oldest_backwards(store: Store, run: dict[str, Any]) -> None:
+    insert(store, run, *(call_record(role="critic" if n % 2 else "forward") for n in range(7)))
+    other = new_run(store)
+    insert(store, other, call_record())
+    oldest = [each["key"] for each in store.read(calls, run["key"])]
+    assert len(oldest) == 7
+    found: list[int] = []
+    before = None
+    while page := store.read(partial(calls, newest=True, before=before, limit=3), run["key"]):
+        found += [each["key"] for each in page]
+        before = found[-1]
+    assert found == oldest[::-1]
+    critics = store.read(partial(calls, newest=True, role="critic", before=oldest[-1]), run["key"])
+    assert [each["key"] for each in critics] == oldest[-2:0:-2]
+    middle = store.read(partial(calls, after=oldest[1], before=oldest[4]), run["key"])
+    assert [each["key"] for each in middle] == oldest[2:4]

@@ -13,10 +13,11 @@ from sqlalchemy import Connection, event
 from tellurio.store import Store
 from tellurio.store.artifacts import artifact, artifacts
 from tellurio.store.blobs import note_blob
+from tellurio.store.budgets import budget
 from tellurio.store.calls import call, calls, cost
 from tellurio.store.events import events
 from tellurio.store.ingest import ingest
-from tellurio.store.metrics import metric, metric_names, texts
+from tellurio.store.metrics import last_values, metric, metric_names, texts
 from tellurio.store.prompts import prompts
 from tests.tellurio.store.journal import call_record, line, new_run, point, send
 
@@ -50,10 +51,14 @@ WORK: dict[str, Any] = {
     "metrics": metric_names,
     "points": partial(metric, name="loss"),
     "buckets": partial(metric, name="loss", buckets=5),
+    "buckets of the rest": partial(metric, name="loss", buckets=5, after=0),
+    "last values": lambda c, run_key: last_values(c, [run_key, run_key + 1], ["loss", "acc"]),
     "texts": texts,
     "texts of a name": partial(texts, name="x", after=1),
     "calls": calls,
     "calls of a role": partial(calls, role="critic", model="m", after=1),
+    "the newest calls": partial(calls, newest=True, before=9),
+    "the budget": lambda c, run_key: budget(c, run_key, 0.0),
     "a call": partial(call, key=1),
     "the cost": cost,
     "prompts": prompts,

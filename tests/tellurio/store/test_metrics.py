@@ -6,6 +6,7 @@ import math
 import uuid
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tellurio.store import Store
-from tellurio.store.metrics import metric, metric_names, texts
+from tellurio.store.metrics import last_values, metric, metric_names, names_in, texts
 from tests.tellurio.store.journal import line, new_run, point, send
 
 
@@ -73,6 +74,7 @@ def test_points_come_back_and_their_summary_is_theirs(
     name = logged(store, run, points)
     assert store.read(metric, run["key"], name) == {
         "name": name,
+        "count": len(points),
         "points": [[step, 1000.0 + n, value] for n, (step, value) in enumerate(points, 1)],
     }
     (row,) = [row for row in store.read(metric_names, run["key"]) if row["name"] == name]
@@ -86,6 +88,44 @@ def test_points_come_back_and_their_summary_is_theirs(
         "min": min(finite, default=None),
         "max": max(finite, default=None),
     }
+
+
+@same_store
+@given(points=st.lists(st.tuples(steps, values), max_size=40), after=st.integers(0, 45), buckets=st.integers(1, 50))
+def test_what_follows_a_point_is_the_rest_of_all_of_them(
+    store: Store, run: dict[str, Any], points: list[tuple[int | None, Any]], after: int, buckets: int
+) -> None:
+    name = logged(store, run, points)
+    whole = store.read(metric, run["key"], name)
+    rest = store.read(partial(metric, after=after), run["key"], name)
+    assert rest == {"name": name, "count": len(points), "points": whole["points"][after:]}
+    # Summaries of the rest are those of a metric that has nothing else.
+    alone = store.read(partial(metric, buckets=buckets), run["key"], logged(store, run, points[after:]))["buckets"]
+    found = store.read(partial(metric, after=after, buckets=buckets), run["key"], name)
+    assert found["count"] == len(points)
+    assert [bucket[:2] + bucket[3:] for bucket in found["buckets"]] == [bucket[:2] + bucket[3:] for bucket in alone]
+
+
+def test_last_values_of_many_runs(store: Store) -> None:
+    made = [new_run(store) for _ in range(3)]
+    for n, run in enumerate(made[:2]):
+        send(store, run, [point(1, 1.0), point(2, n), point(3, "nan", "acc"), point(4, 7, "other")])
+    keys = [run["key"] for run in made]
+    found = store.read(last_values, keys, ["loss", "acc", "never"])
+    assert found == {keys[0]: {"loss": 0.0, "acc": "nan"}, keys[1]: {"loss": 1.0, "acc": "nan"}, keys[2]: {}}
+    assert store.read(last_values, keys, []) == {key: {} for key in keys}
+    assert store.read(last_values, [], ["loss"]) == {}
+
+
+def test_names_in_a_project_are_those_of_its_newest_runs(tmp_path: Path) -> None:
+    with Store.open(tmp_path) as store:
+        old, new, newest = (new_run(store) for _ in range(3))
+        for run, name in ((old, "gone"), (new, "loss"), (newest, "loss"), (newest, "acc")):
+            send(store, run, [point(1, 1.0, name)], client=f"{run['id']}-{name}")
+        found = store.read(partial(names_in, runs=2), old["project_id"])
+        assert found == [{"name": "acc", "runs": 1}, {"name": "loss", "runs": 2}]
+        assert len(store.read(names_in, old["project_id"])) == 3
+        assert store.read(names_in, "no project") == []
 
 
 def test_a_large_metric_is_shown_by_few_buckets(store: Store, run: dict[str, Any]) -> None:
@@ -106,7 +146,7 @@ def test_a_sum_beyond_any_float_still_has_a_mean(store: Store, run: dict[str, An
 @pytest.mark.parametrize("buckets", [None, 10])
 def test_a_metric_that_is_not_there_has_nothing(store: Store, run: dict[str, Any], buckets: int | None) -> None:
     key = "points" if buckets is None else "buckets"
-    assert store.read(partial(metric, buckets=buckets), run["key"], "loss") == {"name": "loss", key: []}
+    assert store.read(partial(metric, buckets=buckets), run["key"], "loss") == {"name": "loss", "count": 0, key: []}
     assert store.read(metric_names, run["key"]) == []
 
 

@@ -1,0 +1,126 @@
+import type { KeyboardEvent } from "react";
+import type { ListedCall } from "../../api/types";
+import { duration, group, short } from "../../lib/format";
+import { Money } from "../../ui/Money";
+import { Ago } from "../../ui/Times";
+import { useRows } from "../runs/useRows";
+
+interface Props {
+  calls: readonly ListedCall[];
+  total: number;
+  open: number | null;
+  more: () => void;
+  onOpen: (key: number) => void;
+  onClose: () => void;
+}
+
+const ROW = 37;
+
+/** The calls, newest first; arrows lead from call to call, Enter opens one. */
+export function CallsTable({ calls, total, open, more, onOpen, onClose }: Props) {
+  const rows = useRows({ count: calls.length, height: ROW, more });
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key === "Escape" && open !== null) onClose();
+    else rows.onKeyDown(event);
+  };
+  return (
+    <div className="scroller" ref={rows.scroller}>
+      <table className="grid calls-table" aria-rowcount={total + 1}>
+        <caption className="sr">LM calls, newest first. Arrow keys lead from call to call, Enter opens one.</caption>
+        <colgroup>
+          <col className="c-node" />
+          <col className="c-role" />
+          <col className="c-model" />
+          <col className="c-tokens" />
+          <col className="c-cost" />
+          <col className="c-latency" />
+          <col className="c-when" />
+        </colgroup>
+        <thead>
+          <tr>
+            <th scope="col">Call</th>
+            <th scope="col">Role</th>
+            <th scope="col">Model</th>
+            <th scope="col" className="number">
+              Tokens
+            </th>
+            <th scope="col" className="number">
+              Cost
+            </th>
+            <th scope="col" className="number">
+              Latency
+            </th>
+            <th scope="col" className="number">
+              When
+            </th>
+          </tr>
+        </thead>
+        <tbody onKeyDown={onKeyDown}>
+          {rows.before > 0 && <Space height={rows.before} />}
+          {rows.items.map(({ index }) => {
+            const call = calls[index];
+            if (!call) return null;
+            return (
+              <tr
+                key={call.key}
+                data-index={index}
+                data-call={call.key}
+                aria-rowindex={index + 2}
+                className={call.key === open ? "open" : undefined}
+                onClick={() => onOpen(call.key)}
+              >
+                <th scope="row">
+                  <button
+                    type="button"
+                    className="row-button"
+                    data-row-link
+                    tabIndex={index === rows.tabStop ? 0 : -1}
+                    aria-expanded={call.key === open}
+                    onFocus={() => rows.setActive(index)}
+                    title={call.node}
+                  >
+                    <span className="call-number">{call.key}</span> {call.node || call.words || "call"}
+                  </button>
+                </th>
+                <td>
+                  {call.role}
+                  {call.phase && <span className="muted"> · {call.phase}</span>}
+                </td>
+                <td title={`${call.provider} at ${call.host}`}>{call.model}</td>
+                <td className="number" title={tokens(call)}>
+                  {short(call.input_tokens)} → {short(call.output_tokens)}
+                  {call.estimated && <span title="estimated"> ~</span>}
+                </td>
+                <td className="number">{call.source === "live" ? <Money usd={call.usd} /> : <span className="tag">{call.source}</span>}</td>
+                <td className="number">
+                  {duration(call.seconds)}
+                  {call.attempts > 1 && <span className="muted"> ×{call.attempts}</span>}
+                </td>
+                <td className="number">
+                  <Ago time={call.started} />
+                </td>
+              </tr>
+            );
+          })}
+          {rows.after > 0 && <Space height={rows.after} />}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function tokens(call: ListedCall): string {
+  const more = [
+    call.cached_tokens > 0 ? `${group(call.cached_tokens)} of them cached` : "",
+    call.reasoning_tokens > 0 ? `${group(call.reasoning_tokens)} for reasoning` : "",
+  ].filter(Boolean);
+  return [`${group(call.input_tokens)} in, ${group(call.output_tokens)} out`, ...more].join("; ");
+}
+
+function Space({ height }: { height: number }) {
+  return (
+    <tr aria-hidden="true" className="space">
+      <td colSpan={7} style={{ height }} />
+    </tr>
+  );
+}
