@@ -18,6 +18,7 @@ from starlette.responses import Response
 from afnio.errors import StoreError
 from tellurio.server.doors import Permission, PlainDoor, Resource
 from tellurio.server.hooks import Hooks
+from tellurio.server.live import Hub
 from tellurio.server.pressure import Pressure
 from tellurio.server.refusals import Refused
 from tellurio.server.resources import blobs
@@ -253,7 +254,7 @@ def test_silence_while_no_server_listened_does_not_count(tmp_path: Path) -> None
         home.store.write(runs.beat, run["id"], time.time() - 3600.0)  # an hour ago, when the last server ended
 
         async def sweep() -> None:
-            await expiry(home.store)()
+            await expiry(home.store, Hub())()
 
         asyncio.run(sweep())
         assert owner.json("GET", f"/api/v1/runs/{run['id']}")["status"] == "RUNNING"
