@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 META, LOCK, SPOOL = "meta.json", "run.lock", "spool"
+NEEDED = ("run_id", "name", "url", "server_id")
 
 
 def write_meta(folder: Path, meta: Mapping[str, Any]) -> None:
@@ -39,14 +40,15 @@ def write_meta(folder: Path, meta: Mapping[str, Any]) -> None:
 
 
 def read_meta(folder: Path) -> dict[str, Any] | None:
-    """What `write_meta` wrote, or None."""
+    """What `write_meta` wrote; None where it is not, or not whole."""
     import orjson
 
     try:
         meta = orjson.loads((folder / META).read_bytes())
     except (OSError, ValueError):
         return None
-    return meta if isinstance(meta, dict) and isinstance(meta.get("run_id"), str) else None
+    whole = isinstance(meta, dict) and all(isinstance(meta.get(name), str) for name in NEEDED)
+    return meta if whole else None
 
 
 def open_journal(folder: Path, client_id: str, meta: Mapping[str, Any], wake: Any = lambda: None) -> Journal:

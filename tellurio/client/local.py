@@ -33,8 +33,11 @@ _LEAST_SPACE = 1_000_000  # bytes; with less a new database may not even be able
 _LOG_LIMIT = 10_000_000  # bytes; a longer log is put aside at the next start
 
 # What a shell sets for its own Python programs would change or break the server, and keys of providers are handed
-# over by each client, after consent: a server must not have those of whoever happened to start it.
-_NOT_HANDED_ON = re.compile(r"PYTHON(WARNINGS|INSPECT|STARTUP|BREAKPOINT|PROFILEIMPORTTIME|VERBOSE)|.*_API_KEY")
+# over by each client, after consent: a server must not have those of whoever happened to start it, nor what else their
+# SDKs read from the environment (an organization, say).
+_NOT_HANDED_ON = re.compile(
+    r"PYTHON(WARNINGS|INSPECT|STARTUP|BREAKPOINT|PROFILEIMPORTTIME|VERBOSE)|.*_API_KEY|(OPENAI|ANTHROPIC)_.*"
+)
 
 _children: set[int] = set()
 """Servers this process started: it is their parent, and has to reap them."""

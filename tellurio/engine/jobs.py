@@ -275,8 +275,7 @@ class Jobs:
 
 def _put(connection: Any, job_id: str, run_key: int, made: Mapping[str, Any], now: float) -> None:
     """Store a new job; ``JobError`` if there is one of this name: neither its calls nor its end are to be touched."""
-    if table.job(connection, job_id) is not None:
+    if not table.put_job(connection, id=job_id, run_key=run_key, now=now, **made):
         raise JobError(
             f"There is a job {job_id} already, and its client said it never asked for it. Choose another id."
         )
-    table.put_job(connection, id=job_id, run_key=run_key, now=now, **made)

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, and_, delete, insert, or_, select, update
+from sqlalchemy import Connection, and_, delete, or_, select, update
 
 from tellurio.store import tables as t
+from tellurio.store._sql import execute
 
 __all__ = [
     "end_job",
@@ -29,24 +30,19 @@ OPEN = ("running", "waiting")
 ENDS = ("done", "failed", "cancelled")
 
 
-def put_job(
-    c: Connection,
-    *,
-    id: str,
-    run_key: int,
-    kind: str,
-    owner: str,
-    lease_until: float,
-    now: float,
-) -> dict[str, Any]:
-    """A new job, running, with fence 1.  The same ``id`` again is the same job, as it is."""
-    known = job(c, id)
-    if known is not None:
-        return known
-    row = {"id": id, "run_key": run_key, "kind": kind, "state": "running", "fence": 1, "owner": owner}
-    row |= {"lease_until": lease_until, "result": None, "error": None, "created": now, "updated": now, "ended": None}
-    c.execute(insert(t.jobs), row)
-    return row
+_PUT = (
+    "INSERT INTO jobs (id, run_key, kind, state, fence, owner, lease_until, created, updated) "
+    "VALUES (?, ?, ?, 'running', 1, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
+)
+_END = (
+    "UPDATE jobs SET state = ?, result = ?, error = ?, updated = ?, ended = ? "
+    "WHERE id = ? AND fence = ? AND state IN ('running', 'waiting')"
+)
+
+
+def put_job(c: Connection, *, id: str, run_key: int, kind: str, owner: str, lease_until: float, now: float) -> bool:
+    """A new job, running, with fence 1.  False: there is one with this id, and it stays as it is."""
+    return execute(c, _PUT, (id, run_key, kind, owner, lease_until, now, now)).rowcount == 1
 
 
 def job(c: Connection, id: str) -> dict[str, Any] | None:
@@ -94,8 +90,7 @@ def end_job(
     """End the job.  False: the fence is old or it has ended, nothing was changed."""
     if state not in ENDS:
         raise ValueError(f"expected a job's end, {', '.join(ENDS)}, got {state!r}")
-    end = {"state": state, "result": result, "error": error, "updated": now, "ended": now}
-    return c.execute(update(t.jobs).where(_held(id, fence)).values(**end)).rowcount == 1
+    return execute(c, _END, (state, result, error, now, now, id, fence)).rowcount == 1
 
 
 def lapsed_jobs(c: Connection, now: float) -> list[dict[str, Any]]:

@@ -308,11 +308,13 @@ def test_neither_keys_nor_the_shells_habits_are_handed_on(
     (tmp_path / "logging.py").write_text("raise SystemExit('the user has a module of this name')")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-of-somebody")
     monkeypatch.setenv("PYTHONWARNINGS", "error")
     monkeypatch.setenv("PYTHONPATH", os.path.relpath(Path(tellurio.__file__).parents[1]))
     ensure_local_server()
     environment = Path(f"/proc/{server_file(home)['pid']}/environ").read_bytes()
     assert b"sk-secret" not in environment
+    assert b"org-of-somebody" not in environment
     assert b"PYTHONWARNINGS" not in environment
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tellurio.client.orphans import orphans
 from tests.tellurio.client.lab import end_of, eventually, points, run_of, script, start, stored
 from tests.tellurio.running import ServerProcess
 
@@ -102,6 +103,13 @@ def test_a_living_run_is_nobodys_orphan(server: ServerProcess, tmp_path: Path) -
         process.send_signal(signal.SIGCONT)
         process.kill()
         end_of(process)
+
+
+def test_a_folder_that_says_too_little_holds_nobody_up(tmp_path: Path) -> None:
+    for name, meta in (("a", "{}"), ("b", '{"run_id": "b"}'), ("c", "[]"), ("d", "half a wo")):
+        (tmp_path / "journals" / name).mkdir(parents=True)
+        (tmp_path / "journals" / name / "meta.json").write_text(meta)
+    assert orphans(tmp_path) == []
 
 
 def test_two_who_collect_at_once_do_no_harm(server: ServerProcess, tmp_path: Path) -> None:
