@@ -37,11 +37,11 @@ export class Plot {
     private readonly place: HTMLElement,
     private columns: Columns,
     look: Look,
-    sync: string,
+    private readonly sync: string,
     private readonly listener: Listener,
   ) {
     this.look = look;
-    this.u = new uPlot(this.options(sync), this.data(), place);
+    this.u = new uPlot(this.options(), this.data(), place);
     place.addEventListener("wheel", this.wheel, { passive: false });
   }
 
@@ -61,8 +61,9 @@ export class Plot {
     this.u.destroy();
   }
 
+  /** All of it again, in all charts that are zoomed together. */
   reset(): void {
-    this.u.setData(this.data(), true);
+    for (const each of this.together()) each.setData(each.data, true);
   }
 
   /** To the next point, or the one before. */
@@ -82,7 +83,7 @@ export class Plot {
     const middle = around ?? (this.u.cursor.idx != null ? (this.u.data[0][this.u.cursor.idx] as number) : (min + max) / 2);
     const next = [Math.max(low, middle - (middle - min) * factor), Math.min(high, middle + (max - middle) * factor)] as const;
     if (next[1] - next[0] <= 0) return;
-    this.u.setScale("x", { min: next[0], max: next[1] });
+    for (const each of this.together()) each.setScale("x", { min: next[0], max: next[1] });
   }
 
   /** Where the chart has the focus, or with a modifier key: else the wheel moves the page. */
@@ -92,6 +93,11 @@ export class Plot {
     const left = event.clientX - this.u.over.getBoundingClientRect().left;
     this.zoom(event.deltaY > 0 ? 1.25 : 0.8, this.u.posToVal(left, "x"));
   };
+
+  /** The charts whose cursors move together. */
+  private together(): readonly uPlot[] {
+    return uPlot.sync(this.sync).plots;
+  }
 
   private extent(): [number, number] {
     const { x } = this.columns;
@@ -105,7 +111,7 @@ export class Plot {
     return [x, fits(max), fits(min), fits(mean), fits(smooth)];
   }
 
-  private options(sync: string): uPlot.Options {
+  private options(): uPlot.Options {
     const [line, muted, grid, accent, soft, bad] = ["--accent", "--muted", "--line", "--accent", "--accent-band", "--bad"].map(colorOf) as [
       string, string, string, string, string, string,
     ];
@@ -118,7 +124,7 @@ export class Plot {
       legend: { show: false },
       padding: [8, 10, 0, 0],
       cursor: {
-        sync: { key: sync, setSeries: false, scales: ["x", null] },
+        sync: { key: this.sync, setSeries: false, scales: ["x", null] },
         drag: { x: true, y: false, dist: 5 },
         points: { size: 7 },
         focus: { prox: -1 },

@@ -42,7 +42,7 @@ export function Calls({ run }: { run: Run }) {
           total={role === null ? all : calls.length}
           open={open}
           more={more}
-          onOpen={(key) => change({ call: String(key) })}
+          onOpen={(key) => change({ call: String(key) }, { push: open === null })}
           onClose={() => change({ call: null })}
         />
         {open !== null && <CallDetail key={open} runId={run.id} call={open} onClose={() => change({ call: null })} />}

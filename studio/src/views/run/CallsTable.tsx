@@ -1,6 +1,7 @@
 import type { KeyboardEvent } from "react";
 import type { ListedCall } from "../../api/types";
 import { duration, group, short } from "../../lib/format";
+import { useMedia, usePhone } from "../../lib/media";
 import { Money } from "../../ui/Money";
 import { Ago } from "../../ui/Times";
 import { useRows } from "../runs/useRows";
@@ -18,6 +19,9 @@ const ROW = 37;
 
 /** The calls, newest first; arrows lead from call to call, Enter opens one. */
 export function CallsTable({ calls, total, open, more, onOpen, onClose }: Props) {
+  // As many as the styles leave, or the table would make room for the others.
+  const narrow = useMedia("(max-width: 900px)");
+  const columns = usePhone() ? 4 : open !== null && !narrow ? 5 : 7;
   const rows = useRows({ count: calls.length, height: ROW, more });
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key === "Escape" && open !== null) onClose();
@@ -56,7 +60,7 @@ export function CallsTable({ calls, total, open, more, onOpen, onClose }: Props)
           </tr>
         </thead>
         <tbody onKeyDown={onKeyDown}>
-          {rows.before > 0 && <Space height={rows.before} />}
+          {rows.before > 0 && <Space height={rows.before} columns={columns} />}
           {rows.items.map(({ index }) => {
             const call = calls[index];
             if (!call) return null;
@@ -102,7 +106,7 @@ export function CallsTable({ calls, total, open, more, onOpen, onClose }: Props)
               </tr>
             );
           })}
-          {rows.after > 0 && <Space height={rows.after} />}
+          {rows.after > 0 && <Space height={rows.after} columns={columns} />}
         </tbody>
       </table>
     </div>
@@ -117,10 +121,10 @@ function tokens(call: ListedCall): string {
   return [`${group(call.input_tokens)} in, ${group(call.output_tokens)} out`, ...more].join("; ");
 }
 
-function Space({ height }: { height: number }) {
+function Space({ height, columns }: { height: number; columns: number }) {
   return (
     <tr aria-hidden="true" className="space">
-      <td colSpan={7} style={{ height }} />
+      <td colSpan={columns} style={{ height }} />
     </tr>
   );
 }

@@ -40,7 +40,7 @@ export function RunsTable({ ns, project, runs, total, columns, sort, more, onSor
   const width = shown.reduce((sum, column) => sum + column.width, 0);
   return (
     <div className="scroller" ref={scroller}>
-      <table className="grid" style={{ minWidth: width }} aria-rowcount={total + 1}>
+      <table className="grid" style={{ minWidth: width }} aria-rowcount={total + 1} data-known={rows.length}>
         <caption className="sr">Runs of this project. Arrow keys lead from Run to Run, Enter opens one.</caption>
         <colgroup>
           {shown.map((column) => (
