@@ -6,6 +6,7 @@ import { routeOf } from "./lib/route";
 import { useStore } from "./lib/store";
 import { connection } from "./live/connection";
 import { Banner } from "./ui/Banner";
+import { ErrorBoundary } from "./ui/ErrorBoundary";
 import { Header } from "./ui/Header";
 import { Skeleton } from "./ui/Skeleton";
 import { Projects } from "./views/Projects";
@@ -58,7 +59,11 @@ function Main() {
   }, [place]);
   return (
     <main id="main" ref={main} tabIndex={-1}>
-      {state === "signed-out" ? <SignIn route={route} /> : <View route={route} />}
+      {state === "signed-out" ? <SignIn route={route} /> : (
+        <ErrorBoundary key={place}>
+          <View route={route} />
+        </ErrorBoundary>
+      )}
     </main>
   );
 }

@@ -182,3 +182,20 @@ def test_a_page_that_is_opened_for_a_server_that_goes_says_so_and_goes_on(
     expect(page.get_by_role("alert")).to_contain_text("The server is not reachable")
     house.start()
     expect(page.locator("tbody tr", has_text=script.name)).to_be_visible()
+
+
+def test_a_run_that_is_opened_while_the_server_is_away_is_there_when_it_is_back(
+    project: str, visit: Visit, house: ServerProcess
+) -> None:
+    visitor = visit()
+    visitor.expects("ERR_", "dynamically imported module")
+    script = Script(house)
+    page = visitor.sign_in(project)
+    row = page.get_by_role("link", name=script.name)
+    expect(row).to_be_visible()
+    house.stop()
+    expect(page.get_by_text("The server is not reachable.")).to_be_visible()
+    row.click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    house.start()
+    expect(page.get_by_role("heading", level=1, name=script.name)).to_be_visible()

@@ -138,7 +138,7 @@ def test_the_keyboard_suffices(few: Seeded, visit: Visit) -> None:
     page.keyboard.press("ArrowRight")
     expect(page.locator("figure[data-metric=accuracy] figcaption")).to_contain_text("step 0")
     page.keyboard.press("+")
-    expect(page.get_by_role("button", name="Whole")).to_be_visible()
+    expect(page.get_by_role("button", name="Whole").first).to_be_visible()
     page.keyboard.press("0")
     expect(page.get_by_role("button", name="Whole")).to_have_count(0)
     page.get_by_role("link", name="Prompts").press("Enter")
