@@ -21,6 +21,15 @@ PATTERNS: tuple[re.Pattern[bytes], ...] = (
 )
 """What is replaced by default.  None matches a quote or a backslash, so that JSON stays JSON."""
 
+_STARTS: dict[re.Pattern[bytes], tuple[bytes, ...]] = dict(
+    zip(
+        PATTERNS,
+        [(b"sk-",), (b"AKIA",), (b"AIza",), (b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_"), (b"xox",), (b"Bearer ",)],
+        strict=True,
+    )
+)
+"""What each of them begins with.  To look for these first is a hundred times faster, and nearly no record has one."""
+
 EMAIL = re.compile(rb"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 """E-mail addresses: ``redact_with(patterns(*PATTERNS, EMAIL))`` takes them out too."""
 
@@ -29,10 +38,12 @@ Hook = Callable[[bytes], bytes]
 
 def patterns(*each: re.Pattern[bytes]) -> Hook:
     """A hook that replaces what any of the patterns matches."""
+    known = [(pattern, _STARTS.get(pattern)) for pattern in each]
 
     def hook(record: bytes) -> bytes:
-        for pattern in each:
-            record = pattern.sub(b"[redacted]", record)
+        for pattern, starts in known:
+            if starts is None or any(start in record for start in starts):
+                record = pattern.sub(b"[redacted]", record)
         return record
 
     return hook

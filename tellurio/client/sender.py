@@ -17,7 +17,8 @@ from tellurio.client.shipping import FILES, HTTPKeeper, NoSuchRun, Tail, ship
 
 __all__ = ["Sender", "Wake"]
 
-LINGER = 0.05  # seconds in which what is logged gathers to one batch
+LINGER = 0.25  # seconds in which what is logged gathers to one batch: sending is not to be in the way of training
+GLANCE = 0.02  # seconds between two looks, meanwhile, whether somebody waits for it to be sent
 SCAN = 1.0  # seconds between two looks for journals of child processes
 BACK_OFF = (0.2, 5.0)  # seconds between two tries to reach the server: at first, at most
 RESTART = 3.0  # seconds between two tries to start a local server again
@@ -39,9 +40,11 @@ class Wake:
             except RuntimeError:  # another thread was faster
                 pass
 
-    def wait_for_silence(self, seconds: float) -> None:
-        """Sleep for ``seconds``; what wakes meanwhile counts as one."""
-        time.sleep(seconds)
+    def gather(self, seconds: float, hurry: Callable[[], bool]) -> None:
+        """Sleep for ``seconds``, or until ``hurry()``; what wakes meanwhile counts as one."""
+        until = time.monotonic() + seconds
+        while not hurry() and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, GLANCE))
         self.wait(0)
 
     def wait(self, seconds: float) -> bool:
@@ -198,7 +201,7 @@ class Sender:
         until = min(self._contact + self._heartbeat if self._alive else float("inf"), self._scanned_at + SCAN)
         until = road.retry_at if road.pause else until
         if self.wake.wait(until - time.monotonic()) and self._clean >= self._asked and not self._leaving:
-            self.wake.wait_for_silence(LINGER)
+            self.wake.gather(LINGER, lambda: self._clean < self._asked or self._leaving)
 
     def _send(self) -> bool:
         """Send what there is; whether there may be more."""
