@@ -11,7 +11,7 @@ from afnio.errors import StoreError
 
 __all__ = ["HEAD", "migrate", "upgrade"]
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest revision in ``migrations/versions``.  Written down here so that opening a database needs no Alembic."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"

@@ -152,6 +152,9 @@ runs = Table(
     Column("output_tokens", BigInteger, nullable=False),
     Column("usd_pico", BigInteger, nullable=False),
     Column("unpriced", Integer, nullable=False),
+    Column("kind", Text, nullable=False, server_default="run"),  # run, recording, subrun or rerun
+    Column("command", Text),  # JSON: what a recorded script was started with, and how it may be started again
+    Column("indexed", BigInteger, nullable=False, server_default="0"),  # key of its last call whose edges are known
     UniqueConstraint("project_id", "slug"),
     Index(None, "project_id", "key"),
     Index(None, "parent_id"),
@@ -226,10 +229,45 @@ calls = Table(
     Column("estimated", Boolean, nullable=False),
     Column("usd_pico", BigInteger),  # None: no price is known
     Column("record", LargeBinary, nullable=False),  # JSON: the whole record, request and response with it
+    Column("call_id", Text),  # a recorder's name for it, a UUID
+    Column("label", Text),  # what a recorder shows of it
+    Column("location", Text),  # the line of the user's script that made it: file:line
+    Column("error", Text),  # what it ended with, where it has no answer
     UniqueConstraint("run_key", "origin"),
     Index(None, "run_key", "key"),
     Index(None, "job_id"),
+    Index(None, "call_id"),
 )
+
+edges = Table(
+    "edges",
+    metadata,
+    _run_key(),
+    Column("from_call", Key, nullable=False),  # keys of calls
+    Column("to_call", Key, nullable=False),
+    Column("kind", Text, nullable=False),  # content, taint or verified: what speaks for it
+    Column("confidence", Double, nullable=False),  # 0 to 1
+    Column("weak", Boolean, nullable=False),  # too little to be shown without being asked for
+    Column("alternative", Boolean, nullable=False),  # the text may have come this way too, and more likely another
+    Column("spans", Text, nullable=False),  # JSON: [{"from": {"path", "start", "end"}, "to": {...}}]
+    PrimaryKeyConstraint("run_key", "to_call", "from_call", "kind"),
+    sqlite_with_rowid=False,
+)
+"""What went from one call's answer into another one's request."""
+
+edits = Table(
+    "edits",
+    metadata,
+    Column("key", Key, primary_key=True, autoincrement=True),
+    _run_key(),  # the edited copy
+    Column("call_id", Text, nullable=False),  # of the call of its parent that is to be another
+    Column("field", Text, nullable=False),  # input or output
+    Column("path", Text, nullable=False),  # JSON pointer
+    Column("value", Text, nullable=False),  # JSON
+    Column("created", Double, nullable=False),
+    Index(None, "run_key", "key"),
+)
+"""What a rerun is to change."""
 
 events = Table(
     "events",
