@@ -46,6 +46,103 @@ def test_as_decorators() -> None:
     assert is_grad_enabled()
 
 
+def test_as_decorators_without_parentheses() -> None:
+    block: Any = no_grad
+    assert block(requires)() is False
+    with no_grad():
+        block = enable_grad
+        assert block(requires)() is True
+    with pytest.raises(TypeError, match="enable_grad takes no argument but a function to decorate, got False"):
+        block(False)
+
+
+@pytest.mark.parametrize("decorate", [no_grad(), no_grad, lambda f: set_grad_enabled(False)(f)])
+def test_a_decorated_coroutine_function_builds_no_graph_also_after_an_await(decorate: Any) -> None:
+    @decorate
+    async def measure(answer: str) -> tuple[bool, bool, str]:
+        before = requires()
+        await asyncio.sleep(0)
+        return before, requires(), answer
+
+    async def main() -> Any:
+        pending = measure("yes")
+        assert requires()  # making the coroutine switches nothing
+        others = await asyncio.gather(pending, asyncio.to_thread(is_grad_enabled))
+        assert requires()
+        return others
+
+    assert asyncio.run(main()) == [(False, False, "yes"), True]
+    assert asyncio.iscoroutinefunction(measure)
+    assert measure.__name__ == "measure"
+
+
+def test_a_decorated_generator_builds_no_graph_and_its_reader_does() -> None:
+    closed: list[bool] = []
+
+    @no_grad()
+    def answers() -> Any:
+        try:
+            got = yield requires()
+            try:
+                yield got, requires()
+            except KeyError:
+                yield "caught", requires()
+            return "end"
+        finally:
+            closed.append(is_grad_enabled())
+
+    generator = answers()
+    assert next(generator) is False
+    assert requires()
+    assert generator.send("sent") == ("sent", False)
+    assert requires()
+    assert generator.throw(KeyError("x")) == ("caught", False)
+    assert requires()
+    with pytest.raises(StopIteration) as end:
+        next(generator)
+    assert end.value.value == "end"
+    left = answers()
+    next(left)
+    left.close()
+    assert closed == [False, False]
+    assert requires()
+
+
+def test_a_decorated_async_generator_builds_no_graph_and_its_reader_does() -> None:
+    @no_grad()
+    async def answers() -> Any:
+        yield requires()
+        await asyncio.sleep(0)
+        yield requires()
+
+    async def main() -> list[bool]:
+        seen = []
+        async for answer in answers():
+            seen += [answer, requires()]
+        return seen
+
+    assert asyncio.run(main()) == [False, True, False, True]
+
+
+def test_one_block_may_be_entered_again_and_in_itself() -> None:
+    block = no_grad()
+    for _ in range(2):
+        with block, enable_grad(), block:
+            assert not requires()
+        assert requires()
+
+
+def test_set_grad_enabled_decorates_and_switches_nothing_else() -> None:
+    decorated = set_grad_enabled(False)(requires)
+    assert requires()
+    assert decorated() is decorated() is False
+    switch = set_grad_enabled(False)
+    for after in (True, True):
+        with switch:
+            assert not requires()
+        assert requires() is after
+
+
 def test_set_grad_enabled_for_good_and_for_a_block() -> None:
     set_grad_enabled(False)
     try:
