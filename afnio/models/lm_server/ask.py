@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Answer", "Ask", "Tool", "ToolCall", "Turn"]
+__all__ = ["Answer", "Ask", "Image", "Tool", "ToolCall", "Turn"]
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """One message: ``role`` is ``system``, ``user``, ``assistant`` or ``tool``."""
+class Image:
+    """A picture in a message: its bytes, or the URL it would have to be fetched from (then ``data`` is empty)."""
 
-    role: str
-    text: str
+    data: bytes
+    media_type: str = ""
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +23,39 @@ class Tool:
 
     name: str
     parameters: dict[str, Any]
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A function the simulation calls; ``arguments`` is JSON text."""
+    """A function the simulation calls, or has called in an earlier turn.
+
+    ``arguments`` is JSON text.  ``id`` is the one it came back with; the simulation's own calls get theirs from the
+    API's spelling.
+    """
 
     name: str
     arguments: str
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message: ``role`` is ``system``, ``user``, ``assistant`` or ``tool``.
+
+    Attributes:
+        images: its pictures, in order.
+        calls: the tools an assistant's turn called.
+        call_id: the call that a tool's turn answers.
+        failed: whether a tool's turn says that the tool failed (Anthropic's ``is_error``).
+    """
+
+    role: str
+    text: str
+    images: tuple[Image, ...] = ()
+    calls: tuple[ToolCall, ...] = ()
+    call_id: str = ""
+    failed: bool = False
 
 
 @dataclass(slots=True)

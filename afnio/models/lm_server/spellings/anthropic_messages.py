@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from afnio.models.lm_server.ask import Answer, Ask, Tool, Turn
-from afnio.models.lm_server.spellings.base import BadAskError, event, number, pieces, text_of
+from afnio.models.lm_server.ask import Answer, Ask, Image, Tool, ToolCall, Turn
+from afnio.models.lm_server.spellings.base import BadAskError, event, image_of, number, pieces, text_of
 
 __all__ = ["error", "parse", "render", "stream"]
 
@@ -44,9 +44,37 @@ def _turns(message: dict[str, Any]) -> list[Turn]:
     """A user message may hold tool results before its text: each becomes a turn of its own."""
     content = message.get("content")
     blocks = content if isinstance(content, list) else []
-    results = [Turn("tool", text_of(block.get("content"))) for block in blocks if block.get("type") == "tool_result"]
-    text = text_of(content)
-    return results if results and not text else [*results, Turn(str(message["role"]), text)]
+    results = [_result(block) for block in blocks if block.get("type") == "tool_result"]
+    said = Turn(str(message["role"]), text_of(content), images=tuple(_images(blocks)), calls=tuple(_calls(blocks)))
+    return results if results and not said.text and not said.images else [*results, said]
+
+
+def _result(block: dict[str, Any]) -> Turn:
+    content = block.get("content")
+    images = tuple(_images(content if isinstance(content, list) else []))
+    failed = bool(block.get("is_error"))
+    return Turn("tool", text_of(content), images=images, call_id=str(block.get("tool_use_id")), failed=failed)
+
+
+def _images(blocks: list[dict[str, Any]]) -> list[Image]:
+    sources = [block["source"] for block in blocks if block.get("type") == "image"]
+    return [
+        image_of(str(source["data"]), str(source["media_type"]))
+        if source["type"] == "base64"
+        else Image(b"", url=str(source.get("url", "")))
+        for source in sources
+    ]
+
+
+def _dump(value: object) -> str:
+    import orjson
+
+    return orjson.dumps(value).decode()
+
+
+def _calls(blocks: list[dict[str, Any]]) -> list[ToolCall]:
+    used = [block for block in blocks if block.get("type") == "tool_use"]
+    return [ToolCall(str(call["name"]), _dump(call["input"]), str(call["id"])) for call in used]
 
 
 def _read_form(ask: Ask, body: dict[str, Any]) -> None:
@@ -64,7 +92,11 @@ def _read_form(ask: Ask, body: dict[str, Any]) -> None:
 def _read_tools(ask: Ask, body: dict[str, Any]) -> None:
     import orjson
 
-    ask.tools = [Tool(tool["name"], tool["input_schema"]) for tool in body["tools"] if "input_schema" in tool]
+    ask.tools = [
+        Tool(tool["name"], tool["input_schema"], str(tool.get("description") or ""))
+        for tool in body["tools"]
+        if "input_schema" in tool
+    ]
     ask.extra_chars += len(orjson.dumps(body["tools"]))
     choice = body.get("tool_choice") or {"type": "auto"}
     ask.tool_choice = _CHOICES.get(choice["type"], str(choice.get("name", "auto")))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from afnio.models.lm_server.ask import Answer, Ask
+from afnio.models.lm_server.ask import Answer, Ask, Image
 
-__all__ = ["BadAskError", "Spelling", "event", "number", "pieces", "text_of"]
+__all__ = ["BadAskError", "Spelling", "event", "image_at", "image_of", "number", "pieces", "text_of"]
 
 CREATED = 1_700_000_000
 """Every answer's creation time: the same request must give the same bytes in every process."""
@@ -59,6 +60,23 @@ def text_of(content: object) -> str:
     if not isinstance(content, list):
         return ""
     return "\n".join([str(part["text"]) for part in content if isinstance(part, dict) and "text" in part])
+
+
+_DATA_URL = re.compile(r"data:(?P<kind>[\w.+-]+/[\w.+-]+);base64,(?P<data>.*)", re.DOTALL)
+
+
+def image_at(url: str) -> Image:
+    """The picture of a data URL, or one that is elsewhere: the simulation fetches nothing."""
+    found = _DATA_URL.fullmatch(url)
+    return image_of(found["data"], found["kind"]) if found else Image(b"", url=url)
+
+
+def image_of(data: str, media_type: str) -> Image:
+    """A picture from base64 text; BadAskError when it is none."""
+    try:
+        return Image(b64decode(data, validate=True), media_type)
+    except ValueError as problem:
+        raise BadAskError(f"an image is not valid base64: {problem}") from None
 
 
 def number(value: object) -> int | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from afnio.models.lm_server.ask import Answer, Ask, Tool, Turn
-from afnio.models.lm_server.spellings.base import CREATED, BadAskError, event, number, pieces, text_of
+from afnio.models.lm_server.ask import Answer, Ask, Image, Tool, ToolCall, Turn
+from afnio.models.lm_server.spellings.base import CREATED, BadAskError, event, image_at, number, pieces, text_of
 
 __all__ = ["error", "parse", "render", "stream"]
 
@@ -37,14 +37,30 @@ def parse(body: dict[str, Any]) -> Ask:
 
 
 def _turn(message: dict[str, Any]) -> Turn:
-    return Turn(_ROLES.get(message["role"], message["role"]), text_of(message.get("content")))
+    content = message.get("content")
+    called = [(call.get("function") or {}, call) for call in message.get("tool_calls") or ()]
+    return Turn(
+        _ROLES.get(message["role"], message["role"]),
+        text_of(content),
+        images=tuple(_images(content)),
+        calls=tuple([ToolCall(str(f.get("name")), str(f.get("arguments")), str(call.get("id"))) for f, call in called]),
+        call_id=str(message.get("tool_call_id") or ""),
+    )
+
+
+def _images(content: object) -> list[Image]:
+    parts = content if isinstance(content, list) else []
+    return [image_at(str(part["image_url"]["url"])) for part in parts if part.get("type") == "image_url"]
 
 
 def _read_tools(ask: Ask, body: dict[str, Any]) -> None:
     import orjson
 
     functions = [tool["function"] for tool in body["tools"] if tool.get("type") == "function"]
-    ask.tools = [Tool(function["name"], function.get("parameters") or {}) for function in functions]
+    ask.tools = [
+        Tool(function["name"], function.get("parameters") or {}, str(function.get("description") or ""))
+        for function in functions
+    ]
     ask.extra_chars += len(orjson.dumps(body["tools"]))
     choice = body.get("tool_choice") or "auto"
     ask.tool_choice = choice if isinstance(choice, str) else str(choice.get("function", {}).get("name", "auto"))

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
-from afnio.models.lm_server.ask import Answer, Ask, Tool, Turn
-from afnio.models.lm_server.spellings.base import CREATED, BadAskError, event, number, pieces, text_of
+from afnio.models.lm_server.ask import Answer, Ask, Image, Tool, ToolCall, Turn
+from afnio.models.lm_server.spellings.base import CREATED, BadAskError, event, image_at, number, pieces, text_of
 from afnio.models.lm_server.spellings.openai_chat import error
 
 __all__ = ["error", "parse", "render", "stream"]
@@ -35,11 +35,18 @@ def parse(body: dict[str, Any]) -> Ask:
 def _turn(item: dict[str, Any]) -> Turn:
     kind = item.get("type", "message")
     if kind == "function_call":
-        return Turn("assistant", f"{item.get('name')}({item.get('arguments')})")
+        call = ToolCall(str(item.get("name")), str(item.get("arguments")), str(item.get("call_id")))
+        return Turn("assistant", f"{item.get('name')}({item.get('arguments')})", calls=(call,))
     if kind == "function_call_output":
-        return Turn("tool", text_of(item.get("output")))
-    role = str(item.get("role", "user"))
-    return Turn("system" if role == "developer" else role, text_of(item.get("content")))
+        output = item.get("output")
+        return Turn("tool", text_of(output), images=tuple(_images(output)), call_id=str(item.get("call_id") or ""))
+    role, content = str(item.get("role", "user")), item.get("content")
+    return Turn("system" if role == "developer" else role, text_of(content), images=tuple(_images(content)))
+
+
+def _images(content: object) -> list[Image]:
+    parts = content if isinstance(content, list) else []
+    return [image_at(str(part.get("image_url"))) for part in parts if part.get("type") == "input_image"]
 
 
 def _read_form(ask: Ask, form: dict[str, Any]) -> None:
@@ -55,7 +62,9 @@ def _read_tools(ask: Ask, body: dict[str, Any]) -> None:
     import orjson
 
     functions = [tool for tool in body["tools"] if tool.get("type") == "function"]
-    ask.tools = [Tool(tool["name"], tool.get("parameters") or {}) for tool in functions]
+    ask.tools = [
+        Tool(tool["name"], tool.get("parameters") or {}, str(tool.get("description") or "")) for tool in functions
+    ]
     ask.extra_chars += len(orjson.dumps(body["tools"]))
     choice = body.get("tool_choice") or "auto"
     ask.tool_choice = choice if isinstance(choice, str) else str(choice.get("name", "auto"))
