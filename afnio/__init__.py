@@ -29,7 +29,6 @@ from afnio.models.backward_client import set_backward_model_client as set_backwa
 from afnio.serialization import load as load
 from afnio.serialization import save as save
 from afnio.variable import Variable as Variable
-from afnio.variable import is_variable as is_variable
 
 if TYPE_CHECKING:
     __version__: str
@@ -56,7 +55,6 @@ __all__ = [
     "functional",
     "get_backward_model_client",
     "is_grad_enabled",
-    "is_variable",
     "load",
     "local_engine",
     "no_grad",

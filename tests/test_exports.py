@@ -20,7 +20,7 @@ KNOWN = {  # scripts written for afnio use these
     *("_validate_typed_sequence", "autodiff", "cognitive", "functional", "get_backward_model_client"),
     *("is_grad_enabled", "load", "no_grad", "optim", "save", "set_backward_model_client", "set_grad_enabled", "utils"),
 }
-ADDED = {"Budget", "CallLog", "EngineSettings", "Loss", "enable_grad", "is_variable", "local_engine"}
+ADDED = {"Budget", "CallLog", "EngineSettings", "Loss", "enable_grad", "local_engine"}
 
 PATHS = [  # where scripts import things from
     *("afnio._variable:Variable", "afnio._variable:is_variable", "afnio.cognitive.parameter:Parameter"),

@@ -111,7 +111,7 @@ class Client:
                 response = self._connection().request(method, self.url + path, **self._prepared(arguments))
             except httpx2.TransportError as error:
                 if last or not _nothing_was_done(error, again):
-                    raise self._unreachable(error) from error
+                    raise self._unreachable(error) from None  # what failed is in its text
                 time.sleep(_WAITS[number])
                 continue
             wait = _wait_asked(response)
@@ -138,7 +138,7 @@ class Client:
                 self._check_server(response)
                 yield response.iter_bytes()
         except httpx2.TransportError as error:
-            raise self._unreachable(error) from error
+            raise self._unreachable(error) from None  # what failed is in its text
 
     def close(self) -> None:
         """Close the connections; a later request opens new ones."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import logging
+import math
 import os
 import time
 from collections.abc import Coroutine, Mapping, Sequence
@@ -49,6 +50,20 @@ PATIENCE = 300.0
 
 SILENCE = 35.0
 """Seconds without even a keep-alive after which a stream is taken for dead."""
+
+
+def _patience() -> float:
+    given = os.environ.get("TELLURIO_RECONNECT_SECONDS", "").strip()
+    try:
+        seconds = float(given or PATIENCE)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < math.inf:  # nan neither
+        raise ValueError(
+            f"TELLURIO_RECONNECT_SECONDS is {given!r}: expected a number of seconds of at least 0, such as 300. "
+            "Set it to one, or unset it."
+        )
+    return seconds
 
 
 class _Given(NamedTuple):
@@ -219,12 +234,13 @@ class RemoteJob:
         """The result.
 
         Raises:
+            ValueError: ``TELLURIO_RECONNECT_SECONDS`` is no number of seconds.
             ServerUnreachableError: the server is away for longer than our patience.
             Exception: what the job failed with; an error of the user's own code is the very same object.
         """
         import asyncio
 
-        patience = float(os.environ.get("TELLURIO_RECONNECT_SECONDS") or PATIENCE)
+        patience = _patience()
         away_since: float | None = None
         pause = 0.05
         try:

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import stat
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -205,8 +206,13 @@ def test_what_is_no_tellurio_server_is_told_apart(home: Path) -> None:
 def test_no_server_at_all(home: Path) -> None:
     with serving(website) as server:
         pass
-    with pytest.raises(ServerUnreachableError, match=r"Cannot reach the Tellurio server at http.*HTTP_BASE_URL"):
+    with pytest.raises(
+        ServerUnreachableError, match=r"Cannot reach the Tellurio server at http.*HTTP_BASE_URL"
+    ) as caught:
         login("tel_a", url=server.url)
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "httpx" not in shown  # one error is shown, ours, without those of the libraries below it
+    assert shown.count("Traceback") == 1
 
 
 def test_a_server_of_another_version_in_both_directions(home: Path) -> None:

@@ -151,6 +151,21 @@ def test_a_server_that_is_gone_for_good(own: Place, monkeypatch: pytest.MonkeyPa
         assert texts(prompts[0]) == ["better"]
 
 
+@pytest.mark.parametrize("given", ["abc", "-1", "nan", "inf", "5 minutes"])
+def test_a_patience_that_is_no_number_of_seconds_is_named(
+    own: Place, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.setenv("TELLURIO_RECONNECT_SECONDS", given)
+    with own.lab() as lab:
+        prompts, loss = a_loss(lab)
+        with pytest.raises(ValueError, match=f"TELLURIO_RECONNECT_SECONDS is '{given}': expected a number of seconds"):
+            lab.backward(loss)
+        assert prompts[0].grad == []
+        monkeypatch.setenv("TELLURIO_RECONNECT_SECONDS", " ")
+        lab.backward(loss)
+        assert len(prompts[0].grad) == 1
+
+
 def test_a_server_of_another_version_in_the_middle_of_a_job(line: tuple[Place, Proxy]) -> None:
     place, proxy = line
     message = b'{"error":{"code":"upgrade_required","message":"upgrade the client: pip install afnio-studio"}}'
