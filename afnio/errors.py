@@ -5,6 +5,8 @@
     |-- GraphError (RuntimeError)            a graph used in a way it cannot be (freed, no gradient to start from)
     |-- GradcheckError (AssertionError)      a Function breaks a law of gradcheck()
     |-- PlaceholderError (ValueError)        a template and its inputs do not fit
+    |-- ContentBlockError (TypeError)        a content block is not what a message can hold
+    |-- MessageError (TypeError)             a message has a wrong role or content
     |-- ReplyContractError (RuntimeError)    a model broke the reply contract twice; names role, node, variable
     |-- BatchError (RuntimeError)            some samples of a batch failed; holds the error of each
     |-- StepError (RuntimeError)             a user's step returned something the Trainer cannot use
@@ -30,7 +32,8 @@
         |-- APIConnectionError               no answer, or not the whole of it
         |   |-- APIUnreachableError          no connection can be made: every call would meet the same
         |   |   `-- APIConnectTimeoutError   (an APITimeoutError too)
-        |   `-- APITimeoutError
+        |   |-- APITimeoutError
+        |   `-- StreamCutError               a stream broke after some of it was given to the caller
         |-- APIResponseError                 the answer is not what the API promises (cut JSON, no choices)
         `-- APIStatusError                   the endpoint answered with an error status
             |-- BadRequestError 400
@@ -44,6 +47,7 @@
             |-- RateLimitError 429
             |   `-- QuotaError               429 that waiting cannot heal
             `-- InternalServerError 5xx
+                `-- OverloadedError 529      the provider is overloaded; waiting may help
 
 The names of the ``API...`` errors are those of the ``openai`` SDK.  Each message says what was given,
 what was expected and what to type next.
@@ -70,6 +74,7 @@ __all__ = [
     "CheckpointError",
     "ConflictError",
     "ConsentError",
+    "ContentBlockError",
     "ContextLengthError",
     "DatasetError",
     "GradcheckError",
@@ -78,9 +83,11 @@ __all__ = [
     "InvalidAPIKeyError",
     "JobError",
     "JournalError",
+    "MessageError",
     "MissingKeyError",
     "NoEngineError",
     "NotFoundError",
+    "OverloadedError",
     "PermissionDeniedError",
     "PlaceholderError",
     "QuotaError",
@@ -95,6 +102,7 @@ __all__ = [
     "ServerVersionError",
     "StepError",
     "StoreError",
+    "StreamCutError",
     "TellurioError",
     "UnprocessableEntityError",
     "UnsupportedFormatError",
@@ -125,6 +133,14 @@ class GradcheckError(AfnioError, AssertionError):
 
 class PlaceholderError(AfnioError, ValueError):
     """A template's ``{placeholders}`` and the given ``inputs`` do not fit."""
+
+
+class ContentBlockError(AfnioError, TypeError):
+    """A content block is not what a message can hold."""
+
+
+class MessageError(AfnioError, TypeError):
+    """A message has a wrong role, or a content that is no list of blocks."""
 
 
 class ReplyContractError(AfnioError, RuntimeError):
@@ -289,6 +305,20 @@ class APIConnectTimeoutError(APIUnreachableError, APITimeoutError):
     """No connection to the endpoint was made in time."""
 
 
+class StreamCutError(APIConnectionError):
+    """A streamed answer broke off after some of it was given to the caller, so that it cannot be asked for again.
+
+    Attributes:
+        text: what was given.
+    """
+
+    def __init__(
+        self, message: str, *, text: str, provider: str = "", model: str | None = None, request_id: str | None = None
+    ) -> None:
+        self.text = text
+        super().__init__(message, provider=provider, model=model, request_id=request_id)
+
+
 class APIResponseError(APIError):
     """The endpoint answered with something the API does not promise.
 
@@ -375,3 +405,7 @@ class QuotaError(RateLimitError):
 
 class InternalServerError(APIStatusError):
     """5xx."""
+
+
+class OverloadedError(InternalServerError):
+    """529: the provider has more requests than it can serve."""

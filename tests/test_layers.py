@@ -21,7 +21,11 @@ OURS = ("afnio", "ao", "tellurio")
 FLOORS = [
     ["afnio.errors", "afnio._types", "afnio._files", "afnio._functions"],
     ["afnio._dispatch"],
-    ["afnio.variable", "afnio.parameter", "afnio.gradient", "afnio._variable", "afnio.words"],
+    [
+        *("afnio.variable", "afnio.parameter", "afnio.gradient", "afnio._variable", "afnio.words"),
+        *("afnio._content_blocks", "afnio.content"),
+        *("afnio.trial", "afnio.domain", "afnio.demos"),
+    ],
     ["afnio.calls"],
     ["afnio.models"],
     ["afnio.autodiff"],

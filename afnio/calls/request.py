@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from typing import Any, Literal, Protocol
 
+from afnio._content_blocks import Block, StopReason
 from afnio.calls import _json
 from afnio.errors import APIResponseError, APIStatusError
 
@@ -16,9 +17,27 @@ Source = Literal["live", "log", "joined", "memo"]
 
 
 class ApiFormat(Protocol):
-    """How an API spells answers and errors; knows no network."""
+    """How an API spells requests, answers and errors; knows no network.
+
+    Above it, messages and answers are made of the blocks of `afnio._content_blocks`, and arguments have the names
+    they have in chat completions; what an API does not know under such a name passes through unchanged.
+
+    Attributes:
+        name: recorded with each call.
+        path: what follows the base URL.
+    """
 
     name: str
+    path: str
+
+    def body(self, model: str, messages: list[dict[str, Any]], args: dict[str, Any]) -> dict[str, Any]:
+        """The request's JSON object.  It does not say whether the answer is streamed."""
+
+    def content(self, body: dict[str, Any]) -> list[Block]:
+        """The answer's blocks, ``[]`` when it has none."""
+
+    def stop_reason(self, body: dict[str, Any]) -> StopReason:
+        """Why the model stopped."""
 
     def text(self, body: dict[str, Any]) -> str:
         """The answer's text; ``APIResponseError`` when the body has none."""
@@ -149,3 +168,13 @@ class Reply:
     request_id: str | None = None
     line: int | None = None
     fault: APIResponseError | None = None
+
+    @property
+    def content(self) -> list[Block]:
+        """The answer's blocks; an assistant message with them continues the conversation."""
+        return self.request.format.content(self.body)
+
+    @property
+    def stop_reason(self) -> StopReason:
+        """Why the model stopped."""
+        return self.request.format.stop_reason(self.body)

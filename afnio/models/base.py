@@ -53,15 +53,24 @@ class BaseModel:
         provider: e.g. ``"openai"``.
         config: settings the model was made with, JSON values only.
         usage: what was used before, as `get_usage` returns it.
+        model: the model's name for calls that give none.
+
+    Attributes:
+        model_name: the same; may be set.
     """
+
+    model_name: str | None = None
 
     def __init__(
         self,
         provider: str | None = None,
         config: Mapping[str, Any] | None = None,
         usage: Mapping[str, Any] | None = None,
+        *,
+        model: str | None = None,
     ) -> None:
         self._provider = provider
+        self.model_name = model
         self._config = dict(config or {})
         self._usage_lock = threading.Lock()
         self._usage = _no_usage()
@@ -254,31 +263,24 @@ class ChatCompletionModel(BaseModel):
     def _request(
         self, route: Route, messages: list[dict[str, Any]], role: str, node: str, args: dict[str, Any]
     ) -> Request:
-        messages = list(messages)  # the caller may append the answer to his list while we still need what was sent
-        if _TRANSPORT_ARGS.isdisjoint(args):
-            body, headers, query = {"messages": messages, **args}, None, None
-        else:
-            args = dict(args)
-            headers, query, extra = (args.pop(name, None) for name in ("extra_headers", "extra_query", "extra_body"))
-            args.pop("timeout", None)
-            body = {"messages": messages, **args, **(extra or {})}
-        body = {name: value for name, value in body.items() if is_given(value)}
+        args = {name: value for name, value in args.items() if is_given(value)}
+        headers, query, extra = (args.pop(name, None) for name in ("extra_headers", "extra_query", "extra_body"))
+        args.pop("timeout", None)
+        extra = {name: value for name, value in (extra or {}).items() if is_given(value)}
+        model = extra.get("model") or args.pop("model", None) or self.model_name
+        if not isinstance(model, str):
+            raise TypeError("A chat completion needs a model: pass model='...' (e.g. model='gpt-4o-mini').")
+        body = route.format.body(model, messages, args) | extra
         if (body.get("n") or 1) > 1:
             raise ValueError(f"n={body['n']}: one answer per call. Make several calls instead; they run side by side.")
         if body.get("stream"):
             raise ValueError("stream=True: chat() returns the whole text. Leave it out.")
-        model = body.get("model")
-        if not isinstance(model, str):
-            raise TypeError("A chat completion needs a model: pass model='...' (e.g. model='gpt-4o-mini').")
         return Request(
             self._provider or "", route.endpoint, route.path, model, body, route.format, role, node, headers, query
         )
 
     def _price(self, request: Request, usage: Usage) -> Cost:
         return price(request.provider, request.endpoint, request.model, usage, free=self.inline)
-
-
-_TRANSPORT_ARGS = frozenset({"extra_headers", "extra_query", "extra_body", "timeout"})
 
 
 def is_given(value: object) -> bool:

@@ -72,7 +72,7 @@ class _Adapter(ChatCompletionModel):
     """Puts a foreign client behind our calls. A user's model object counts its own usage."""
 
     def __init__(self, provider: str, route: Route, counter: ChatCompletionModel | None = None) -> None:
-        super().__init__(provider)
+        super().__init__(provider, model=None if counter is None else counter.model_name or type(counter).__name__)
         self._route, self._counter = route, counter
 
     def _count(self, reply: Reply) -> None:
@@ -80,13 +80,6 @@ class _Adapter(ChatCompletionModel):
             self._counter._count(reply)
         else:
             super()._count(reply)
-
-    def _request(
-        self, route: Route, messages: list[dict[str, Any]], role: str, node: str, args: dict[str, Any]
-    ) -> Request:
-        if self._counter is not None:
-            args = {"model": type(self._counter).__name__, **args}
-        return super()._request(route, messages, role, node, args)
 
 
 class _UserTransport:

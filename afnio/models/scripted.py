@@ -6,18 +6,21 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from afnio._content_blocks import _validate_content_block
 from afnio.calls import _json
 from afnio.calls.request import Request
 from afnio.calls.transport import RawResponse, Timeout
 from afnio.errors import ScriptError
 from afnio.models.base import ChatCompletionModel, Route
 from afnio.models.formats.openai_chat import OPENAI_CHAT, PATH
+from afnio.models.formats.openai_messages import spelled_messages
 from afnio.models.model_registry import register_model
 
 __all__ = ["Answer", "Scripted"]
 
-Answer = str | dict[str, Any] | BaseException | type[BaseException]
-"""A text; a dict (a whole API body when it has ``choices``, else an object to be sent as JSON); an error to raise."""
+Answer = str | dict[str, Any] | list[Any] | BaseException | type[BaseException]
+"""A text; a dict (a whole API body when it has ``choices``, else an object to be sent as JSON); a list of content
+blocks (text, tool_use, thinking); an error to raise."""
 
 Replies = Sequence[Answer] | Mapping[str, Any] | Callable[[dict[str, Any]], Any]
 
@@ -34,8 +37,9 @@ class Scripted(ChatCompletionModel):
               line break between two) answers, with its value or with what its value returns for the request's body;
             - a function of the request's body (``messages``, ``model`` and the completion arguments).
 
-            An answer is a text, a dict (a whole API body when it has ``choices``, else an object sent as JSON), or an
-            error to raise.
+            An answer is a text, a dict (a whole API body when it has ``choices``, else an object sent as JSON), a
+            list of content blocks (``{"type": "tool_use", "id": ..., "name": ..., "input": {...}}``: a tool call), or
+            an error to raise.
         model: the model's name for requests that give none.
 
     Attributes:
@@ -50,8 +54,7 @@ class Scripted(ChatCompletionModel):
     inline = True
 
     def __init__(self, replies: Replies, *, model: str = "scripted") -> None:
-        super().__init__("scripted", {"model": model})
-        self._model_name = model
+        super().__init__("scripted", {"model": model}, model=model)
         self.requests: list[dict[str, Any]] = []
         self._answer = _answerer(replies)
         self._route = Route(_Script(self), OPENAI_CHAT, "scripted://", PATH, max_retries=0)
@@ -69,13 +72,6 @@ class Scripted(ChatCompletionModel):
         """The script's answer."""
         return await self._ask_async(messages, completion_args)
 
-    def _request(
-        self, route: Route, messages: list[dict[str, Any]], role: str, node: str, args: dict[str, Any]
-    ) -> Request:
-        if "model" not in args:
-            args = {"model": self._model_name, **args}
-        return super()._request(route, messages, role, node, args)
-
 
 class _Script:
     """The transport: never waits."""
@@ -92,7 +88,10 @@ class _Script:
         answer = self._model._answer(body, len(self._model.requests) - 1)
         if isinstance(answer, dict) and "choices" in answer:
             return RawResponse(200, answer)
-        return RawResponse(200, _body(body, _text(answer)))
+        if isinstance(answer, list):
+            return RawResponse(200, _body(body, *_message(answer)))
+        text = _text(answer)
+        return RawResponse(200, _body(body, {"role": "assistant", "content": text}, len(text)))
 
 
 def _text(answer: Any) -> str:
@@ -102,16 +101,36 @@ def _text(answer: Any) -> str:
         raise answer
     if isinstance(answer, dict):
         return _json.dumps(answer).decode()
-    raise TypeError(f"A scripted answer is a text, a dict or an error to raise; got {type(answer).__name__}.")
+    raise TypeError(
+        f"A scripted answer is a text, a dict, a list of content blocks or an error to raise; "
+        f"got {type(answer).__name__}."
+    )
 
 
-def _body(request: dict[str, Any], text: str) -> dict[str, Any]:
+def _message(blocks: list[Any]) -> tuple[dict[str, Any], int]:
+    """An assistant message of ``blocks``, and its length in characters."""
+    for block in blocks:
+        _validate_content_block(block)
+    (message,) = spelled_messages([{"role": "assistant", "content": [*blocks, _THOUGHT]}])
+    thoughts = "".join([block["thinking"] for block in blocks if block["type"] == "thinking"])
+    if thoughts:
+        message["reasoning_content"] = thoughts
+    calls = message.get("tool_calls", ())
+    said = sum([len(call["function"]["name"]) + len(call["function"]["arguments"]) for call in calls])
+    return message, said + len(message["content"] or "") + len(thoughts)
+
+
+_THOUGHT = {"type": "thinking", "thinking": ""}  # so that a list of text blocks alone is spelled as one text too
+
+
+def _body(request: dict[str, Any], message: dict[str, Any], length: int) -> dict[str, Any]:
     sent = sum([_length(message.get("content")) for message in request["messages"]]) // 4 + 1
-    said = len(text) // 4 + 1
+    said = length // 4 + 1
+    finish = "tool_calls" if message.get("tool_calls") else "stop"
     return {
         "object": "chat.completion",
         "model": request["model"],
-        "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
+        "choices": [{"index": 0, "message": message, "finish_reason": finish}],
         "usage": {"prompt_tokens": sent, "completion_tokens": said, "total_tokens": sent + said},
     }
 

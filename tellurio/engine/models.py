@@ -23,7 +23,7 @@ class ServerModel(ChatCompletionModel):
     """A model that this process calls for a client."""
 
     def __init__(self, model: ChatCompletionModel) -> None:
-        super().__init__(model.get_provider())
+        super().__init__(model.get_provider(), model=model.model_name)
         self._route = model._route
 
     async def _send(self, messages: list[dict[str, Any]], **who_and_args: Any) -> Reply:
@@ -52,7 +52,8 @@ class ClientModel(ChatCompletionModel):
         if not isinstance(text, str):
             raise PackError(f"The client answered a model's call with a {type(text).__name__}, expected a text.")
         request = Request("client", "client://", PATH, "", {}, OPENAI_CHAT, role, node)
-        return Reply(request, text, {}, Usage(), Cost(), source="joined")
+        body = {"choices": [{"message": {"role": "assistant", "content": text}}]}
+        return Reply(request, text, body, Usage(), Cost(), source="joined")
 
 
 class _Nowhere:

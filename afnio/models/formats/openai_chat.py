@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from math import isfinite
@@ -9,10 +10,12 @@ from time import time
 from typing import Any
 
 from afnio import errors
+from afnio._content_blocks import Block, StopReason
 from afnio.calls.aio import public_url
 from afnio.calls.record import formats
 from afnio.calls.request import Request, Usage
 from afnio.errors import APIResponseError, APIStatusError
+from afnio.models.formats.openai_messages import spelled_choice, spelled_messages, spelled_tools
 
 __all__ = ["OPENAI_CHAT", "OpenAIChat"]
 
@@ -44,6 +47,40 @@ class OpenAIChat:
     """The format's ``ApiFormat``."""
 
     name = "openai.chat"
+    path = PATH
+
+    def body(self, model: str, messages: list[dict[str, Any]], args: dict[str, Any]) -> dict[str, Any]:
+        """A chat completion's request; arguments are the API's own."""
+        body = {"messages": spelled_messages(messages), "model": model, **args}
+        if args.get("tools"):
+            body["tools"] = spelled_tools(args["tools"])
+        if "tool_choice" in args:
+            body["tool_choice"] = spelled_choice(args["tool_choice"])
+        return body
+
+    def content(self, body: dict[str, Any]) -> list[Block]:
+        """Thoughts (of those who tell them), text, tool calls of the first choice."""
+        message = _choice(body).get("message")
+        if not isinstance(message, dict):
+            return []
+        blocks: list[Block] = []
+        thought = message.get("reasoning_content") or message.get("reasoning")
+        if isinstance(thought, str):
+            blocks.append({"type": "thinking", "thinking": thought})
+        text = _joined(message.get("content")) or message.get("refusal")
+        if isinstance(text, str) and text:
+            blocks.append({"type": "text", "text": text})
+        return blocks + _calls(message.get("tool_calls"))
+
+    def stop_reason(self, body: dict[str, Any]) -> StopReason:
+        """By ``finish_reason``; tool calls and a refusal count whatever it says."""
+        choice = _choice(body)
+        message = choice.get("message")
+        if isinstance(message, dict) and message.get("tool_calls") and choice.get("finish_reason") != "length":
+            return StopReason.TOOL_USE
+        if isinstance(message, dict) and message.get("refusal"):
+            return StopReason.REFUSAL
+        return STOPS.get(str(choice.get("finish_reason")), StopReason.END_TURN)
 
     def text(self, body: dict[str, Any]) -> str:
         """Text of the first choice, ``""`` when it only calls tools."""
@@ -55,9 +92,8 @@ class OpenAIChat:
             raise APIResponseError(f"The answer has no choices: {_short(body)}.", body=str(body)) from None
         if isinstance(content, str):
             return content
-        if isinstance(content, list):  # some endpoints answer in parts
-            texts = [part.get("text") for part in content if isinstance(part, dict)]
-            return "".join(text for text in texts if isinstance(text, str))
+        if isinstance(content, list):
+            return _joined(content)
         if message.get("tool_calls"):
             return ""
         raise APIResponseError(_why_empty(choice, message), body=str(body))
@@ -97,6 +133,12 @@ class OpenAIChat:
         )
 
 
+STOPS = {
+    "length": StopReason.MAX_TOKENS,
+    "content_filter": StopReason.CONTENT_FILTER,
+    "function_call": StopReason.TOOL_USE,
+}
+
 OPENAI_CHAT = OpenAIChat()
 formats[OPENAI_CHAT.name] = OPENAI_CHAT
 
@@ -107,6 +149,40 @@ HINTS: dict[type[APIStatusError], str] = {
     errors.ContextLengthError: " Send less, or use a model with a longer context.",
     errors.QuotaError: " The account has no credit left: check its plan and billing. Waiting does not help.",
 }
+
+
+def _choice(body: Mapping[str, Any]) -> dict[str, Any]:
+    choices = body.get("choices")
+    return choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+
+
+def _joined(content: object) -> str:
+    """The text of an answer's content; some endpoints answer in parts."""
+    if isinstance(content, str):
+        return content
+    texts = [part.get("text") for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+    return "".join(text for text in texts if isinstance(text, str))
+
+
+def _calls(calls: object) -> list[Block]:
+    """The tool calls; one without an id (some local servers) gets one, so that its result can be sent back."""
+    blocks: list[Block] = []
+    for number, call in enumerate(calls if isinstance(calls, list) else ()):
+        function = call.get("function") if isinstance(call, dict) else None
+        if isinstance(function, dict):
+            name, ident = str(function.get("name") or ""), str(call.get("id") or f"call_{number}")
+            blocks.append({"type": "tool_use", "id": ident, "name": name, "input": _input(function.get("arguments"))})
+    return blocks
+
+
+def _input(arguments: object) -> dict[str, Any] | str:
+    if isinstance(arguments, dict):
+        return arguments
+    try:
+        found = json.loads(str(arguments or "{}"))
+    except ValueError:
+        return str(arguments)
+    return found if isinstance(found, dict) else str(arguments)
 
 
 def _count(told: object, name: str) -> int:
