@@ -24,6 +24,9 @@ from afnio.autodiff import set_grad_enabled as set_grad_enabled
 from afnio.calls import Budget as Budget
 from afnio.calls import CallLog as CallLog
 from afnio.cognitive import functional as functional
+from afnio.demos import Demos as Demos
+from afnio.domain import Choice as Choice
+from afnio.domain import Number as Number
 from afnio.models.backward_client import get_backward_model_client as get_backward_model_client
 from afnio.models.backward_client import set_backward_model_client as set_backward_model_client
 from afnio.serialization import load as load
@@ -41,11 +44,14 @@ if TYPE_CHECKING:
 __all__ = [
     "Budget",
     "CallLog",
+    "Choice",
+    "Demos",
     "EngineSettings",
     "GradientEdge",
     "Loss",
     "MultiTurnMessages",
     "Node",
+    "Number",
     "Variable",
     "_validate_multi_turn_messages",
     "_validate_typed_sequence",

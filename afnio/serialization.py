@@ -13,6 +13,7 @@ In ``data.json`` a JSON value stands for itself.  What JSON has no word for is a
     {"$": "ordered", "items": [[key, value], ...], "metadata": ...}
     {"$": "function", "name": "module:qualified.name"}              see afnio._functions
     {"$": "variable" | "parameter" | "gradient", "id": 0, "data": ..., "role": ..., "requires_grad": ..., "grad": ...}
+                                                                    also "choice", "number" and "demos"
     {"$": "ref", "id": 0}                                           the same object once more
 """
 
@@ -35,6 +36,8 @@ from typing import IO, Any
 from afnio import _pickles
 from afnio._files import atomic_write
 from afnio._functions import find_function, function_name
+from afnio.demos import Demos
+from afnio.domain import Choice, Number
 from afnio.errors import CheckpointError
 from afnio.gradient import Gradient
 from afnio.parameter import Parameter
@@ -47,6 +50,9 @@ VERSION = 1
 _VARIABLES: dict[str, tuple[type[Variable], tuple[str, ...]]] = {
     "variable": (Variable, ()),
     "parameter": (Parameter, ()),
+    "choice": (Choice, Choice._extra),
+    "number": (Number, Number._extra),
+    "demos": (Demos, ()),
     "gradient": (Gradient, ("goal", "index", "samples", "sources")),
 }
 """Tag -> class and the attributes it has beyond those of `Variable`."""

@@ -21,6 +21,7 @@ KNOWN = {  # scripts written for afnio use these
     *("is_grad_enabled", "load", "no_grad", "optim", "save", "set_backward_model_client", "set_grad_enabled", "utils"),
 }
 ADDED = {"Budget", "CallLog", "EngineSettings", "Loss", "enable_grad", "local_engine"}
+ADDED |= {"Choice", "Demos", "Number"}
 
 PATHS = [  # where scripts import things from
     *("afnio._variable:Variable", "afnio._variable:is_variable", "afnio.cognitive.parameter:Parameter"),

@@ -286,9 +286,7 @@ def _caller_of(home: asyncio.AbstractEventLoop) -> Callable[[Callable[[], Any]],
 def _append(job: BackwardJob) -> None:
     with _appending:  # all of one pass stand together, also where several end at once
         for variable, gradients in job.results:
-            if variable._grad is None:
-                variable._grad = []
-            variable._grad.extend(gradients)
+            variable.grad.extend(gradients)
 
 
 _dispatch.entry_points["backward"] = backward

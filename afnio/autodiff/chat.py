@@ -3,34 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+from afnio._content_blocks import _validate_content_block
 from afnio.autodiff.template import fill, placeholders
+from afnio.autodiff.turn import Native
+from afnio.demos import Demos
 from afnio.errors import PlaceholderError
 from afnio.variable import Variable
 
-__all__ = ["Chat"]
+__all__ = ["Chat", "Item", "OfferedTool"]
+
+
+class Item(NamedTuple):
+    """One part of a message.
+
+    Attributes:
+        variable: where feedback on it goes; None: it is fixed.
+        text: the template that is filled and sent; or one a sample.  None at a sample's position: the part does not
+            exist for that sample.
+        blocks: None of such a text; else the content blocks that are sent as they are: one list of blocks; or, where
+            ``text`` is a list, one a sample.
+    """
+
+    variable: Variable | None
+    text: Any
+    blocks: Any = None
+
+
+class OfferedTool(NamedTuple):
+    """A tool that the model may call.
+
+    Attributes:
+        name: what the model calls it.
+        parameters: JSON schema of its arguments.
+        variable: where feedback on its description goes, or None.
+        text: the description.
+    """
+
+    name: str
+    parameters: dict[str, Any]
+    variable: Variable | None
+    text: str
 
 
 class Chat:
-    """Messages and inputs as they were when the call was made.
+    """Messages, inputs, tools and arguments as they were when the call was made.
 
     Args:
-        messages: see `ChatCompletion`.
+        messages: see `ChatCompletion` and `ChatTurn`.
         inputs: see `ChatCompletion`; None: no placeholders.
         where: name of the caller, for errors.
         optional: names in ``inputs`` that no template needs to use.
+        tools: what the model may call: things with ``name``, ``description`` and ``parameters``.
+        arguments: completion arguments; those that are Variables are inputs of the call.
+        mask: of a batch, the samples to ask; None: all.
 
     Attributes:
-        contents: (message role, [(Variable, its text or texts)]) of each message.
+        contents: (message role, its parts) of each message.
         inputs: name -> (Variable or None, text or texts).
+        tools: the tools.
+        arguments: (name, Variable, its value) of the completion arguments that are Variables.
         batched: whether any text is a list.
         size: number of samples.
+        active: positions of the samples to ask, or None: all.
         samples: ids of the samples, if a batched Variable carries them.
         title: what the chat is for, from the roles of its first Variable.
     """
 
-    __slots__ = ("batched", "contents", "inputs", "samples", "size", "title")
+    __slots__ = ("active", "arguments", "batched", "contents", "inputs", "samples", "size", "title", "tools")
 
     def __init__(
         self,
@@ -38,16 +79,24 @@ class Chat:
         inputs: Mapping[str, Any] | None,
         where: str,
         optional: Sequence[str] = (),
+        *,
+        tools: Sequence[Any] = (),
+        arguments: Mapping[str, Any] | None = None,
+        mask: Sequence[bool] | None = None,
     ) -> None:
         self.contents = [_message(message, where) for message in _list_of_messages(messages, where)]
         self.inputs = {name: _input(name, value, where) for name, value in (inputs or {}).items()}
+        self.tools = _tools(tools, where) if tools else ()
+        self.arguments = _arguments(arguments) if arguments else ()
         lengths = {
-            f"content {variable.role!r}": len(text)
+            f"content {_role(item.variable)!r}": len(item.text)
             for _, parts in self.contents
-            for variable, text in parts
-            if isinstance(text, list)
+            for item in parts
+            if isinstance(item.text, list)
         }
         lengths |= {f"inputs[{name!r}]": len(text) for name, (_, text) in self.inputs.items() if isinstance(text, list)}
+        if mask is not None and (lengths or len(mask) != 1):
+            lengths["mask"] = len(mask)
         if len(set(lengths.values())) > 1:
             raise ValueError(
                 f"{where}: lists of different lengths: {', '.join(f'{k} has {n}' for k, n in lengths.items())}."
@@ -56,53 +105,104 @@ class Chat:
         self.size = next(iter(lengths.values()), 1)
         if self.size == 0:
             raise ValueError(f"{where}: the batch is empty.")
+        self.active = None if mask is None else _active(mask, where)
         self.samples = self._sample_ids() if self.batched else None
-        self.title = next((v.role for _, parts in self.contents for v, _ in parts if v.role), "a chat")[:80]
+        roles = (item.variable.role for _, parts in self.contents for item in parts if item.variable is not None)
+        self.title = next((role for role in roles if role), "a chat")[:80]
+        if self.batched:
+            self._check_no_holes(where)
         if inputs is not None:
             self._check_all_used(where, optional)
 
     @classmethod
     def assembled(
         cls,
-        contents: list[tuple[str, list[tuple[Variable, Any]]]],
+        contents: list[tuple[str, list[Item]]],
         inputs: dict[str, tuple[Variable | list[Variable] | None, Any]],
         size: int,
         title: str,
+        tools: Sequence[OfferedTool] = (),
+        arguments: Sequence[tuple[str, Variable, Any]] = (),
     ) -> Chat:
         """A batch put together from calls that were made one by one."""
         chat = cls.__new__(cls)
         chat.contents, chat.inputs, chat.size, chat.title = contents, inputs, size, title
-        chat.batched, chat.samples = True, None
+        chat.tools, chat.arguments = tuple(tools), tuple(arguments)
+        chat.batched, chat.samples, chat.active = True, None, None
         return chat
 
+    @property
+    def indices(self) -> Sequence[int]:
+        """Positions of the samples that are asked."""
+        return range(self.size) if self.active is None else self.active
+
     def variables(self) -> list[Variable]:
-        """All Variables, in the order of the op's edges: contents first, then inputs."""
-        contents = [variable for _, parts in self.contents for variable, _ in parts]
-        return contents + [
-            v
-            for given, _ in self.inputs.values()
-            for v in (given if isinstance(given, list) else [given])
-            if v is not None
-        ]
+        """All Variables, in the order of the op's edges: contents, inputs, tools, arguments."""
+        found = [item.variable for _, parts in self.contents for item in parts if item.variable is not None]
+        for given, _ in self.inputs.values():
+            if isinstance(given, list):
+                found += given
+            elif given is not None:
+                found.append(given)
+        if self.tools:
+            found += [tool.variable for tool in self.tools if tool.variable is not None]
+        if self.arguments:
+            found += [variable for _, variable, _ in self.arguments]
+        return found
+
+    def plain_args(self, args: Mapping[str, Any]) -> dict[str, Any]:
+        """``args`` as they are sent: the values of Variables, and the tools."""
+        sent = dict(args)
+        for name, _, value in self.arguments:
+            sent[name] = value
+        if self.tools:
+            sent["tools"] = [
+                {"name": tool.name, "description": tool.text, "parameters": tool.parameters} for tool in self.tools
+            ]
+        return sent
 
     def requests(self) -> list[list[dict[str, Any]]]:
-        """The messages of each sample as a chat API takes them."""
-        return [self.request(index) for index in range(self.size)]
+        """The messages of each sample that is asked, as `complete` takes them."""
+        return [self.request(index) for index in self.indices]
 
     def request(self, index: int) -> list[dict[str, Any]]:
-        """The messages of sample ``index``."""
+        """The messages of sample ``index``; one of which the sample has no part is left out."""
         values = self.values(index)
-        return [{"role": role, "content": self._content(parts, values, index)} for role, parts in self.contents]
+        messages = []
+        for role, parts in self.contents:
+            content = self._content(parts, values, index)
+            if content is not None:
+                messages.append({"role": role, "content": content})
+        return messages
 
     def values(self, index: int) -> dict[str, str]:
         """What fills the placeholders of sample ``index``."""
         return {name: text[index] if isinstance(text, list) else text for name, (_, text) in self.inputs.items()}
 
-    def _content(self, parts: list[tuple[Variable, Any]], values: dict[str, str], index: int) -> Any:
+    def _content(self, parts: list[Item], values: dict[str, str], index: int) -> Any:
+        if any(item.blocks is not None for item in parts):
+            return self._blocks(parts, values, index)
         texts = [
-            fill(text[index] if isinstance(text, list) else text, values, variable.role) for variable, text in parts
+            fill(text[index] if isinstance(text, list) else text, values, _role(variable))
+            for variable, text, _ in parts
+            if not isinstance(text, list) or text[index] is not None
         ]
+        texts = [text for text in texts if text] or texts[:1]  # examples that are not there yet are no part
+        if not texts:
+            return None
         return texts[0] if len(texts) == 1 else [{"type": "text", "text": text} for text in texts]
+
+    def _blocks(self, parts: list[Item], values: dict[str, str], index: int) -> list[Any] | None:
+        found: list[Any] = []
+        for variable, text, blocks in parts:
+            own = text[index] if isinstance(text, list) else text
+            if own is None:
+                continue
+            if blocks is not None:
+                found += blocks[index] if isinstance(text, list) else blocks
+            elif filled := fill(own, values, _role(variable)):
+                found.append({"type": "text", "text": filled})
+        return found or None
 
     def _sample_ids(self) -> tuple[str, ...] | None:
         for variable in self.variables():
@@ -110,9 +210,35 @@ class Chat:
                 return variable._samples
         return None
 
+    def _check_no_holes(self, where: str) -> None:
+        """A text that is missing must belong to a sample that is not asked."""
+        for name, (_, text) in self.inputs.items():
+            if isinstance(text, list) and None in text:
+                for index in self.indices:
+                    if text[index] is None:
+                        raise PlaceholderError(
+                            f"{where}: inputs[{name!r}] has nothing for sample {index}. Leave the sample out with "
+                            f"mask=..., or give it a text."
+                        )
+        for _, parts in self.contents:
+            for variable, text, blocks in parts:
+                if blocks is None and isinstance(text, list) and None in text:
+                    for index in self.indices:
+                        if text[index] is None:
+                            raise TypeError(
+                                f"{where}: the Variable {_role(variable)!r} must hold text for every sample that is asked, and "
+                                f"has None for sample {index}. Leave the sample out with mask=..., or give it a text."
+                            )
+
     def _check_all_used(self, where: str, optional: Sequence[str]) -> None:
         used = {
-            name for _, parts in self.contents for _, text in parts for one in _each(text) for name in placeholders(one)
+            name
+            for _, parts in self.contents
+            for item in parts
+            if item.blocks is None
+            for one in _each(item.text)
+            if one is not None
+            for name in placeholders(one)
         }
         for name in self.inputs:
             if name not in used and name not in optional:
@@ -122,8 +248,21 @@ class Chat:
                 )
 
 
-def _each(text: Any) -> list[str]:
+def _role(variable: Variable | None) -> str:
+    return "" if variable is None else variable.role
+
+
+def _each(text: Any) -> list[Any]:
     return text if isinstance(text, list) else [text]
+
+
+def _active(mask: Sequence[bool], where: str) -> list[int]:
+    if not all(isinstance(one, bool) for one in mask):
+        raise TypeError(f"{where}: mask must hold one bool for each sample, got {list(mask)!r:.100}.")
+    active = [index for index, asked in enumerate(mask) if asked]
+    if not active:
+        raise ValueError(f"{where}: the mask leaves no sample to ask. Call it only `if mask.any():`.")
+    return active
 
 
 def _list_of_messages(messages: Any, where: str) -> list[Mapping[str, Any]]:
@@ -136,15 +275,85 @@ def _list_of_messages(messages: Any, where: str) -> list[Mapping[str, Any]]:
     return list(messages)
 
 
-def _message(message: Mapping[str, Any], where: str) -> tuple[str, list[tuple[Variable, Any]]]:
+def _message(message: Mapping[str, Any], where: str) -> tuple[str, list[Item]]:
     if "role" not in message or "content" not in message:
         raise ValueError(f"{where}: each message needs 'role' and 'content', got {sorted(message)}.")
     role, content = message["role"], message["content"]
     if not isinstance(role, str):
         raise TypeError(f"{where}: a message's role must be a string, got {type(role).__name__}.")
-    if not isinstance(content, (list, tuple)) or not content or not all(isinstance(item, Variable) for item in content):
-        raise TypeError(f"{where}: a message's content must be a list of Variables, got {_described(content)}.")
-    return role, [(variable, _texts(variable, where)) for variable in content]
+    if not isinstance(content, (list, tuple)) or not content or not all(map(_is_part, content)):
+        raise TypeError(
+            f"{where}: a message's content must be a list of Variables, got {_described(content)}. "
+            "Content blocks (afnio.content.image(...)) may stand among them."
+        )
+    return role, [_item(part, role, where) for part in content]
+
+
+def _is_part(part: Any) -> bool:
+    return isinstance(part, (Variable, Mapping)) or (
+        isinstance(part, list) and bool(part) and all(one is None or isinstance(one, (Mapping, list)) for one in part)
+    )
+
+
+def _item(part: Any, role: str, where: str) -> Item:
+    if isinstance(part, Native) and part.message_role == role:
+        content = part._content
+        return Item(part, part._data, content if isinstance(part._data, list) else content[0])
+    if isinstance(part, Demos):
+        return Item(part, part.template)
+    if isinstance(part, Variable):
+        return Item(part, _texts(part, where))
+    if isinstance(part, list):
+        rows = [None if one is None else _checked(one) for one in part]
+        return Item(None, [None if row is None else "" for row in rows], rows)
+    if isinstance(part.get("text"), Variable):
+        return _item(part["text"], role, where)
+    return Item(None, "", _checked(part))
+
+
+def _checked(given: Any) -> list[Any]:
+    """One block or a list of them, as a list."""
+    blocks = list(given) if isinstance(given, list) else [given]
+    for block in blocks:
+        _validate_content_block(block)
+    return blocks
+
+
+def _tools(tools: Sequence[Any], where: str) -> tuple[OfferedTool, ...]:
+    """The tools as they are offered to a model.
+
+    Raises:
+        TypeError: one is no tool.
+        ValueError: two have one name.
+    """
+    found = tuple(_tool(tool, where) for tool in tools)
+    names = [tool.name for tool in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(
+                f"{where}: two tools have the name {name!r}: give one of them another (Tool(fn, name=...))."
+            )
+    return found
+
+
+def _tool(tool: Any, where: str) -> OfferedTool:
+    if isinstance(tool, Mapping):
+        told = tool["function"] if isinstance(tool.get("function"), Mapping) else tool
+        name, description, parameters = told.get("name"), told.get("description", ""), told.get("parameters")
+    else:
+        name, description, parameters = (getattr(tool, each, None) for each in ("name", "description", "parameters"))
+    variable = description if isinstance(description, Variable) else None
+    text = description if variable is None else variable.data
+    if not isinstance(name, str) or not isinstance(text, str):
+        raise TypeError(
+            f"{where}: a tool is an afnio.cognitive.Tool, or a dict with 'name', 'description' and 'parameters'; "
+            f"got {tool!r:.200}. Make one of a function: Tool(fn)."
+        )
+    return OfferedTool(name, {"type": "object", "properties": {}} if parameters is None else parameters, variable, text)
+
+
+def _arguments(arguments: Mapping[str, Any]) -> tuple[tuple[str, Variable, Any], ...]:
+    return tuple([(name, value, value.data) for name, value in arguments.items() if isinstance(value, Variable)])
 
 
 def _input(name: str, value: Any, where: str) -> tuple[Variable | list[Variable] | None, Any]:
@@ -163,11 +372,11 @@ def _input(name: str, value: Any, where: str) -> tuple[Variable | list[Variable]
 
 
 def _texts(variable: Variable, where: str) -> Any:
-    data = variable.data
+    data = variable.text if isinstance(variable, Demos) else variable.data
     if isinstance(data, str):
         return data
-    if isinstance(data, list) and data and not any(isinstance(item, list) or item is None for item in data):
-        return [item if isinstance(item, str) else str(item) for item in data]
+    if isinstance(data, list) and data and not any(isinstance(item, list) for item in data):
+        return [item if item is None or isinstance(item, str) else str(item) for item in data]
     if isinstance(data, (int, float)):
         return str(data)
     raise TypeError(

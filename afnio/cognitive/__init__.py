@@ -24,17 +24,23 @@ from afnio.cognitive.ops import ExactMatchEvaluator as ExactMatchEvaluator
 from afnio.cognitive.ops import LMJudgeEvaluator as LMJudgeEvaluator
 from afnio.cognitive.ops import Split as Split
 from afnio.cognitive.ops import Sum as Sum
+from afnio.demos import Demos as Demos
+from afnio.domain import Choice as Choice
+from afnio.domain import Number as Number
 from afnio.parameter import Parameter as Parameter
 
 __all__ = [
     "Add",
     "ChatCompletion",
+    "Choice",
+    "Demos",
     "DeterministicEvaluator",
     "ExactMatchEvaluator",
     "LMJudgeEvaluator",
     "Module",
     "ModuleDict",
     "ModuleList",
+    "Number",
     "Parameter",
     "Sequential",
     "Split",

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from afnio._utils import MultiTurnMessages, _validate_multi_turn_messages
 from afnio.cognitive import _attributes as kinds
 from afnio.cognitive._attributes import Kind, typename
+from afnio.demos import Demos
 from afnio.models.base import BaseModel
 from afnio.models.model_registry import MODEL_REGISTRY
 from afnio.parameter import Parameter
@@ -122,12 +123,17 @@ class Loading:
     ) -> str | None:
         if not isinstance(value, Variable):
             return _wrong_type(kind, key, value)
-        if current is not None and current.shape != value.shape:
+        if current is not None and current.shape != value.shape and not isinstance(current, Demos):
             return _size_mismatch(key, value, current)
+        if isinstance(current, Parameter) and (error := _outside(key, value, current)):
+            return error
         if current is not None and not self.assign:
             self.copy(current, value)
             return None
         fresh = value if self.assign else _fresh(value)
+        if isinstance(current, Parameter) and type(current) is not Parameter and type(value) is not type(current):
+            fresh = copy.deepcopy(current)  # a number stays one, with its range, where only its value was saved
+            fresh.data, fresh.role = copy.deepcopy(value.data), value.role
         if kind is kinds.PARAMETERS:
             if not isinstance(fresh, Parameter):
                 fresh = Parameter(fresh.data, fresh.role)
@@ -223,6 +229,14 @@ def _chat_mismatch(key: str, saved: MultiTurnMessages, current: MultiTurnMessage
         for number, (content, target) in enumerate(zip(source["content"], message["content"], strict=True)):
             if target.is_leaf and content.shape != target.shape:
                 return _size_mismatch(f"{here}.content[{number}]", content, target)
+    return None
+
+
+def _outside(key: str, value: Variable, current: Parameter) -> str | None:
+    try:
+        current.checked(value.data)
+    except (TypeError, ValueError) as error:
+        return f"{key}: {error}"
     return None
 
 
