@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from afnio.models.lm_server.roles import ROLES, role_of
 from afnio.models.lm_server.spellings import openai_chat
 from afnio.models.lm_server.worlds.tickets import JOB_PROMPT, LAWS, Law, naive, shown_laws, stated_laws, truth
-from afnio.models.lm_server.worlds.tickets.optimizer import WRONG_RULES
+from afnio.models.lm_server.worlds.tickets.book import WRONG_RULES
 from afnio.models.simulated import simulated
 from afnio.utils.datasets import SupportTickets
 

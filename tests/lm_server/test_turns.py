@@ -17,7 +17,7 @@ SCHEMA: dict[str, Any] = {"type": "object", "properties": {"query": {"type": "st
 FIND = {"name": "find", "description": "Finds a price."}
 ARGUMENTS = '{"query":"hinge"}'
 
-CHAT = {
+CHAT: dict[str, Any] = {
     "messages": [
         {"role": "system", "content": "Be brief."},
         {
@@ -33,7 +33,7 @@ CHAT = {
     ],
     "tools": [{"type": "function", "function": {**FIND, "parameters": SCHEMA}}],
 }
-RESPONSES = {
+RESPONSES: dict[str, Any] = {
     "instructions": "Be brief.",
     "input": [
         {
@@ -45,7 +45,7 @@ RESPONSES = {
     ],
     "tools": [{"type": "function", **FIND, "parameters": SCHEMA}],
 }
-ANTHROPIC = {
+ANTHROPIC: dict[str, Any] = {
     "max_tokens": 9,
     "system": "Be brief.",
     "messages": [
@@ -64,7 +64,7 @@ ANTHROPIC = {
     ],
     "tools": [{**FIND, "input_schema": SCHEMA}],
 }
-REQUESTS = {"/v1/chat/completions": CHAT, "/v1/responses": RESPONSES, "/v1/messages": ANTHROPIC}
+REQUESTS: dict[str, dict[str, Any]] = {"/v1/chat/completions": CHAT, "/v1/responses": RESPONSES, "/v1/messages": ANTHROPIC}
 
 
 @pytest.mark.parametrize("path", REQUESTS)

@@ -2,65 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
-from afnio.models.lm_server.worlds.tickets.laws import FIELDS, LAWS, Law
+from afnio.models.lm_server.worlds.tickets.book import BOOK
+from afnio.models.lm_server.worlds.tickets.laws import FIELDS, Law
 from afnio.models.lm_server.worlds.tickets.reading import shown_laws
-from afnio.models.lm_server.worlds.tickets.request import (
+from afnio.models.lm_server.worlds.tickets.wording import blanket_rules, stated_laws
+from afnio.models.lm_server.worlds.training.advice import NOTHING, Advice, advice_in, advice_of, feedback_reply
+from afnio.models.lm_server.worlds.training.request import (
     Sample,
     Variable,
     asked_variables,
     call_text,
-    feedback_texts,
     samples,
     variables,
 )
-from afnio.models.lm_server.worlds.tickets.wording import blanket_rules, stated_laws
 
-__all__ = ["Advice", "advice_of", "criticize", "reduce"]
+__all__ = ["criticize", "reduce"]
 
-NOTHING = "No change is needed here."
-_REMOVE = re.compile(r'Remove the rule "([^"]+)"')
-_HINT = re.compile(r"Read the whole message before deciding the (\w+)\.")
 _PAIR = re.compile(r"(sentiment|urgency|queue|tone|mood|priority|department|category)\W+([a-z]+)", re.IGNORECASE)
 _ALIASES = {"tone": "sentiment", "mood": "sentiment", "priority": "urgency", "department": "queue", "category": "queue"}
 _FIELD_OF = {value: name for name, values in FIELDS.items() for value in values}
 _VALUE = re.compile(rf"\b({'|'.join(_FIELD_OF)})\b", re.IGNORECASE)
 _TARGET = re.compile(r"\b(?:target|expected|correct answer|should (?:be|have been)|reference)\b", re.IGNORECASE)
-
-
-@dataclass(slots=True)
-class Advice:
-    """What a feedback says: rules to state, rules to remove, fields to read with more care."""
-
-    laws: set[str] = field(default_factory=set)
-    remove: list[str] = field(default_factory=list)
-    hints: list[str] = field(default_factory=list)
-
-    def add(self, other: Advice) -> None:
-        """Take over what ``other`` says and this does not say yet."""
-        self.laws |= other.laws
-        self.remove += [rule for rule in other.remove if rule not in self.remove]
-        self.hints += [name for name in other.hints if name not in self.hints]
-
-    def text(self) -> str:
-        """The advice as sentences; "No change is needed here." when there is none."""
-        parts = [f'Remove the rule "{rule}"' for rule in self.remove]
-        laws = [law.text for law in LAWS if law.name in self.laws]
-        if laws:
-            parts.append("State these rules: " + " ".join(laws))
-        if not parts:
-            parts = [f"Read the whole message before deciding the {name}." for name in self.hints]
-        return " ".join(parts) or NOTHING
-
-
-def advice_of(text: str) -> Advice:
-    """The advice a feedback text gives, whoever wrote it."""
-    remove = _REMOVE.findall(text)
-    return Advice({law.name for law in stated_laws(_REMOVE.sub("", text))}, remove, _HINT.findall(text))
 
 
 def criticize(task: str) -> str:
@@ -78,10 +43,7 @@ def criticize(task: str) -> str:
 
 def reduce(task: str) -> str:
     """The reply to a reducer request: the union of what its feedback texts say."""
-    advice = Advice()
-    for text in feedback_texts(task):
-        advice.add(advice_of(text))
-    return _reply(variables(task), advice)
+    return _reply(variables(task), advice_in(task, BOOK))
 
 
 def _reply(asked: list[Variable], advice: Advice) -> str:
@@ -89,10 +51,8 @@ def _reply(asked: list[Variable], advice: Advice) -> str:
     prompts = [variable for variable in asked if re.search(r"prompt|instruct|template", variable.role, re.IGNORECASE)]
     system = [variable for variable in prompts if "system" in variable.role.lower()]
     silent = {variable.name for variable in prompts} - {variable.name for variable in (system or prompts)[:1]}
-    entries = [
-        {"variable": variable.name, "text": NOTHING if variable.name in silent else advice.text()} for variable in asked
-    ]
-    return json.dumps({"feedback": entries}, ensure_ascii=False)
+    text = advice.text(BOOK)
+    return feedback_reply([(variable.name, NOTHING if variable.name in silent else text) for variable in asked])
 
 
 def _diagnose(sample: Sample, feedback: str, prompt: str) -> Advice:
@@ -103,7 +63,7 @@ def _diagnose(sample: Sample, feedback: str, prompt: str) -> Advice:
     known = {law.name for law in stated_laws(prompt)}
     missing = {law.name for law in shown_laws(sample.ticket) if law.name not in known and _explains(law, said, right)}
     remove = [rule for rule, name, value in blanket_rules(prompt) if name in wrong and said.get(name) == value]
-    passed_on = advice_of(feedback)
+    passed_on = advice_of(feedback, BOOK)
     passed_on.laws -= known
     advice = Advice(missing, remove, [] if missing or remove else wrong)
     advice.add(passed_on)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from afnio.models.lm_server.worlds.tickets.wording import blanket_rules, sentences, stated_laws
+from afnio.models.lm_server.worlds.tickets.wording import blanket_rules, stated_laws
+from afnio.models.lm_server.worlds.training.wording import sentences
 
 __all__ = ["prompt_and_ticket"]
 

@@ -11,17 +11,10 @@ import re
 from functools import lru_cache
 
 from afnio.models.lm_server.worlds.tickets.laws import FIELDS, LAWS, LAWS_BY_NAME, Law
+from afnio.models.lm_server.worlds.training.wording import claim, sentences
 
-__all__ = ["asserts", "blanket_rules", "sentences", "stated", "stated_laws"]
+__all__ = ["asserts", "blanket_rules", "stated", "stated_laws"]
 
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\s*\n\s*")
-_DENIED = re.compile(
-    r"\b(?:do|does|should|must|shall|will|can|is|are)(?:n't| not|not)\b[^,;:]*?(?=,|;|:|\bbut\b|$)"
-    r"|\bnever\b[^,;:]*?(?=,|;|:|\bbut\b|$)"
-    r"|\b(?:not|instead of|rather than|no longer|however|even if|even when|even without|although|though)\b"
-    r"(?:(?!\bbut\b)[^,;:])*",
-    re.IGNORECASE,
-)
 _EVERY_TICKET = re.compile(
     r"\b(?:every|each|all|any)(?: of the)?(?: incoming| support| customer)? "
     r"(?:ticket|message|request|customer|e-?mail)s?\b"
@@ -51,18 +44,13 @@ _NAMES_QUEUE = {
 }
 
 
-def sentences(text: str) -> list[str]:
-    """The sentences and lines of ``text``, without the empty ones."""
-    return [part for part in _SENTENCE_END.split(text) if part.strip()]
-
-
 def asserts(sentence: str, field: str, value: str) -> bool:
     """Whether ``sentence`` says that ``field`` is ``value`` (what it denies does not count)."""
-    claim = _DENIED.sub(" ", sentence)
+    claimed = claim(sentence)
     if field == "queue":
-        return bool(_NAMES_QUEUE[value].search(claim))
-    named = {match.lower() for match in _LEVELS[field].findall(claim)}
-    if not named and field == "urgency" and _URGENT.search(claim):
+        return bool(_NAMES_QUEUE[value].search(claimed))
+    named = {match.lower() for match in _LEVELS[field].findall(claimed)}
+    if not named and field == "urgency" and _URGENT.search(claimed):
         named = {"high"}
     return named == {value}
 
@@ -72,13 +60,13 @@ def stated(sentence: str) -> list[Law]:
 
     A sentence that lists several queues ("billing for refunds, account for passwords") is read clause by clause.
     """
-    several = len(_queues(_DENIED.sub(" ", sentence))) > 1
-    claims = _CLAUSE_END.split(sentence) if several else [sentence]
-    return [law for law in LAWS if any(_states(claim, law) for claim in claims)]
+    several = len(_queues(claim(sentence))) > 1
+    clauses = _CLAUSE_END.split(sentence) if several else [sentence]
+    return [law for law in LAWS if any(_states(clause, law) for clause in clauses)]
 
 
-def _states(claim: str, law: Law) -> bool:
-    return bool(law.subject.search(claim)) and asserts(claim, law.field, law.value)
+def _states(clause: str, law: Law) -> bool:
+    return bool(law.subject.search(clause)) and asserts(clause, law.field, law.value)
 
 
 def _queues(sentence: str) -> set[str]:

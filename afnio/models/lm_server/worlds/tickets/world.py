@@ -5,9 +5,11 @@ from __future__ import annotations
 from afnio.models.lm_server.ask import Ask
 from afnio.models.lm_server.roles import task_of
 from afnio.models.lm_server.worlds.tickets.answering import classify, in_form
+from afnio.models.lm_server.worlds.tickets.book import BOOK
 from afnio.models.lm_server.worlds.tickets.critic import criticize, reduce
-from afnio.models.lm_server.worlds.tickets.judge import judge
-from afnio.models.lm_server.worlds.tickets.optimizer import destroy, optimize
+from afnio.models.lm_server.worlds.tickets.judge import is_right
+from afnio.models.lm_server.worlds.training.judge import judge
+from afnio.models.lm_server.worlds.training.optimizer import destroy, optimize
 
 __all__ = ["Tickets"]
 
@@ -32,15 +34,15 @@ class Tickets:
         if role == "forward":
             return classify(ask)
         if role == "judge":
-            return judge(ask)
+            return judge(ask, is_right)
         text = self._train(task_of(ask), role)
         return text if ask.schema is not None else in_form(text, ask.system or ask.user.rpartition("<")[2])
 
     def destroy(self, ask: Ask) -> str:
         """An ``afnio_update`` that drops every rule and adds wrong ones."""
-        return destroy(task_of(ask))
+        return destroy(task_of(ask), BOOK)
 
     def _train(self, task: str, role: str) -> str:
         if role == "optimizer":
-            return optimize(task, seed=self.seed, bad_share=self.bad_share)
+            return optimize(task, BOOK, seed=self.seed, bad_share=self.bad_share)
         return reduce(task) if role == "reducer" else criticize(task)
