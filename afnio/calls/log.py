@@ -11,7 +11,8 @@ import stat
 import threading
 import weakref
 from array import array
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
@@ -184,11 +185,26 @@ class CallLog:
                 raise CallLogError(f"{self.path}: the answer could not be made durable: {error.strerror}.") from error
         return line
 
+    def adopt(self, job: str, records: Iterable[dict[str, Any]]) -> int:
+        """Write the ``records`` of a job that are not here yet, as answers nobody used; returns how many these are.
+
+        For calls that were paid for elsewhere, by a server that worked for a process which was killed.
+        """
+        known = Counter(own["key"] for own in map(self._record, range(1, len(self) + 1)) if own.get("job") == job)
+        added = 0
+        for record in records:
+            if known[record["key"]]:
+                known[record["key"]] -= 1
+            else:
+                self._write({**record, "job": job}, used=False)
+                added += 1
+        return added
+
     def refer(self, reply: Reply, phase: str, job: str) -> None:
         """Note that ``reply``, already in the log, answered one more request."""
         self._write(record_of(reply, phase, job) if reply.line is None else ref_of(reply, phase, job))
 
-    def _write(self, record: dict[str, Any]) -> int:
+    def _write(self, record: dict[str, Any], *, used: bool = True) -> int:
         content = redacted(_json.dumps(record)) + b"\n"
         with self._lock:
             self._check_writable()
@@ -201,7 +217,7 @@ class CallLog:
                     f"{self.path}: the call could not be recorded ({error.strerror}), so its answer is not used. "
                     f"Free some space and go on: what was recorded before is intact."
                 ) from error
-            return self._note(record["key"], end + len(content), used=True)
+            return self._note(record["key"], end + len(content), used=used)
 
     def _check_writable(self) -> None:
         if self.mode == "replay":

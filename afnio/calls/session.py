@@ -10,6 +10,7 @@ from typing import Any
 from afnio.calls.budget import Budget
 from afnio.calls.ledger import Ledger
 from afnio.calls.log import CallLog
+from afnio.calls.memo import Memo
 from afnio.calls.request import Reply
 
 __all__ = ["Session", "current_phase", "current_session", "phase", "set_default_session"]
@@ -24,7 +25,8 @@ class Session:
         log: where calls are recorded and, by its mode, answered from.
         budget: what live calls may cost.
         ledger: where calls are added up; a new one by default.
-        memo: request key -> reply; answers forward and judge calls that were made before. None: no memo.
+        memo: a `Memo`, or a dict: request key -> reply; answers forward and judge calls that were made before. None:
+            no memo.
         job: id of the job the calls belong to; recorded with each.
     """
 
@@ -34,7 +36,7 @@ class Session:
         log: CallLog | None = None,
         budget: Budget | None = None,
         ledger: Ledger | None = None,
-        memo: dict[str, Reply] | None = None,
+        memo: Memo | dict[str, Reply] | None = None,
         job: str = "",
     ) -> None:
         self.log, self.budget, self.memo, self.job = log, budget, memo, job

@@ -12,7 +12,7 @@ from afnio import _dispatch
 from afnio.autodiff import EngineSettings, LocalEngine
 from afnio.autodiff.engine import free_graph
 from afnio.autodiff.job import BackwardJob, StepJob
-from afnio.calls import Budget, Ledger, Session, current_session
+from afnio.calls import Budget, CallLog, Ledger, Session, current_session
 from afnio.calls.loop import in_thread
 from afnio.calls.session import current_phase, set_default_session
 from afnio.models.backward_client import get_backward_model_client
@@ -20,6 +20,7 @@ from afnio.models.prices import own_prices
 from tellurio.client.consent import check_consent
 from tellurio.client.http import Client
 from tellurio.client.job import ClientSide, RemoteJob
+from tellurio.client.open_jobs import close_job, fetch_open_jobs, open_job
 from tellurio.schemas.jobs import pack_backward, pack_settings, pack_step, read_results, read_values
 from tellurio.schemas.pack import Codec
 
@@ -105,6 +106,10 @@ class RemoteEngine:
         payload = pack_step(job, codec)
         return read_values(await self._run("step", payload, codec, None), codec)
 
+    def take_in(self, log: CallLog) -> int:
+        """Fetch into ``log`` what the server recorded for jobs of a process that was killed; returns how many calls."""
+        return fetch_open_jobs(log, self._client)
+
     def open(self) -> Callable[[], None]:
         """Have all LM calls of this process, in whatever thread, go to the Run's ledger and budget, unless a session
         of the user's own takes them; returns the function that undoes it."""
@@ -133,8 +138,14 @@ class RemoteEngine:
             "given": [] if log is None else list(log.unused(*_ROLES)),
             "whole": log is not None,
         }
-        side = ClientSide(codec, session, current_phase(), job)
-        return await RemoteJob(self._client, self._run_id, uuid.uuid4().hex, body, side).run()
+        side, job_id = ClientSide(codec, session, current_phase(), job), uuid.uuid4().hex
+        note = None if log is None or log.mode == "replay" else open_job(log, self._client, self._run_id, job_id)
+        remote = RemoteJob(self._client, self._run_id, job_id, body, side)
+        try:
+            return await remote.run()
+        finally:
+            if remote.is_over:
+                close_job(note)
 
     def _models(self, codec: Codec, session: Session) -> tuple[list[Any], dict[str, Any]]:
         """How the server finds each model of the job, and the keys it needs."""

@@ -230,6 +230,11 @@ class RemoteJob:
         self._outbox: list[tuple[str, bytes]] = []
         self._sending: asyncio.Task[None] | None = None
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the server has told its end, and before it all its calls."""
+        return self._over
+
     async def run(self) -> Any:
         """The result.
 
