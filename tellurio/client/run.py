@@ -51,6 +51,7 @@ class RunStatus(StrEnum):
     COMPLETED = "COMPLETED"
     CRASHED = "CRASHED"
     FAILED = "FAILED"
+    DRAFT = "DRAFT"  # an edited copy of a recording that was not run yet
 
 
 @dataclass(frozen=True)

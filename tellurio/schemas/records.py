@@ -9,20 +9,85 @@ Every record has ``n`` (its number in the journal, from 1), ``t`` (Unix time) an
 ``e``     an event: ``kind`` (``"prompt"``, ``"gate"``, ``"fit_start"``, ...), ``data``
 ``a``     an artifact: ``name``, ``kind``, ``files`` (``[{"path", "sha256", "size"}]``); its blobs are stored already
 ``s``     the end of the Run: ``status``, and ``reason`` (a text) where that needs words
+``b``     a Run begins: ``run``, see `Begin`
 ========  ==================================================================================================
+
+A recorder's journal is there before its Run: its first record is the ``b`` of the Run itself, and whoever takes the
+journal in makes it.  Any other ``b`` begins a subrun of it.  Records of the kinds ``c``, ``e``, ``v`` and ``s`` may
+have ``r``, the id of such a subrun: they are about that one.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
-__all__ = ["STATUSES", "Kind", "number_in", "number_out"]
+__all__ = ["ENDS", "KINDS", "STATUSES", "Begin", "Command", "Kind", "number_in", "number_out"]
 
-Kind = Literal["m", "v", "c", "e", "a", "s"]
+Kind = Literal["m", "v", "c", "e", "a", "s", "b"]
 
-STATUSES = ("RUNNING", "COMPLETED", "CRASHED", "FAILED")
-"""The states of a Run."""
+STATUSES = ("RUNNING", "COMPLETED", "CRASHED", "FAILED", "DRAFT")
+"""The states of a Run.  DRAFT: an edited copy that nobody has run yet."""
+
+ENDS = ("COMPLETED", "CRASHED", "FAILED")
+"""The states a Run can end in."""
+
+KINDS = ("run", "recording", "subrun", "rerun")
+"""What a Run is: one of ``te.init``, a recorded script, a part of it, a script that was run again."""
+
+
+class Command(TypedDict, total=False):
+    """How a recorded script was started, and may be started again.
+
+    Attributes:
+        argv: the script and its arguments; of ``-m``, the module and its arguments.
+        module: whether the first is a module.
+        interpreter: path of the Python.
+        cwd: the working directory.
+        env: of the environment what is on an allow-list; no secrets.
+        stdin: whether the script came by standard input: it cannot be started again.
+        host, pid: where it runs.
+        seed: of what is random.
+        edges: what evidence of edges was asked for.
+    """
+
+    argv: list[str]
+    module: bool
+    interpreter: str
+    cwd: str
+    env: dict[str, str]
+    stdin: bool
+    host: str
+    pid: int
+    seed: int | None
+    edges: str
+
+
+class Begin(TypedDict, total=False):
+    """What a record of the kind ``b`` says of the Run that begins.
+
+    Attributes:
+        id: a UUID.
+        name: None: a random one.  Taken names get a number.
+        kind: one of `KINDS`, not ``"run"``.
+        parent_id: the Run it is a part or a repetition of.
+        namespace: None: the user's own.  Of a subrun it is its parent's, as is the project.
+        project: its display name; made if it is not there.
+        command: how it was started; of a subrun it is its parent's.
+        client: versions, as ``te.init`` tells them.
+        lease: seconds without a sign of life after which it counts as crashed.
+    """
+
+    id: str
+    name: str | None
+    kind: str
+    parent_id: str | None
+    namespace: str | None
+    project: str
+    command: Command
+    client: dict[str, Any]
+    lease: float
+
 
 _SPECIAL = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 

@@ -17,7 +17,7 @@ from tellurio.server.log import log
 from tellurio.server.settings import ServerSettings
 from tellurio.store import runs
 from tellurio.store.blobs import note_blob
-from tellurio.store.ingest import IngestGap, IngestRefused, ingest
+from tellurio.store.ingest import IngestGap, IngestRefused, Subrun, ingest
 from tellurio.store.store import Store
 
 __all__ = ["collecting"]
@@ -46,7 +46,9 @@ class _StoreKeeper:
 
     def ingest(self, run_id: str, client_id: str, first: int, lines: list[bytes]) -> int:
         try:
-            project_id, stored, changed = self._store.write(_ingest, run_id, client_id, first, lines, durable=True)
+            project_id, stored, changed, subruns = self._store.write(
+                _ingest, run_id, client_id, first, lines, durable=True
+            )
         except IngestGap as gap:
             raise Unordered(gap.acknowledged) from gap
         except IngestRefused as fault:
@@ -55,6 +57,7 @@ class _StoreKeeper:
             raise NoSuchRun(str(error)) from error
         if changed:
             self._hub.tell(project_id, run_id, changed, stored["status"] if "status" in changed else None)
+        self._hub.tell_subruns(project_id, subruns)
         return int(stored["acknowledged"])
 
     def put_blob(self, run_id: str, sha256: str, path: Path) -> None:
@@ -67,10 +70,11 @@ class _StoreKeeper:
 
 def _ingest(
     connection: Connection, run_id: str, client_id: str, first: int, lines: list[bytes]
-) -> tuple[str, dict[str, Any], set[str]]:
+) -> tuple[str, dict[str, Any], set[str], dict[str, Subrun]]:
     run = runs.run(connection, run_id)
     if run is None:
         raise LookupError(f"there is no Run {run_id}")
     changed: set[str] = set()
-    stored = ingest(connection, run["key"], client_id, first, lines, changed=changed)
-    return run["project_id"], stored, changed
+    subruns: dict[str, Subrun] = {}
+    stored = ingest(connection, run["key"], client_id, first, lines, changed=changed, subruns=subruns)
+    return run["project_id"], stored, changed, subruns

@@ -13,7 +13,7 @@ import asyncio
 import secrets
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ import orjson
 
 __all__ = ["WHATS", "Hub"]
 
-WHATS = ("status", "facts", "metrics", "texts", "calls", "prompts", "events", "artifacts", "deleted")
+WHATS = ("status", "facts", "metrics", "texts", "calls", "prompts", "events", "artifacts", "edges", "deleted")
 """What of a Run can change; ``facts`` are its name, notes and tags.  With its ``calls`` its cost changes."""
 
 PAUSE = 0.25
@@ -79,6 +79,11 @@ class Hub:
             watched.note(run_id, what, status)
         elif not self._loop.is_closed():
             self._loop.call_soon_threadsafe(watched.note, run_id, tuple(what), status)
+
+    def tell_subruns(self, project_id: str, subruns: Mapping[str, tuple[Iterable[str], str | None]]) -> None:
+        """`tell` for each of several Runs: what changed, and the status."""
+        for run_id, (what, status) in subruns.items():
+            self.tell(project_id, run_id, what, status)
 
     async def watch(
         self, project_id: str, run_id: str | None = None, last: str = "", idle: float = 15.0

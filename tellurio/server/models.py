@@ -80,9 +80,10 @@ Object = Annotated[dict[str, Any], AfterValidator(_config)]
 RunId = Annotated[str, Field(max_length=100, json_schema_extra={"format": "uuid"}), AfterValidator(_uuid)]
 Tags = Annotated[list[Word], Field(max_length=100)]
 Number = float | Literal["nan", "inf", "-inf"]
-Status = Literal["RUNNING", "COMPLETED", "CRASHED", "FAILED"]
+Status = Literal["RUNNING", "COMPLETED", "CRASHED", "FAILED", "DRAFT"]
+RunKind = Literal["run", "recording", "subrun", "rerun"]
 End = Literal["COMPLETED", "CRASHED", "FAILED"]
-What = Literal["status", "facts", "metrics", "texts", "calls", "prompts", "events", "artifacts", "deleted"]
+What = Literal["status", "facts", "metrics", "texts", "calls", "prompts", "events", "artifacts", "edges", "deleted"]
 Visibility = Literal["RESTRICTED", "TEAM", "PUBLIC", "OPEN"]
 Role = Literal["OWNER", "EDITOR", "VIEWER"]
 
@@ -266,6 +267,7 @@ class Run(Answer):
     status: Status
     reason: str | None
     parent_id: str | None
+    kind: RunKind
     config: dict[str, Any]
     tags: list[str]
     budget: dict[str, Any] | None
@@ -379,6 +381,10 @@ class ListedCall(Answer):
     reasoning_tokens: int
     estimated: bool
     usd: str | None
+    call_id: str | None = Field(description="a recorder's name for it")
+    label: str | None
+    location: str | None = Field(description="the line of a recorded script that made it, as file:line")
+    error: str | None = Field(description="what it ended with, where it has no answer")
 
 
 class Call(ListedCall):

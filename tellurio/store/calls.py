@@ -11,9 +11,11 @@ from sqlalchemy import Connection
 
 from afnio.calls import _json
 from afnio.calls.redact import redacted
+from afnio.calls.request import Usage
+from afnio.models.prices import price
 from tellurio.store._sql import execute
 
-__all__ = ["call", "calls", "check_call", "cost", "insert_calls", "pico_of", "sum_of", "usd_of"]
+__all__ = ["call", "calls", "check_call", "cost", "insert_calls", "pico_of", "priced", "sum_of", "usd_of"]
 
 MOST_USD = 1_000_000
 """What one call may cost.  More is a mistake, and sums of it would leave a column's range."""
@@ -21,12 +23,16 @@ MOST_USD = 1_000_000
 _EXACT = Context(prec=200, rounding=ROUND_HALF_EVEN)  # not the thread's: that is the user's
 _MOST_SUM = 2**63 - 1
 _MOST_INT = 2**31 - 1
+_LONGEST_PLACE = 2000
 
 _TEXTS = ("key", "role", "phase", "node", "words", "provider", "host", "model", "source")
 _TOKENS = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")
+_PLACE = ("call_id", "label", "location", "error")
+"""What a recorder says of a call besides: see `tellurio.schemas.records`."""
+
 _COLUMNS = (
     *("origin", "job_id", "request_key", *_TEXTS[1:], "attempts", "started", "seconds"),
-    *(*_TOKENS, "estimated", "usd_pico", "record"),
+    *(*_TOKENS, "estimated", "usd_pico", *_PLACE, "record"),
 )
 _INSERT = (
     f"INSERT INTO calls (run_key, {', '.join(_COLUMNS)}) VALUES (?{', ?' * len(_COLUMNS)}) "  # noqa: S608
@@ -102,7 +108,7 @@ def insert_calls(
         content = _json.dumps(record)
         clean = redacted(content)
         row = _row(record if clean == content else orjson.loads(clean))
-        key = execute(c, _INSERT, (run_key, origin, job_id, *row, clean)).scalar()
+        key = execute(c, _INSERT, (run_key, origin, job_id, *row, *_place(record), clean)).scalar()
         keys.append(key)
         if key is not None:
             new.append(row)
@@ -122,6 +128,22 @@ def _row(record: Mapping[str, Any]) -> tuple[Any, ...]:
     # What an earlier call answered costs nothing, whatever the earlier one did.
     pico = pico_of(paid.get("usd")) if texts[-1] == "live" else 0
     return (*texts, *numbers, *tokens, bool(usage.get("estimated")), pico)
+
+
+def priced(record: Any) -> Any:
+    """``record`` with its cost, where who made the call left that to us: a recorder has no price list."""
+    if not isinstance(record, dict) or "cost" in record or "usage" not in record:
+        return record
+    usage = record["usage"]
+    provider, url, model = (record.get(name) or "" for name in ("provider", "url", "model"))
+    if not (isinstance(provider, str) and isinstance(url, str) and isinstance(model, str) and isinstance(usage, dict)):
+        return record  # it is refused
+    return {**record, "cost": price(provider, url, model, Usage.from_dict(usage)).as_dict()}
+
+
+def _place(record: Mapping[str, Any]) -> tuple[str | None, ...]:
+    values = (record.get(name) for name in _PLACE)
+    return tuple(value[:_LONGEST_PLACE] if isinstance(value, str) else None for value in values)
 
 
 def _text(record: Mapping[str, Any], name: str) -> str:
@@ -164,7 +186,7 @@ def _add_up(c: Connection, run_key: int, rows: Sequence[tuple[Any, ...]]) -> Non
 
 _LISTED = (
     *("key", "job_id", "request_key", "role", "phase", "node", "words", "provider", "host", "model", "source"),
-    *("attempts", "started", "seconds", *_TOKENS, "estimated", "usd_pico"),
+    *("attempts", "started", "seconds", *_TOKENS, "estimated", "usd_pico", *_PLACE),
 )
 
 

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import math
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import Connection
 
 from afnio.errors import TellurioError
-from tellurio.schemas.records import number_in
+from tellurio.schemas.records import ENDS, number_in
 from tellurio.store._sql import execute
 from tellurio.store.artifacts import add_artifact, check_artifact
-from tellurio.store.calls import check_call, insert_calls
+from tellurio.store.calls import check_call, insert_calls, priced
 from tellurio.store.events import add_event
 from tellurio.store.metrics import Point, add_points, add_text
 from tellurio.store.prompts import NOTED, note
-from tellurio.store.runs import ENDS, beat, end_run
+from tellurio.store.runs import beat, end_run, make_run, reopen
 
-__all__ = ["IngestGap", "IngestRefused", "ingest"]
+__all__ = ["IngestGap", "IngestRefused", "Subrun", "ingest"]
 
 LONGEST_NAME = 500
 LONGEST_REASON = 2000
@@ -31,7 +32,11 @@ LATEST = 2.0**40  # a Unix time some 30,000 years from now
 
 _TYPES = ("text", "table", "json", "image")
 
-Writing = Callable[[Connection], object]
+Writing = Callable[[Connection, int], object]
+"""What is done in the database for a record, given the key of the Run it is about."""
+
+Subrun = tuple[list[str], str | None]
+"""What of a subrun is different, and its status if that is."""
 
 
 class IngestGap(TellurioError):
@@ -67,6 +72,7 @@ def ingest(
     lines: Sequence[bytes],
     *,
     changed: set[str] | None = None,
+    subruns: dict[str, Subrun] | None = None,
 ) -> dict[str, Any]:
     """Store lines of a journal; those that are stored already are passed over.
 
@@ -75,6 +81,7 @@ def ingest(
         first: the number of the first line.
         lines: records as `tellurio.schemas.records` describes them, one JSON object each.
         changed: gets what of the Run is different now: metrics, texts, calls, prompts, events, artifacts, status.
+        subruns: gets the ids of those it is about, each with what of it is different, and its status if that is.
 
     Returns:
         ``acknowledged``, the number of the last record that is stored, and the Run's ``status`` after it.
@@ -91,18 +98,20 @@ def ingest(
     batch = _Batch(run_key, client_id, acknowledged)
     batch.read(islice(lines, acknowledged + 1 - first, None))
     if batch.last > acknowledged:
-        batch.write(c)
+        batch.write(c, run)
         execute(c, _ACKNOWLEDGE, (client_id, run_key, batch.last, now))
     status = _signed(c, run, batch, now)
     if changed is not None:
         changed |= batch.changed()
         if status != run[1]:
             changed.add("status")
+    if subruns is not None:
+        subruns |= {id: (sorted(part.told), part.status) for id, part in batch.subruns.items()}
     return {"acknowledged": batch.last, "status": status}
 
 
 _STATE = """
-SELECT runs.id, status, ended, ended_by_client, heartbeat, lease, journals.run_key, acknowledged
+SELECT runs.id, status, ended, ended_by_client, heartbeat, lease, journals.run_key, acknowledged, project_id, user_id
 FROM runs LEFT JOIN journals ON journals.client_id = ? WHERE runs.key = ?
 """
 _ACKNOWLEDGE = """
@@ -141,6 +150,28 @@ def _signed(c: Connection, run: Any, batch: _Batch, now: float) -> str:
     return str(status)
 
 
+class _Subrun:
+    """What the lines of a batch say of a subrun."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n  # of the first record about it
+        self.begin: dict[str, Any] | None = None
+        self.calls: list[tuple[str, None, dict[str, Any]]] = []
+        self.end: _End | None = None  # None too where something came after it: it is open again
+        self.told: set[str] = set()
+
+    @property
+    def status(self) -> str | None:
+        """What its status is now, as far as the batch changes it."""
+        return "RUNNING" if self.end is None and "status" in self.told else self.end and self.end.status
+
+
+class _End(NamedTuple):
+    status: str
+    time: float
+    reason: str | None
+
+
 class _Batch:
     """What the lines of a batch say: all of it is read, and found good, before any of it is written."""
 
@@ -148,9 +179,10 @@ class _Batch:
         self.run_key, self.client_id, self.last = run_key, client_id, acknowledged
         self.series: dict[str, list[Point]] = {}
         self.calls: list[tuple[str, None, dict[str, Any]]] = []
-        self.writings: list[tuple[int, Writing]] = []
+        self.writings: list[tuple[int, str | None, Writing]] = []
         self.told: set[str] = set()  # what its records that are no metrics are about
-        self.end: tuple[str, float, str | None] | None = None
+        self.end: _End | None = None
+        self.subruns: dict[str, _Subrun] = {}
         self.newest = 0.0
 
     def read(self, lines: islice[bytes]) -> None:
@@ -184,10 +216,15 @@ class _Batch:
         reader = _READERS.get(kind) if isinstance(kind, str) else None
         if reader is None:
             raise ValueError(f"expected its kind k to be m, {', '.join(_READERS)}, got {str(kind)[:100]!r}")
-        self.told.add(_ABOUT[kind])
+        whose = record.get("r")
+        about = self if whose is None else self._subrun(n, whose)
+        about.told.add(_ABOUT[kind])
         writing = reader(self, n, time, record)
         if writing is not None:
-            self.writings.append((n, writing))
+            self.writings.append((n, whose, writing))
+
+    def _subrun(self, n: int, id: Any) -> _Subrun:
+        return self.subruns.setdefault(_uuid(id), _Subrun(n))
 
     def text(self, n: int, time: float, record: dict[str, Any]) -> Writing:
         """A value that is no number."""
@@ -203,12 +240,16 @@ class _Batch:
                 f"the value of {name[:100]!r} has {size:,} bytes, more than {LARGEST_TEXT:,}: "
                 "store it as an artifact (run.log_artifact)"
             )
-        return lambda c: add_text(c, self.run_key, name, type, content, step, time)
+        return lambda c, run_key: add_text(c, run_key, name, type, content, step, time)
 
     def call(self, n: int, time: float, record: dict[str, Any]) -> None:
         """An LM call."""
-        check_call(record["record"])
-        self.calls.append((f"{self.client_id}:{n}", None, record["record"]))
+        call = priced(record["record"])
+        check_call(call)
+        about = self if record.get("r") is None else self._subrun(n, record["r"])
+        about.calls.append((f"{self.client_id}:{n}", None, call))
+        if about is not self:
+            about.end = None
 
     def event(self, n: int, time: float, record: dict[str, Any]) -> Writing:
         """An event, and what it says of prompts."""
@@ -217,9 +258,9 @@ class _Batch:
         if kind in NOTED:
             self.told.add("prompts")
 
-        def write(c: Connection) -> None:
-            add_event(c, self.run_key, kind, content, time)
-            note(c, self.run_key, kind, data, time)
+        def write(c: Connection, run_key: int) -> None:
+            add_event(c, run_key, kind, content, time)
+            note(c, run_key, kind, data, time)
 
         return write
 
@@ -227,33 +268,80 @@ class _Batch:
         """An artifact."""
         name, kind, files = record["name"], record["kind"], record["files"]
         check_artifact(name, kind, files)
-        return lambda c: add_artifact(c, self.run_key, name, kind, files, time)
+        return lambda c, run_key: add_artifact(c, run_key, name, kind, files, time)
+
+    def begin(self, n: int, time: float, record: dict[str, Any]) -> None:
+        """A subrun; or the Run itself, which is there already."""
+        run = record["run"]
+        if not isinstance(run, dict):
+            raise ValueError(f"expected its run to be a JSON object, got {str(run)[:100]!r}")
+        if run.get("kind") == "subrun":
+            subrun = self._subrun(n, run["id"])
+            subrun.begin = run
+            subrun.told.add("status")
 
     def ending(self, n: int, time: float, record: dict[str, Any]) -> None:
-        """The end of the Run."""
+        """The end of the Run, or of a subrun."""
         if record["status"] not in ENDS:
             raise ValueError(f"expected its status to be {', '.join(ENDS)}, got {str(record['status'])[:100]!r}")
-        if self.end is None:
+        about = self if record.get("r") is None else self._subrun(n, record["r"])
+        if about.end is None:
             reason = record.get("reason")
-            self.end = (record["status"], time, None if reason is None else str(reason)[:LONGEST_REASON])
+            about.end = _End(record["status"], time, None if reason is None else str(reason)[:LONGEST_REASON])
 
     def changed(self) -> set[str]:
         """What of the Run it changes, but for the status."""
         return {"metrics", *self.told} if self.series else self.told
 
-    def write(self, c: Connection) -> None:
+    def write(self, c: Connection, run: Any) -> None:
         if self.series:
             add_points(c, self.run_key, self.series)
-        if self.calls:
+        self._insert(c, self.run_key, self.calls)
+        keys = {id: self._written(c, run, id, subrun) for id, subrun in self.subruns.items()}
+        for n, whose, writing in self.writings:
             try:
-                insert_calls(c, self.run_key, self.calls)
-            except ValueError as error:
-                raise IngestRefused(int(self.calls[0][0].rpartition(":")[2]), str(error)) from None
-        for n, writing in self.writings:
-            try:
-                writing(c)
+                writing(c, self.run_key if whose is None else keys[_uuid(whose)])
             except ValueError as error:
                 raise IngestRefused(n, str(error)) from None
+
+    def _written(self, c: Connection, run: Any, id: str, subrun: _Subrun) -> int:
+        """The key of a subrun, begun, filled and ended as far as the batch says so."""
+        root, root_status, project_id, user_id = run[0], run[1], run[8], run[9]
+        now = time.time()
+        if subrun.begin is not None:
+            _begin(c, project_id, user_id, root, id, subrun)
+        key = execute(c, "SELECT key FROM runs WHERE id = ? AND project_id = ?", (id, project_id)).scalar()
+        if key is None:
+            raise IngestRefused(subrun.n, f"there is no subrun {id}: no record began it")
+        self._insert(c, key, subrun.calls)
+        if subrun.end is not None:
+            status, told, reason = subrun.end
+            end_run(c, id, status, reason=reason, by_client=True, now=min(told, now))
+        elif subrun.calls and subrun.begin is None and root_status == "RUNNING":
+            reopen(c, id, now)
+        return int(key)
+
+    def _insert(self, c: Connection, run_key: int, calls: list[tuple[str, None, dict[str, Any]]]) -> None:
+        if calls:
+            try:
+                insert_calls(c, run_key, calls)
+            except ValueError as error:
+                raise IngestRefused(int(calls[0][0].rpartition(":")[2]), str(error)) from None
+
+
+def _begin(c: Connection, project_id: str, user_id: str, root: str, id: str, subrun: _Subrun) -> None:
+    told = subrun.begin or {}
+    try:
+        make_run(
+            *(c, project_id, user_id),
+            id=id,
+            name=told.get("name"),
+            parent_id=told.get("parent_id") or root,
+            client=told.get("client"),
+            kind="subrun",
+        )
+    except (ValueError, TypeError) as error:
+        raise IngestRefused(subrun.n, str(error)) from None
 
 
 _READERS: dict[str, Callable[[_Batch, int, float, dict[str, Any]], Writing | None]] = {
@@ -262,8 +350,16 @@ _READERS: dict[str, Callable[[_Batch, int, float, dict[str, Any]], Writing | Non
     "e": _Batch.event,
     "a": _Batch.artifact,
     "s": _Batch.ending,
+    "b": _Batch.begin,
 }
-_ABOUT = {"v": "texts", "c": "calls", "e": "events", "a": "artifacts", "s": "status"}
+_ABOUT = {"v": "texts", "c": "calls", "e": "events", "a": "artifacts", "s": "status", "b": "status"}
+
+
+def _uuid(id: Any) -> str:
+    try:
+        return str(uuid.UUID(id))
+    except (ValueError, AttributeError, TypeError):
+        raise ValueError(f"expected the id of a Run, a UUID, got {str(id)[:100]!r}") from None
 
 
 def _name(name: Any) -> str:

@@ -16,7 +16,7 @@ from typing import Any, cast, overload
 import orjson
 from sqlalchemy import Connection, Select, and_, bindparam, delete, insert, select, update
 
-from tellurio.schemas.records import STATUSES
+from tellurio.schemas.records import ENDS, KINDS
 from tellurio.store import tables as t
 from tellurio.store._sql import execute
 from tellurio.store.calls import sum_of
@@ -27,26 +27,28 @@ from tellurio.store.names import LONGEST_SLUG, numbered, random_name, slugify
 from tellurio.store.prepared import Prepared
 
 __all__ = [
+    "ENDS",
     "beat",
+    "command_of",
     "delete_run",
     "end_run",
     "expire_runs",
     "make_run",
+    "reopen",
     "run",
     "run_by_key",
     "run_by_slug",
     "runs",
     "status",
+    "subruns",
     "update_run",
 ]
-
-ENDS = tuple(status for status in STATUSES if status != "RUNNING")
 
 _LONGEST_NAME = 200
 _SUMS = ("calls", "reused", "input_tokens", "output_tokens", "unpriced")
 _JSON = ("config", "tags", "budget", "client")
 _PLAIN = (
-    *("key", "id", "project_id", "slug", "name", "description", "notes", "status", "reason", "parent_id"),
+    *("key", "id", "project_id", "slug", "name", "description", "notes", "status", "reason", "parent_id", "kind"),
     *("created", "updated", "ended", "heartbeat"),
 )
 _RUN = (
@@ -73,13 +75,18 @@ def make_run(
     budget: Any = None,
     client: Mapping[str, Any] | None = None,
     lease: float = 30.0,
+    kind: str = "run",
+    command: Mapping[str, Any] | None = None,
+    status: str = "RUNNING",
 ) -> dict[str, Any]:
-    """A new Run, RUNNING.  The same ``id`` again (a request that was sent twice) is the same Run, as it is.
+    """A new Run, RUNNING or a DRAFT.  The same ``id`` again (a request that was sent twice) is the same Run, as it is.
 
     Args:
         id: a UUID, made by the client.
         name: None: a random one; where it is taken in the project it gets ``_1``, ``_2``, ...
         lease: seconds without a sign of life after which it counts as crashed.
+        kind: one of `KINDS`.
+        command: how the script was started, if it is recorded.
 
     Raises:
         ValueError: the id is no UUID or another project's, or another value cannot be what it is for.
@@ -94,6 +101,8 @@ def make_run(
     values |= {"config": _json("config", config or {}), "tags": _tags(tags), "client": _json("client", client or {})}
     if not 0 < lease <= 86_400:
         raise ValueError(f"expected a lease of up to 86400 seconds, got {lease!r}")
+    if kind not in KINDS:
+        raise ValueError(f"expected a kind of Run, {', '.join(KINDS)}, got {str(kind)[:100]!r}")
     now = time.time()
     row = {
         **values,
@@ -103,7 +112,9 @@ def make_run(
         "user_id": user_id,
         "parent_id": None if parent_id is None else _uuid(parent_id),
         "budget": None if budget is None else orjson.dumps(budget).decode(),
-        "status": "RUNNING",
+        "status": status,
+        "kind": kind,
+        "command": None if command is None else _json("command", command),
         "ended_by_client": False,
         **dict.fromkeys(("created", "updated", "heartbeat"), now),
         "lease": lease,
@@ -123,6 +134,12 @@ def status(c: Connection, id: str) -> str | None:
     """The status of the Run with that id."""
     found: str | None = execute(c, "SELECT status FROM runs WHERE id = ?", (id,)).scalar()
     return found
+
+
+def command_of(c: Connection, id: str) -> dict[str, Any] | None:
+    """How the recorded script was started (`tellurio.schemas.records.Command`); None if it is no recording."""
+    found = execute(c, "SELECT command FROM runs WHERE id = ?", (id,)).scalar()
+    return None if found is None else orjson.loads(found)
 
 
 def run_by_key(c: Connection, key: int) -> dict[str, Any] | None:
@@ -221,7 +238,34 @@ def end_run(
     open_still = ~t.runs.c.ended_by_client if by_client else t.runs.c.status == "RUNNING"
     end = {"status": status, "reason": _text("reason", reason), "ended_by_client": by_client}
     c.execute(update(t.runs).where(t.runs.c.id == id, open_still).values(**end, ended=now, updated=now))
+    _end_subruns(c, id, status, now)
     return _there(run(c, id), id)
+
+
+def reopen(c: Connection, id: str, now: float) -> None:
+    """Something more came of a subrun that had ended."""
+    again = {"status": "RUNNING", "reason": None, "ended": None, "ended_by_client": False, "updated": now}
+    c.execute(update(t.runs).where(t.runs.c.id == id, t.runs.c.kind == "subrun").values(**again))
+
+
+_TREE = """
+WITH RECURSIVE tree(id) AS (
+    SELECT id FROM runs WHERE parent_id = ? AND kind = 'subrun'
+    UNION SELECT runs.id FROM runs JOIN tree ON runs.parent_id = tree.id WHERE runs.kind = 'subrun'
+)
+"""
+
+
+def _end_subruns(c: Connection, id: str, status: str, now: float) -> None:
+    """What is still open of its parts ends with a Run, and in the same way."""
+    end = "UPDATE runs SET status = ?, ended = ?, updated = ? WHERE status = 'RUNNING' AND id IN (SELECT id FROM tree)"
+    execute(c, _TREE + end, (id, status, now, now))
+
+
+def subruns(c: Connection, id: str) -> list[int]:
+    """The keys of the Run's parts and of their parts, in the order of their making."""
+    found = execute(c, f"{_TREE} SELECT key FROM runs WHERE id IN (SELECT id FROM tree) ORDER BY key", (id,))  # noqa: S608
+    return [row[0] for row in found]
 
 
 def expire_runs(c: Connection, now: float, since: float) -> list[str]:
@@ -231,11 +275,13 @@ def expire_runs(c: Connection, now: float, since: float) -> list[str]:
         since: since when somebody listens: silence before that does not count.
     """
     silent = (t.runs.c.status == "RUNNING") & (t.runs.c.heartbeat < now) & (t.runs.c.heartbeat + t.runs.c.lease < now)
+    silent = silent & (t.runs.c.kind != "subrun")  # it lives as long as its Run
     query = select(t.runs.c.id, t.runs.c.heartbeat).where(silent, since + t.runs.c.lease < now)
     expired = c.execute(query).all()
     for id, heartbeat in expired:
         end = {"status": "CRASHED", "reason": f"no sign of life for {now - heartbeat:.0f} s"}
         c.execute(update(t.runs).where(t.runs.c.id == id).values(**end, ended=heartbeat, updated=now))
+        _end_subruns(c, id, "CRASHED", heartbeat)
     return [id for id, _ in expired]
 
 

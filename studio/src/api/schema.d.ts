@@ -682,7 +682,7 @@ export interface components {
              * Status
              * @enum {string}
              */
-            status: "RUNNING" | "COMPLETED" | "CRASHED" | "FAILED";
+            status: "RUNNING" | "COMPLETED" | "CRASHED" | "FAILED" | "DRAFT";
         };
         /**
          * Artifact
@@ -725,7 +725,7 @@ export interface components {
              * Status
              * @enum {string}
              */
-            status: "RUNNING" | "COMPLETED" | "CRASHED" | "FAILED";
+            status: "RUNNING" | "COMPLETED" | "CRASHED" | "FAILED" | "DRAFT";
         };
         /**
          * Call
@@ -736,8 +736,18 @@ export interface components {
             attempts: number;
             /** Cached Tokens */
             cached_tokens: number;
+            /**
+             * Call Id
+             * @description a recorder's name for it
+             */
+            call_id: string | null;
             /** Cost */
             cost?: unknown;
+            /**
+             * Error
+             * @description what it ended with, where it has no answer
+             */
+            error: string | null;
             /** Estimated */
             estimated: boolean;
             /** Format */
@@ -750,6 +760,13 @@ export interface components {
             job_id: string | null;
             /** Key */
             key: number;
+            /** Label */
+            label: string | null;
+            /**
+             * Location
+             * @description the line of a recorded script that made it, as file:line
+             */
+            location: string | null;
             /** Model */
             model: string;
             /** Node */
@@ -912,9 +929,9 @@ export interface components {
              * @description the status now, if it changed
              * @default null
              */
-            status: ("RUNNING" | "COMPLETED" | "CRASHED" | "FAILED") | null;
+            status: ("RUNNING" | "COMPLETED" | "CRASHED" | "FAILED" | "DRAFT") | null;
             /** What */
-            what: ("status" | "facts" | "metrics" | "texts" | "calls" | "prompts" | "events" | "artifacts" | "deleted")[];
+            what: ("status" | "facts" | "metrics" | "texts" | "calls" | "prompts" | "events" | "artifacts" | "edges" | "deleted")[];
         };
         /**
          * JobState
@@ -968,6 +985,16 @@ export interface components {
             attempts: number;
             /** Cached Tokens */
             cached_tokens: number;
+            /**
+             * Call Id
+             * @description a recorder's name for it
+             */
+            call_id: string | null;
+            /**
+             * Error
+             * @description what it ended with, where it has no answer
+             */
+            error: string | null;
             /** Estimated */
             estimated: boolean;
             /** Host */
@@ -978,6 +1005,13 @@ export interface components {
             job_id: string | null;
             /** Key */
             key: number;
+            /** Label */
+            label: string | null;
+            /**
+             * Location
+             * @description the line of a recorded script that made it, as file:line
+             */
+            location: string | null;
             /** Model */
             model: string;
             /** Node */
@@ -1034,6 +1068,11 @@ export interface components {
             /** Id */
             id: string;
             /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "run" | "recording" | "subrun" | "rerun";
+            /**
              * Metrics
              * @description last values of the metrics asked for, as far as it has them
              */
@@ -1060,7 +1099,7 @@ export interface components {
              * Status
              * @enum {string}
              */
-            status: "RUNNING" | "COMPLETED" | "CRASHED" | "FAILED";
+            status: "RUNNING" | "COMPLETED" | "CRASHED" | "FAILED" | "DRAFT";
             /** Tags */
             tags: string[];
             /** Updated */
@@ -1360,6 +1399,11 @@ export interface components {
             heartbeat: number;
             /** Id */
             id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "run" | "recording" | "subrun" | "rerun";
             /** Name */
             name: string;
             /** Namespace Slug */
@@ -1380,7 +1424,7 @@ export interface components {
              * Status
              * @enum {string}
              */
-            status: "RUNNING" | "COMPLETED" | "CRASHED" | "FAILED";
+            status: "RUNNING" | "COMPLETED" | "CRASHED" | "FAILED" | "DRAFT";
             /** Tags */
             tags: string[];
             /** Updated */
@@ -2547,7 +2591,7 @@ export interface operations {
     list_runs: {
         parameters: {
             query?: {
-                status?: ("RUNNING" | "COMPLETED" | "CRASHED" | "FAILED") | null;
+                status?: ("RUNNING" | "COMPLETED" | "CRASHED" | "FAILED" | "DRAFT") | null;
                 search?: string | null;
                 /** @description what:op:value, as in metrics.acc:>:0.5; op is one of = != < <= > >= ~ */
                 filter?: string[];

@@ -15,7 +15,7 @@ export interface Search {
   problems: string[];
 }
 
-const STATUSES = ["RUNNING", "COMPLETED", "CRASHED", "FAILED"] as const;
+const STATUSES = ["RUNNING", "COMPLETED", "CRASHED", "FAILED", "DRAFT"] as const;
 export type StatusName = (typeof STATUSES)[number];
 
 const TOKEN = /"(?:[^"\\]|\\.)*"|[^\s"]+(?:"(?:[^"\\]|\\.)*")?|"/g;

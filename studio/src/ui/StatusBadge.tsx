@@ -6,6 +6,7 @@ const SHOWN: Record<Status, { word: string; icon: IconName | null }> = {
   COMPLETED: { word: "Completed", icon: "check" },
   CRASHED: { word: "Crashed", icon: "cross" },
   FAILED: { word: "Failed", icon: "warning" },
+  DRAFT: { word: "Draft", icon: "copy" },
 };
 
 /** A Run's state: a word, a sign and a colour. */

@@ -20,7 +20,7 @@ from tellurio.server.models import Acknowledged, Refusal
 from tellurio.server.pressure import Pressure
 from tellurio.server.refusals import Refused, unknown
 from tellurio.server.settings import ServerSettings
-from tellurio.store.ingest import IngestGap, IngestRefused, ingest
+from tellurio.store.ingest import IngestGap, IngestRefused, Subrun, ingest
 from tellurio.store.store import Store
 
 __all__ = ["DESCRIPTION", "PATH", "Journal", "journal"]
@@ -90,11 +90,14 @@ async def _stored(store: Store, scope: Scope, client: str, first: int, lines: li
     try:
         # What is acknowledged may be deleted by the client: it has to survive a power cut here.
         changed: set[str] = set()
-        future = store.submit(ingest, who.run_key, client, first, lines, durable=True, changed=changed)
+        subruns: dict[str, Subrun] = {}
+        how: Any = {"durable": True, "changed": changed, "subruns": subruns}
+        future = store.submit(ingest, who.run_key, client, first, lines, **how)
         stored = await asyncio.wrap_future(future)
         if changed:
             status = stored["status"] if "status" in changed else None
             scope["app"].state.hub.tell(who.project["id"], who.run_id, changed, status)
+        scope["app"].state.hub.tell_subruns(who.project["id"], subruns)
         return stored
     except IngestGap as gap:
         raise Refused(409, str(gap), code="gap", acknowledged=gap.acknowledged) from gap

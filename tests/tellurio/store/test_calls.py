@@ -242,6 +242,7 @@ def test_a_call_is_listed_without_and_read_with_what_was_said(store: Store, run:
         "reasoning_tokens": 0,
         "estimated": False,
         "usd": "0.0000017",
+        **dict.fromkeys(("call_id", "label", "location", "error")),
     }
     whole = store.read(call, run["key"], key)
     assert whole is not None

@@ -90,4 +90,7 @@ def test_every_search_has_an_index(store: Store, run: dict[str, Any], name: str)
 
     store.write(explained)
     assert plans
-    assert {sql: plan for sql, plan in plans.items() if any(step.startswith("SCAN") for step in plan)} == {}
+    scans = {
+        sql: [step for step in plan if step.startswith("SCAN") and step != "SCAN tree"] for sql, plan in plans.items()
+    }
+    assert {sql: plan for sql, plan in scans.items() if plan} == {}  # the tree is what the statement itself has found

@@ -173,7 +173,7 @@ BAD = {
     ),
     "a time before all": (b'{"n":3,"t":-1,"k":"m","name":"x","v":1}', "a Unix time"),
     "no kind": (b'{"n":3,"t":1}', "it has no 'k'"),
-    "an unknown kind": (line(3, "z"), "expected its kind k to be m, v, c, e, a, s, got 'z'"),
+    "an unknown kind": (line(3, "z"), "expected its kind k to be m, v, c, e, a, s, b, got 'z'"),
     "a kind that is none": (b'{"n":3,"t":1,"k":{}}', "expected its kind"),
     "no name": (line(3, "m", v=1, step=None), "it has no 'name'"),
     "an empty name": (point(3, name=""), "1 to 500 characters"),

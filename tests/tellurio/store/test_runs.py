@@ -113,6 +113,7 @@ def test_a_new_run(store: Store, project: Dict, user: Dict) -> None:
     values |= {"budget": {"usd": "1.5"}, "client": {"python": "3.12"}, "parent_id": str(uuid.uuid4())}
     made = new_run(store, project, user, id=id, name="First", **values)
     expected = {**values, "id": id, "name": "First", "slug": "first", "status": "RUNNING", "tags": ["b", "a"]}
+    expected["kind"] = "run"
     expected |= {"project_id": project["id"], "project_slug": "tickets", "namespace_slug": "alice"}
     expected |= dict.fromkeys(("ended", "reason", "notes"))
     expected["user"] = {"id": user["id"], "username": "alice", "slug": "alice"}
@@ -455,7 +456,7 @@ def test_not_equal_is_the_rest_of_equal_and_no_filter_finds_more(
         ({"filters": [("calls", "~", "1")]}, "this is a number"),
         ({"filters": [("cost", ">", "much")]}, "the filter on 'cost': expected dollars"),
         ({"filters": [("created", ">", "soon")]}, "a date like 2026-01-31"),
-        ({"filters": [("status", "=", "DEAD")]}, "RUNNING, COMPLETED, CRASHED, FAILED, got 'DEAD'"),
+        ({"filters": [("status", "=", "DEAD")]}, "RUNNING, COMPLETED, CRASHED, FAILED, DRAFT, got 'DEAD'"),
         ({"filters": [("tags", ">", "x")]}, "tags know =, != and ~"),
         ({"filters": [("name", "=", 7)]}, "expected text, got 7"),
         ({"filters": [('config.a"b', "=", 7)]}, "without quotes"),

@@ -17,6 +17,7 @@ const STATUSES: readonly (readonly [StatusName | "ALL", string])[] = [
   ["COMPLETED", "Completed"],
   ["FAILED", "Failed"],
   ["CRASHED", "Crashed"],
+  ["DRAFT", "Drafts"],
 ];
 
 /** Words and conditions; "/" leads here from anywhere. */

@@ -1,0 +1,144 @@
+"""Records of a recorder: subruns begin, are filled, end and are open again; what they cost is worked out here."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tellurio.store import Store
+from tellurio.store.calls import calls
+from tellurio.store.events import events
+from tellurio.store.ingest import IngestRefused, Subrun, ingest
+from tellurio.store.projects import make_project
+from tellurio.store.runs import end_run, expire_runs, make_run, subruns
+from tellurio.store.runs import run as run_of
+from tests.tellurio.store.journal import call_record, line, new_run, send
+
+Dict = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with Store.open(tmp_path_factory.mktemp("store")) as store:
+        yield store
+
+
+@pytest.fixture
+def run(store: Store) -> Dict:
+    return new_run(store, kind="recording", command={"argv": ["agent.py"]})
+
+
+def begin(n: int, id: str, parent: str | None = None, name: str | None = "sample") -> bytes:
+    return line(n, "b", run={"id": id, "kind": "subrun", "name": name, "parent_id": parent})
+
+
+def recorded(**changes: Any) -> Dict:
+    """A call as a recorder writes it: without a cost, with its place."""
+    record = call_record(call_id=str(uuid.uuid4()), label="chat", location="agent.py:7", **changes)
+    del record["cost"]
+    return record
+
+
+def found(store: Store, id: str) -> Dict:
+    run = store.read(run_of, id)
+    assert run is not None
+    return run
+
+
+def test_a_subrun_has_its_own_calls_events_sums_and_end(store: Store, run: Dict) -> None:
+    inner, outer = str(uuid.uuid4()), str(uuid.uuid4())
+    told: dict[str, Subrun] = {}
+    lines = [
+        line(1, "b", run={"id": run["id"], "kind": "recording"}),
+        begin(2, outer, None),
+        begin(3, inner, outer),
+        line(4, "c", record=recorded(), r=inner),
+        line(5, "c", record=recorded(), r=outer),
+        line(6, "c", record=recorded()),
+        line(7, "e", kind="log", data={"entry": "right", "success": True}, r=inner),
+        line(8, "s", status="COMPLETED", r=inner),
+    ]
+    assert store.write(ingest, run["key"], "recorder", 1, lines, subruns=told)["acknowledged"] == 8
+    first, second = found(store, outer), found(store, inner)
+    assert [first["parent_id"], second["parent_id"]] == [run["id"], outer]
+    assert [first["status"], second["status"]] == ["RUNNING", "COMPLETED"]
+    assert (first["kind"], second["name"].startswith("sample")) == ("subrun", True)
+    assert [found(store, each)["cost"]["calls"] for each in (run["id"], outer, inner)] == [1, 1, 1]
+    assert len(store.read(events, second["key"])) == 1
+    assert store.read(events, run["key"]) == []
+    assert store.read(subruns, run["id"]) == [first["key"], second["key"]]
+    assert told == {outer: (["calls", "status"], "RUNNING"), inner: (["calls", "events", "status"], "COMPLETED")}
+
+
+def test_the_same_names_get_numbers(store: Store, run: Dict) -> None:
+    ids = [str(uuid.uuid4()) for _ in range(3)]
+    send(store, run, [begin(n, id, name="eval") for n, id in enumerate(ids, 1)])
+    assert len({found(store, id)["slug"] for id in ids}) == 3
+
+
+def test_a_call_of_a_subrun_that_has_ended_opens_it_again(store: Store, run: Dict) -> None:
+    id = str(uuid.uuid4())
+    send(store, run, [begin(1, id), line(2, "s", status="COMPLETED", r=id)])
+    assert found(store, id)["status"] == "COMPLETED"
+    send(store, run, [line(3, "c", record=recorded(), r=id)], 3)
+    assert (found(store, id)["status"], found(store, id)["ended"]) == ("RUNNING", None)
+    send(store, run, [line(4, "s", status="CRASHED", reason="ValueError", r=id)], 4)
+    assert (found(store, id)["status"], found(store, id)["reason"]) == ("CRASHED", "ValueError")
+
+
+@pytest.mark.parametrize("status", ["COMPLETED", "CRASHED"])
+def test_what_is_open_of_a_run_ends_with_it(store: Store, run: Dict, status: str) -> None:
+    outer, inner, ended = (str(uuid.uuid4()) for _ in range(3))
+    send(store, run, [begin(1, outer), begin(2, inner, outer), begin(3, ended), line(4, "s", status="FAILED", r=ended)])
+    send(store, run, [line(5, "s", status=status)], 5)
+    assert [found(store, id)["status"] for id in (outer, inner, ended)] == [status, status, "FAILED"]
+    send(store, run, [line(6, "c", record=recorded(), r=outer)], 6)
+    assert found(store, outer)["status"] == status  # too late to be open again, not to be stored
+    assert found(store, outer)["cost"]["calls"] == 1
+
+
+def test_silence_crashes_a_run_with_its_parts_and_no_part_alone(store: Store, run: Dict) -> None:
+    id = str(uuid.uuid4())
+    send(store, run, [begin(1, id)])
+    now = found(store, run["id"])["heartbeat"] + 31.0
+    assert id not in (expired := store.write(expire_runs, now, 0.0))
+    assert run["id"] in expired
+    assert found(store, id)["status"] == "CRASHED"
+
+
+def test_a_recorded_call_is_priced_here_and_an_unknown_model_has_no_price(store: Store, run: Dict) -> None:
+    known = recorded(url="https://api.openai.com/v1", usage={"input_tokens": 1_000_000, "output_tokens": 0})
+    other = recorded(url="http://127.0.0.1:8000/v1")
+    send(store, run, [line(1, "c", record=known), line(2, "c", record=other)])
+    priced, unpriced = store.read(calls, run["key"])
+    assert float(priced["usd"]) > 0
+    assert unpriced["usd"] is None
+    assert found(store, run["id"])["cost"]["unpriced"] == 1
+    assert (priced["call_id"], priced["label"], priced["location"]) == (known["call_id"], "chat", "agent.py:7")
+
+
+@pytest.mark.parametrize(
+    ("record", "says"),
+    [
+        ({"k": "c", "record": call_record(), "r": str(uuid.uuid4())}, "no record began it"),
+        ({"k": "c", "record": call_record(), "r": "x"}, "expected the id of a Run, a UUID, got 'x'"),
+        ({"k": "b", "run": {"kind": "subrun"}}, "it has no 'id'"),
+        ({"k": "b", "run": []}, "expected its run to be a JSON object"),
+        ({"k": "b", "run": {"kind": "subrun", "id": str(uuid.uuid4()), "name": 7}}, "expected a Run name"),
+    ],
+)
+def test_a_record_about_no_subrun_is_refused_with_its_batch(store: Store, run: Dict, record: Dict, says: str) -> None:
+    with pytest.raises(IngestRefused, match=says):
+        send(store, run, [line(1, "c", record=call_record()), line(2, **record)])
+    assert store.read(calls, run["key"]) == []
+
+
+def test_a_subrun_of_another_project_cannot_be_written_to(store: Store, run: Dict) -> None:
+    other = store.write(make_project, "alice", f"Other {uuid.uuid4()}", "RESTRICTED", run["user"]["id"])
+    theirs = store.write(make_run, other["id"], run["user"]["id"], id=str(uuid.uuid4()), kind="subrun")
+    with pytest.raises(IngestRefused, match="no record began it"):
+        send(store, run, [line(1, "c", record=call_record(), r=theirs["id"])])
+    store.write(end_run, theirs["id"], "COMPLETED", by_client=True, now=0.0)
