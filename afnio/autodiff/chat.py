@@ -152,9 +152,7 @@ class Chat:
 
     def plain_args(self, args: Mapping[str, Any]) -> dict[str, Any]:
         """``args`` as they are sent: the values of Variables, and the tools."""
-        sent = dict(args)
-        for name, _, value in self.arguments:
-            sent[name] = value
+        sent = {**args, **{name: value for name, _, value in self.arguments}}
         if self.tools:
             sent["tools"] = [
                 {"name": tool.name, "description": tool.text, "parameters": tool.parameters} for tool in self.tools
@@ -226,8 +224,8 @@ class Chat:
                     for index in self.indices:
                         if text[index] is None:
                             raise TypeError(
-                                f"{where}: the Variable {_role(variable)!r} must hold text for every sample that is asked, and "
-                                f"has None for sample {index}. Leave the sample out with mask=..., or give it a text."
+                                f"{where}: the Variable {_role(variable)!r} must hold text for every sample that is "
+                                f"asked; sample {index} has None. Leave it out with mask=..., or give it a text."
                             )
 
     def _check_all_used(self, where: str, optional: Sequence[str]) -> None:

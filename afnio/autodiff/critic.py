@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from afnio.autodiff.chat import Chat
+from afnio.autodiff.chat import Chat, Item
 from afnio.autodiff.feedback import EdgePieces, Pieces, joined_trail, parts_of, union
 from afnio.autodiff.quoting import quoted
 from afnio.autodiff.reduce import Reducer, feedback_contract, reduce_feedback, tokens
 from afnio.autodiff.settings import EngineSettings, current_settings
+from afnio.autodiff.showing import Pictures, Reading, said
 from afnio.autodiff.template import placeholders
 from afnio.autodiff.together import together
 from afnio.gradient import Gradient, Trail
@@ -34,7 +36,6 @@ class _Slot:
     """
 
     variable: Variable
-    text: str
     name: str
     edges: list[int]
     index: int | None
@@ -49,29 +50,80 @@ _Slots = dict[tuple[int, int | None], _Slot]
 """(id of the Variable, position in its list or None) -> its slot."""
 
 
+class _Shown(NamedTuple):
+    """A part of a request: its text, and the numbers of the pictures it refers to."""
+
+    text: str
+    pictures: frozenset[int] = frozenset()
+
+    @property
+    def size(self) -> int:
+        """Its estimated size in tokens."""
+        return tokens(self.text) + PICTURE_TOKENS * len(self.pictures)
+
+
+PICTURE_TOKENS = 1_000
+"""What a picture is counted as, when it is decided which samples share a request."""
+
+
+@dataclass(slots=True)
+class _Case:
+    """What a critic works on.
+
+    Attributes:
+        chat: the call.
+        answers: its answers, one a sample: a text, or ``{"content": blocks, "stop": ..., "fault": ...}``.
+        slots: what it is asked about.
+        pictures: the images in it.
+        call: the call, without what is of one sample.
+        blocks: each failing sample.
+        by_sample: the feedback on each failing sample.
+    """
+
+    chat: Chat
+    answers: Sequence[Any]
+    slots: _Slots
+    pictures: Pictures
+    by_sample: dict[int, Pieces]
+    call: _Shown = field(default_factory=lambda: _Shown(""))
+    blocks: dict[int, _Shown] = field(default_factory=dict)
+
+    def show(self) -> None:
+        """Put call and samples into words."""
+        shared = Reading(self.pictures)
+        text = _call_block(self.chat, self.slots, shared)
+        self.call = _Shown(text, frozenset(shared.numbers))
+        for index, pieces in self.by_sample.items():
+            own = Reading(self.pictures, shared)
+            block = _sample_block(self.chat, self.answers[index], index, pieces, self.slots, own)
+            self.blocks[index] = _Shown(block, frozenset(own.numbers))
+
+
 async def criticise(
-    chat: Chat, outputs: Sequence[str], grad_output: Gradient, wanted: Sequence[bool], node: str
+    chat: Chat, outputs: Sequence[Any], grad_output: Gradient, wanted: Sequence[bool], node: str
 ) -> EdgePieces:
     """Feedback on the wanted Variables of ``chat``, one list of pieces for each edge.
 
     Args:
         chat: the call.
-        outputs: its answers, one a sample.
+        outputs: its answers, one a sample: a text, or a dict with ``content`` (blocks), ``stop`` (the stop reason) and
+            ``fault`` (what is wrong with its form, or None).
         grad_output: the feedback on them.
         wanted: for each edge whether feedback is wanted along it.
         node: label of the node, for the ledger.
     """
     settings, client = current_settings(), get_backward_model_client()
-    slots = _slots(chat, wanted)
     by_sample = _by_sample(chat, grad_output)
     inline = is_inline(client._client)
     reducer = Reducer(client._client, client.completion_args)
     role = f"answer to {chat.title}"
-    reductions = [reduce_feedback(pieces, role, outputs[index], node, reducer) for index, pieces in by_sample.items()]
+    reductions = [
+        reduce_feedback(pieces, role, said(outputs[index]), node, reducer) for index, pieces in by_sample.items()
+    ]
     by_sample = dict(zip(by_sample, await together(reductions, inline), strict=True))
-    blocks = {index: _sample_block(chat, outputs, index, pieces, slots) for index, pieces in by_sample.items()}
-    groups = _groups(blocks, _call_block(chat, slots), settings)
-    answers = await together([_ask(client, chat, group, blocks, by_sample, slots, node) for group in groups], inline)
+    case = _Case(chat, outputs, _slots(chat, wanted), Pictures(), by_sample)
+    case.show()
+    answers = await together([_ask(client, case, group, node) for group in _groups(case, settings)], inline)
     edges = EdgePieces([] for _ in wanted)
     for pairs in answers:
         for slot, piece in pairs:
@@ -88,11 +140,13 @@ def _slots(chat: Chat, wanted: Sequence[bool]) -> _Slots:
             continue
         positions = enumerate(text) if isinstance(text, list) else [(None, text)]
         for index, one in positions:
+            if one is None:
+                continue  # this sample has no such part
             only = sample if index is None else index
             slot = found.get((id(variable), index))
             if slot is None:
                 name, samples = f"v{len(found) + 1}", None if only is None else {only}
-                slot = found[id(variable), index] = _Slot(variable, one, name, [], index, samples)
+                slot = found[id(variable), index] = _Slot(variable, name, [], index, samples)
             elif only is None:
                 slot.samples = None
             elif slot.samples is not None:
@@ -104,14 +158,20 @@ def _slots(chat: Chat, wanted: Sequence[bool]) -> _Slots:
 def _texts(chat: Chat) -> Iterable[tuple[Variable, Any, int | None]]:
     """(Variable, its text or texts, the only sample it belongs to) in the order of the edges."""
     for _, parts in chat.contents:
-        for variable, text in parts:
-            yield variable, text, None
+        for item in parts:
+            if item.variable is not None:
+                yield item.variable, item.text, None
     for given, text in chat.inputs.values():
         if isinstance(given, list):
             for sample, variable in enumerate(given):
                 yield variable, text[sample], sample
         elif given is not None:
             yield given, text, None
+    for tool in chat.tools:
+        if tool.variable is not None:
+            yield tool.variable, tool.text, None
+    for _, variable, value in chat.arguments:
+        yield variable, str(value), None
 
 
 def _by_sample(chat: Chat, grad_output: Gradient) -> dict[int, Pieces]:
@@ -123,40 +183,49 @@ def _by_sample(chat: Chat, grad_output: Gradient) -> dict[int, Pieces]:
         elif part.index is not None and part.index < chat.size:
             found.setdefault(part.index, []).append(part)
         else:  # about the whole batch, or about a list of other length that a user's op made of it
-            for index in range(chat.size):
+            for index in chat.indices:
                 found.setdefault(index, []).append(part)
     return dict(sorted(found.items()))
 
 
-def _groups(blocks: dict[int, str], call: str, settings: EngineSettings) -> list[list[int]]:
+def _groups(case: _Case, settings: EngineSettings) -> list[list[int]]:
     """Samples that share a critic call."""
     groups: list[list[int]] = []
     room = 0
-    for index, block in blocks.items():
-        size = tokens(block)
+    for index, block in case.blocks.items():
+        size = block.size
         full = settings.samples_per_critic is not None and groups and len(groups[-1]) >= settings.samples_per_critic
         if not groups or full or size > room:
             groups.append([])
-            room = settings.critic_tokens - tokens(call)
+            room = settings.critic_tokens - case.call.size
         groups[-1].append(index)
         room -= size
     return groups
 
 
-def _marked(slots: _Slots, variable: Variable, index: int | None, text: str) -> str:
-    """``text`` as the critic sees it: in a tag with its name if it is asked about, else quoted."""
+def _marked(slots: _Slots, variable: Variable | None, index: int | None, text: str, shown: str | None = None) -> str:
+    """``text`` as the critic sees it: in a tag with its name if it is asked about, else quoted.
+
+    ``shown`` is what stands there in any case, where it is not the text itself.
+    """
     slot = slots.get((id(variable), index))
-    return quoted(text) if slot is None else f'<variable id="{slot.name}" role="{variable.role}">{text}</variable>'
+    if slot is None:
+        return quoted(text) if shown is None else shown
+    inner = text if shown is None else shown
+    return f'<variable id="{slot.name}" role="{slot.variable.role}">{inner}</variable>'
 
 
-def _call_block(chat: Chat, slots: _Slots) -> str:
+def _call_block(chat: Chat, slots: _Slots, reading: Reading) -> str:
     """The messages, once: what differs from sample to sample is shown with the samples."""
     lines = ["<call>"]
+    for tool in chat.tools:
+        description = _marked(slots, tool.variable, None, tool.text)
+        schema = quoted(json.dumps(tool.parameters, ensure_ascii=False))
+        lines.append(f'<tool name="{quoted(tool.name)}">{description}\n<parameters>{schema}</parameters></tool>')
+    for name, variable, value in chat.arguments:
+        lines.append(f'<argument name="{name}">{_marked(slots, variable, None, str(value))}</argument>')
     for role, parts in chat.contents:
-        texts = [
-            f"(of each sample: {variable.role})" if isinstance(text, list) else _marked(slots, variable, None, text)
-            for variable, text in parts
-        ]
+        texts = [_shared(item, slots, reading) for item in parts]
         lines.append(f'<message role="{role}">{chr(10).join(texts)}</message>')
     for name, (given, text) in chat.inputs.items():
         if not isinstance(text, list):
@@ -165,57 +234,81 @@ def _call_block(chat: Chat, slots: _Slots) -> str:
     return "\n".join([*lines, "</call>"])
 
 
-def _sample_block(chat: Chat, outputs: Sequence[str], index: int, pieces: Pieces, slots: _Slots) -> str:
+def _shared(item: Item, slots: _Slots, reading: Reading) -> str:
+    """A part of a message as it stands in the call."""
+    if isinstance(item.text, list):
+        return f"(of each sample: {'content' if item.variable is None else item.variable.role})"
+    return _marked(slots, item.variable, None, item.text, None if item.blocks is None else reading.text(item.blocks))
+
+
+def _sample_block(chat: Chat, answer: Any, index: int, pieces: Pieces, slots: _Slots, reading: Reading) -> str:
     """What one sample sent, what came back, and the feedback on it."""
-    lines = [
-        f'<message role="{role}">{_marked(slots, variable, index, text[index])}</message>'
-        for role, parts in chat.contents
-        for variable, text in parts
-        if isinstance(text, list)
-    ]
+    lines = []
+    for role, parts in chat.contents:
+        for variable, text, blocks in parts:
+            if isinstance(text, list) and text[index] is not None:
+                shown = None if blocks is None else reading.text(blocks[index])
+                lines.append(f'<message role="{role}">{_marked(slots, variable, index, text[index], shown)}</message>')
     for name, (given, text) in chat.inputs.items():
         if isinstance(text, list):
             variable, at = (given[index], None) if isinstance(given, list) else (given, index)
             shown = quoted(text[index]) if variable is None else _marked(slots, variable, at, text[index])
             lines.append(f'<input name="{name}">{shown}</input>')
-    lines.append(f"<output>{quoted(outputs[index])}</output>")
+    lines += _output(answer, reading)
     lines += [f"<feedback>{quoted(piece.data)}</feedback>" for piece in pieces]
     return "\n".join(lines)
 
 
-async def _ask(
-    client: BackwardModelClient,
-    chat: Chat,
-    group: list[int],
-    blocks: dict[int, str],
-    by_sample: dict[int, Pieces],
-    slots: _Slots,
-    node: str,
-) -> list[tuple[_Slot, Gradient]]:
+def _output(answer: Any, reading: Reading) -> list[str]:
+    if isinstance(answer, str):
+        return [f"<output>{quoted(answer)}</output>"]
+    stop = "" if answer["stop"] in QUIET else f' stop="{answer["stop"]}"'
+    lines = [f"<output{stop}>{reading.text(answer['content'])}</output>"]
+    if answer["fault"]:
+        lines.append(f"<fault>The output breaks the schema asked for: {quoted(answer['fault'])}</fault>")
+    return lines
+
+
+QUIET = (None, "end_turn", "stop_sequence")
+"""Stop reasons that say no more than that the model had finished."""
+
+
+def _is_turn(chat: Chat) -> bool:
+    """Whether the critic needs to know of tools, pictures or settings."""
+    return bool(
+        chat.tools or chat.arguments or any(item.blocks is not None for _, parts in chat.contents for item in parts)
+    )
+
+
+async def _ask(client: BackwardModelClient, case: _Case, group: list[int], node: str) -> list[tuple[_Slot, Gradient]]:
     """One critic call: the feedback on each slot that concerns a sample of ``group``."""
-    asked = {slot.name: slot for slot in slots.values() if slot.concerned(group)}
+    chat, by_sample = case.chat, case.by_sample
+    asked = {slot.name: slot for slot in case.slots.values() if slot.concerned(group)}
     if not asked:
         return []
-    words = current_settings().words_of("critic")
+    settings = current_settings()
+    words = [settings.words_of("critic"), *([settings.words_of("turns")] if _is_turn(chat) else [])]
     goals = dict.fromkeys(piece.goal for index in group for piece in by_sample[index] if piece.goal)
     ids = {index: ",".join(union(piece.samples for piece in by_sample[index])) or str(index) for index in group}
     user = "\n".join(
         [
             *(f"<goal>{goal}</goal>" for goal in goals),
-            _call_block(chat, slots),
-            *(f'<sample id="{ids[index]}">\n{blocks[index]}\n</sample>' for index in group),
+            case.call.text,
+            *(f'<sample id="{ids[index]}">\n{case.blocks[index].text}\n</sample>' for index in group),
             f"Give feedback on: {', '.join(f'{name} ({slot.variable.role})' for name, slot in asked.items())}.",
         ]
     )
+    pictures = case.pictures.parts(case.call.pictures.union(*(case.blocks[index].pictures for index in group)))
+    content: Any = [{"type": "text", "text": user}, *pictures] if pictures else user
     texts: dict[str, str] = await ask(
         client._client,
-        [{"role": "system", "content": words.system}, {"role": "user", "content": user}],
+        [{"role": "system", "content": "\n".join(each.system for each in words)}, {"role": "user", "content": content}],
         feedback_contract(tuple(asked)),
         role="backward",
         node=node,
         variable=next(iter(asked.values())).variable.role,
         completion_args=client.completion_args,
-        words=words.label,
+        words="+".join(each.label for each in words),
     )
     origins: dict[tuple[int, ...], _Origin] = {}
     found = []
@@ -253,12 +346,13 @@ def _own_texts(chat: Chat, index: int) -> list[str]:
     Of a call that is no batch: what fills its placeholders, and what the user says in texts without any.
     """
     if not chat.batched:
-        said = [part for role, parts in chat.contents if role == "user" for part in parts]
+        asked = [part for role, parts in chat.contents if role == "user" for part in parts]
         texts = [(given, text) for given, text in chat.inputs.values()]
-        texts += [(variable, text) for variable, text in said if not placeholders(text)]
+        texts += [(item.variable, item.text) for item in asked if item.text and not placeholders(item.text)]
         return [text for given, text in texts if not _is_learnable(given)]
-    contents = [text for _, parts in chat.contents for _, text in parts]
-    return [text[index] for text in (*contents, *(text for _, text in chat.inputs.values())) if isinstance(text, list)]
+    contents = [item.text for _, parts in chat.contents for item in parts]
+    own = [text[index] for text in (*contents, *(text for _, text in chat.inputs.values())) if isinstance(text, list)]
+    return [text for text in own if text]
 
 
 def _is_learnable(given: Variable | list[Variable] | None) -> bool:

@@ -10,7 +10,10 @@ import re
 
 __all__ = ["quoted"]
 
-_OURS = re.compile(r"<(?=/?(?:call|constraint|feedback|goal|input|message|output|sample|variable)\b)")
+_OURS = re.compile(
+    r"<(?=/?(?:argument|call|constraint|fault|feedback|goal|input|message|other|output|parameters|sample|thinking"
+    r"|tool|tool_call|tool_result|variable)\b)"
+)
 
 
 def quoted(text: str) -> str:

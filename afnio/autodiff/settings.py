@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from afnio.words import Words
 from afnio.words.critic import CRITIC
 from afnio.words.reducer import REDUCER
+from afnio.words.turns import TURNS
 
 __all__ = ["EngineSettings", "current_settings", "settings_slot"]
 
@@ -26,7 +27,8 @@ class EngineSettings:
             groups of this size, side by side.
         share_critics: calls made one by one from the same prompts, for different samples (``async def`` steps), share
             critic calls too, where they are all ready when the pass begins.
-        words: instructions to use in place of ours, by name (``"critic"``, ``"reducer"``).
+        words: instructions to use in place of ours, by name (``"critic"``, ``"reducer"``; ``"turns"``: what the critic
+            is told besides of calls with tools, images or learnable settings).
 
     Raises:
         ValueError: a number is below 1.
@@ -45,8 +47,8 @@ class EngineSettings:
                 raise ValueError(f"{name} must be at least 1, got {value}.")
 
     def words_of(self, name: str) -> Words:
-        """The instructions of ``"critic"`` or ``"reducer"``."""
-        return self.words.get(name) or {"critic": CRITIC, "reducer": REDUCER}[name]
+        """The instructions of ``"critic"``, ``"reducer"`` or ``"turns"``."""
+        return self.words.get(name) or {"critic": CRITIC, "reducer": REDUCER, "turns": TURNS}[name]
 
 
 DEFAULT = EngineSettings()

@@ -6,10 +6,11 @@ the same are criticised together: the lesson is the same, and is paid for once.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from afnio.autodiff.chat import Chat
+from afnio.autodiff.chat import Chat, Item
 from afnio.autodiff.critic import criticise
 from afnio.autodiff.feedback import EdgePieces, Joined, Pieces
 from afnio.gradient import Gradient
@@ -30,7 +31,7 @@ class Sibling(NamedTuple):
     """
 
     chat: Chat
-    answers: Sequence[str]
+    answers: Sequence[Any]
     pieces: Pieces
     wanted: Sequence[bool]
     node: str
@@ -73,21 +74,38 @@ def _likeness(call: Sibling) -> Any:
         return None  # a Variable in two places has two edges here, and perhaps one in a sibling
     if not all(piece.samples for piece in call.pieces):
         return None
-    contents, edge = [], 0
+    contents: list[tuple[Any, ...]] = []
+    edge = 0
     for role, parts in chat.contents:
-        for variable, text in parts:
+        for variable, text, blocks in parts:
+            if variable is None:
+                contents.append((role, len(parts), "blocks"))
+                continue
             if not call.wanted[edge]:
-                contents.append((role, len(parts), variable.role))
+                contents.append((role, len(parts), variable.role, blocks is None))
+            elif blocks is not None:
+                return None  # a turn or a tool's result: each sample has its own
             elif isinstance(text, list):
                 return None  # each sample has its own: there is no lesson to share
             else:
                 contents.append((role, id(variable), text))
             edge += 1
-    inputs_wanted = any(call.wanted[edge:])
-    if not any(call.wanted[:edge]) or (inputs_wanted and chat.batched):
+    end = len(call.wanted) - len(_settings(chat))
+    inputs_wanted = any(call.wanted[edge:end])
+    if not any((*call.wanted[:edge], *call.wanted[end:])) or (inputs_wanted and chat.batched):
         return None
     given = [(name, value is None) for name, (value, _) in chat.inputs.items()]
-    return tuple(contents), tuple(given), tuple(call.wanted[edge:]) if inputs_wanted else False
+    settings = [(id(variable), wanted) for variable, wanted in asked[end:]]
+    values = [(tool.name, tool.text, json.dumps(tool.parameters)) for tool in chat.tools]
+    values += [(name, repr(value), "") for name, _, value in chat.arguments]
+    inputs = tuple(call.wanted[edge:end]) if inputs_wanted else False
+    return tuple(contents), tuple(given), inputs, tuple(settings), tuple(values)
+
+
+def _settings(chat: Chat) -> list[Variable]:
+    """The Variables that are neither contents nor inputs: those of tools and arguments, the last edges."""
+    tools = [tool.variable for tool in chat.tools if tool.variable is not None]
+    return [*tools, *(variable for _, variable, _ in chat.arguments)]
 
 
 async def criticise_together(family: Sequence[Sibling]) -> list[EdgePieces]:
@@ -118,18 +136,32 @@ class _Merged:
         self.sizes = [call.chat.size for call in family]
         self.origins: list[tuple[int, int]] = []
         contents = [
-            (role, [self._content(at, position, variable) for position, (variable, _) in enumerate(parts)])
+            (role, [self._content(at, position, item) for position, item in enumerate(parts)])
             for at, (role, parts) in enumerate(family[0].chat.contents)
         ]
+        first = family[0].chat
         inputs = self._inputs(len(self.origins))
-        self.chat = Chat.assembled(contents, inputs, sum(self.sizes), family[0].chat.title)
+        end = len(family[0].wanted) - len(_settings(first))
+        self.origins += [(0, edge) for edge in range(end, len(family[0].wanted))]
+        self.chat = Chat.assembled(contents, inputs, sum(self.sizes), first.title, first.tools, first.arguments)
         self.wanted = [family[number].wanted[edge] for number, edge in self.origins]
         self.answers = [answer for call in family for answer in call.answers]
         self.pieces = [piece for number, call in enumerate(family) for piece in self._placed(number, call)]
 
-    def _content(self, at: int, position: int, variable: Variable) -> tuple[Variable, Any]:
-        self.origins.append((0, len(self.origins)))
-        return variable, self._texts([call.chat.contents[at][1][position][1] for call in self.family])
+    def _content(self, at: int, position: int, item: Item) -> Item:
+        if item.variable is not None:
+            self.origins.append((0, len(self.origins)))
+        items = [call.chat.contents[at][1][position] for call in self.family]
+        if item.blocks is None:
+            return Item(item.variable, self._texts([each.text for each in items]))
+        if not isinstance(item.text, list) and all(each.blocks == item.blocks for each in items):
+            return item
+        rows = [
+            (each.text, each.blocks) if isinstance(each.text, list) else ([each.text] * size, [each.blocks] * size)
+            for each, size in zip(items, self.sizes, strict=True)
+        ]
+        texts = [text for row, _ in rows for text in row]
+        return Item(item.variable, texts, [blocks for _, row in rows for blocks in row])
 
     def _inputs(self, edge: int) -> dict[str, tuple[Any, Any]]:
         inputs: dict[str, tuple[Any, Any]] = {}
@@ -163,7 +195,9 @@ class _Merged:
             _at(piece, start + index)
             for piece in call.pieces
             for index in (
-                [piece.index] if call.chat.batched and piece.index is not None and piece.index < size else range(size)
+                [piece.index]
+                if call.chat.batched and piece.index is not None and piece.index < size
+                else call.chat.indices
             )
         ]
 

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from afnio.autodiff.chat import Chat
+from afnio.autodiff.chat import Chat, Item, OfferedTool
 from afnio.autodiff.feedback import EMPTY, IDENTITY, Joined
 from afnio.calls import _json
+from afnio.domain import Domain
 from afnio.gradient import NO_TRAIL, Gradient, Trail
 from afnio.models.base import is_given
 from afnio.optim.constraint import Constraint
@@ -26,7 +27,7 @@ __all__ = ["Codec", "Definitions", "PackError"]
 Definitions = dict[str, dict[str, Any]]
 """``{"g": {name: gradient}, "t": {name: trail}}``: what must be known before the names can be read."""
 
-RECORDS = {cls.__name__: cls for cls in (TGDItem, Version, Proposal, Words, Part)}
+RECORDS = {cls.__name__: cls for cls in (TGDItem, Version, Proposal, Domain, Words, Part)}
 """Dataclasses that travel field by field."""
 
 KNOWN = {"empty": EMPTY, "identity": IDENTITY}
@@ -212,15 +213,25 @@ class Codec:
         return self.value(value, into)
 
     def _chat(self, chat: Chat) -> list[Any]:
-        contents = [
-            [role, [[self.variable(variable), text] for variable, text in parts]] for role, parts in chat.contents
-        ]
+        contents = [[role, [self._item(item) for item in parts]] for role, parts in chat.contents]
         inputs = []
         for name, (given, text) in chat.inputs.items():
             numbers = [self.variable(v) for v in given] if isinstance(given, list) else None
             number = self.variable(given) if isinstance(given, Variable) else numbers
             inputs.append([name, number, text])
-        return [contents, inputs, chat.batched, chat.size, chat.samples, chat.title]
+        form = [contents, inputs, chat.batched, chat.size, chat.samples, chat.title]
+        if chat.tools or chat.arguments or chat.active is not None:
+            tools = [[t.name, t.parameters, self._number(t.variable), t.text] for t in chat.tools]
+            arguments = [[name, self.variable(v), self.value(value, {})] for name, v, value in chat.arguments]
+            form.append({"tools": tools, "arguments": arguments, "active": chat.active})
+        return form
+
+    def _item(self, item: Item) -> list[Any]:
+        form = [self._number(item.variable), item.text]
+        return form if item.blocks is None else [*form, item.blocks]
+
+    def _number(self, variable: Variable | None) -> int | None:
+        return None if variable is None else self.variable(variable)
 
     def _callable(self, function: Callable[..., Any]) -> int:
         for number, known in enumerate(self.callables):
@@ -287,10 +298,10 @@ class Codec:
         return reader(self, form)
 
     def _read_chat(self, form: Mapping[str, Any]) -> Chat:
-        contents, inputs, batched, size, samples, title = form["v"]
+        contents, inputs, batched, size, samples, title, *more = form["v"]
         known = self.variables
         chat = Chat.__new__(Chat)
-        chat.contents = [(role, [(known[number], text) for number, text in parts]) for role, parts in contents]
+        chat.contents = [(role, [self._read_item(*item) for item in parts]) for role, parts in contents]
         chat.inputs = {
             name: (
                 [known[each] for each in number]
@@ -304,7 +315,17 @@ class Codec:
         }
         chat.batched, chat.size, chat.title = batched, size, title
         chat.samples = None if samples is None else tuple(samples)
+        told = more[0] if more else {"tools": [], "arguments": [], "active": None}
+        chat.tools = tuple(
+            OfferedTool(name, parameters, None if number is None else known[number], text)
+            for name, parameters, number, text in told["tools"]
+        )
+        chat.arguments = tuple((name, known[number], self.read(value)) for name, number, value in told["arguments"])
+        chat.active = told["active"]
         return chat
+
+    def _read_item(self, number: int | None, text: Any, blocks: Any = None) -> Item:
+        return Item(None if number is None else self.variables[number], text, blocks)
 
     def _read_constraint(self, form: Mapping[str, Any]) -> Constraint:
         text, number = form["v"]
