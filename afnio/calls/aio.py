@@ -5,16 +5,19 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import re
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from afnio.calls import _json
 from afnio.calls.loop import on_exit
 from afnio.calls.request import Request
-from afnio.calls.transport import RawResponse, Timeout
+from afnio.calls.sse import EventParser
+from afnio.calls.transport import RawResponse, Take, Timeout
 from afnio.errors import APIConnectionError, APIConnectTimeoutError, APITimeoutError, APIUnreachableError
 
 if TYPE_CHECKING:
@@ -22,7 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["AioTransport", "merged_headers", "pool", "public_url", "warm", "without_secrets"]
 
-SECRET_HEADERS = frozenset({"authorization", "api-key", "x-api-key"})
+SECRET_HEADERS = re.compile(r"auth|key|token|secret|password|credential|cookie|signature", re.IGNORECASE)
+"""Headers whose values are nobody's business, by a part of their names: gateways have headers of their own."""
 Headers = Callable[[], Awaitable[Mapping[str, str]]]
 
 
@@ -50,6 +54,24 @@ class AioTransport:
             APIConnectionError: it broke before the whole answer was there.
             APITimeoutError: it took longer than ``timeout``.
         """
+        limit = (timeout.total, None)
+        return await self._post(request, request.body, timeout, limit, _whole)
+
+    async def stream(self, request: Request, body: dict[str, Any], timeout: Timeout, take: Take) -> RawResponse:
+        """Post ``body`` once and give each event of the answer to ``take``.
+
+        ``timeout.total`` limits the wait for each piece: a long answer may take longer as a whole.
+        """
+        return await self._post(request, body, timeout, (None, timeout.total), partial(_events, take))
+
+    async def _post(
+        self,
+        request: Request,
+        body: dict[str, Any],
+        timeout: Timeout,
+        limit: tuple[float | None, float | None],
+        read: Callable[[aiohttp.ClientResponse], Awaitable[RawResponse]],
+    ) -> RawResponse:
         import aiohttp
 
         headers: Mapping[str, str] = await self.headers()
@@ -58,14 +80,14 @@ class AioTransport:
         url, proxy = self._target(request)
         if url.user is not None:  # a user name in the URL means basic authentication, and that is the same header
             headers = {name: value for name, value in headers.items() if name.lower() != "authorization"}
-        limits = aiohttp.ClientTimeout(total=timeout.total, sock_connect=timeout.connect)
-        content = _json.dumps(request.body)
+        limits = aiohttp.ClientTimeout(total=limit[0], sock_read=limit[1], sock_connect=timeout.connect)
+        content = _json.dumps(body)
         try:
             async with pool().post(url, data=content, headers=headers, timeout=limits, proxy=proxy) as response:
-                answer = await response.read()
-                if response.status >= 400:
-                    answer = without_secrets(answer, headers)
-                return RawResponse(response.status, answer, response.headers)
+                answer = await read(response)
+                if response.status >= 400 and isinstance(answer.content, bytes):
+                    answer.content = without_secrets(answer.content, headers)
+                return answer
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise _failure(error, request, timeout) from error
 
@@ -82,6 +104,23 @@ class AioTransport:
             target = (url.update_query(self.query) if self.query else url, _proxy(url))
             self._targets[key] = target
         return (target[0].update_query(request.query), target[1]) if request.query else target
+
+
+async def _whole(response: aiohttp.ClientResponse) -> RawResponse:
+    return RawResponse(response.status, await response.read(), response.headers)
+
+
+async def _events(take: Take, response: aiohttp.ClientResponse) -> RawResponse:
+    """Give the events of a stream to ``take``; an answer that is none is returned whole."""
+    if response.status >= 400 or "event-stream" not in response.headers.get("content-type", ""):
+        return await _whole(response)
+    parser = EventParser()
+    async for content in response.content.iter_any():
+        for event in parser.feed(content):
+            take(*event)
+    for event in parser.end():
+        take(*event)
+    return RawResponse(response.status, b"", response.headers, streamed=True)
 
 
 def _failure(error: BaseException, request: Request, timeout: Timeout) -> APIConnectionError:
@@ -137,8 +176,8 @@ def merged_headers(headers: Mapping[str, str], more: Mapping[str, Any]) -> dict[
 def without_secrets(content: bytes, headers: Mapping[str, str]) -> bytes:
     """``content`` without the keys of ``headers``: endpoints like to quote a wrong key in their answer."""
     for name, value in headers.items():
-        key = value.removeprefix("Bearer ").encode()
-        if name.lower() in SECRET_HEADERS and len(key) >= 4:
+        key = re.sub(r"^(Bearer|Basic|Token) ", "", value, flags=re.IGNORECASE).encode()
+        if SECRET_HEADERS.search(name) and len(key) >= 4:
             content = content.replace(key, b"***")
     return content
 

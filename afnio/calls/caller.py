@@ -10,12 +10,13 @@ from typing import Any
 
 from afnio import _dispatch
 from afnio.calls import _json
-from afnio.calls.budget import Pricer
+from afnio.calls.budget import Budget, Pricer
 from afnio.calls.limiter import Limits, limiter_of
 from afnio.calls.record import record_of, reply_of
 from afnio.calls.request import Cost, Reply, Request, Source, Usage
 from afnio.calls.retry import persist
 from afnio.calls.session import MEMO_ROLES, Session, current_phase, current_session
+from afnio.calls.streaming import ListenerFailed, Sink, streamed
 from afnio.calls.tokens import encoding_at_hand, estimate, estimate_body
 from afnio.calls.transport import RawResponse, Timeout, Transport
 from afnio.errors import APIConnectionError, APIResponseError, RateLimitError
@@ -25,6 +26,9 @@ __all__ = ["send", "unpriced"]
 logger = logging.getLogger("afnio.calls")
 
 DEFAULT_TIMEOUT = Timeout()
+
+GRACE = 30.0
+"""Seconds for which calls in flight are waited for when the budget is used up."""
 
 
 def unpriced(request: Request, usage: Usage) -> Cost:
@@ -48,20 +52,31 @@ async def send(
 
     Raises:
         APIError: the call failed; see its subclasses.
+        StreamCutError: it broke off after ``request.on_text`` was given some of it.
         BudgetExceeded: the session's budget does not admit it.
         CallLogError: the answer could not be recorded; ReplayMissError: replay does not know the request.
     """
-    session = current_session()
-    reply = None if session.log is None and session.memo is None else _recall(session, request)
-    if reply is None:
-        live = _Live(session, request, transport, limits, max_retries, timeout, pricer)
-        reply = await (live.run() if transport.inline else _join(session, request, transport, live.run))
+    session, sink = current_session(), Sink(request.on_text)
+    try:
+        reply = None if session.log is None and session.memo is None else _recall(session, request)
+        if reply is None:
+            live = _Live(session, request, transport, limits, max_retries, timeout, pricer, sink)
+            reply = await (live.run() if transport.inline else _join(session, request, transport, live.run))
+        _account(session, reply)
+        sink.rest(reply.text)
+        return reply
+    except ListenerFailed as failed:
+        raise failed.error from None
+
+
+def _account(session: Session, reply: Reply) -> None:
+    """Add up a reply that cost nothing (a live one is already), tell who listens, raise the fault it holds."""
+    request = reply.request
     if reply.source != "live":
         session.ledger.add(current_phase(), request.role, request.model, request.node, reply)
     _tell(session, reply)
     if reply.fault is not None:
         raise reply.fault
-    return reply
 
 
 def _tell(session: Session, reply: Reply) -> None:
@@ -122,13 +137,14 @@ async def _join(
         if known is not None:
             return _again(session, known, request, "joined")
     flight = flights[key] = loop.create_future()
-    outcome: Reply | None = None  # None: cancelled, the next one in line takes over
+    outcome: Reply | None = None  # None: given up here, the next one in line takes over
     try:
         outcome = await live()
         return outcome
     except Exception as error:
-        flight.set_exception(error)
-        flight.exception()  # seen: perhaps nobody joined
+        if request.on_text is None:  # else the failure may be of who listens here, not of the call
+            flight.set_exception(error)
+            flight.exception()  # seen: perhaps nobody joined
         raise
     finally:
         del flights[key]
@@ -150,6 +166,9 @@ class _Live:
     max_retries: int
     timeout: Timeout
     pricer: Pricer
+    sink: Sink
+    on_the_wire: bool = False
+    cancelled: BaseException | None = None
 
     async def run(self) -> Reply:
         session, request = self.session, self.request
@@ -170,22 +189,53 @@ class _Live:
         if session.log is not None:
             record = record_of(reply, current_phase(), session.job)
             reply.line = await session.log.append(record, durable=not self.transport.inline)
+        if self.cancelled is not None:
+            raise self.cancelled
         return reply if session.memo is None else _remember(session, reply)
 
     async def _ask(self) -> Reply:
         if self.transport.inline:
             return _reply(await self.transport.send(self.request, self.timeout), self.request)
+        if self.session.budget is not None:
+            return await self._see_through(self.session.budget)
+        return await self._persist()
+
+    async def _persist(self) -> Reply:
         reply, attempts = await persist(self._attempt, self.max_retries)
         reply.attempts = attempts
         return reply
+
+    async def _see_through(self, budget: Budget) -> Reply:
+        """The reply, also of a call that is cancelled because another one met the end of the budget: it is on its way
+        and will be paid for, so that its answer is waited for, `GRACE` seconds at most, and recorded.
+
+        A second cancellation (Ctrl-C) goes through at once.
+        """
+        import asyncio
+
+        asking = asyncio.ensure_future(self._persist())
+        try:
+            return await asyncio.shield(asking)
+        except asyncio.CancelledError as cancelled:
+            if not (self.on_the_wire and budget.refused and not asking.done()):
+                asking.cancel()
+                raise
+            await asyncio.wait([asking], timeout=GRACE)
+            if not asking.done() or asking.cancelled() or asking.exception() is not None:
+                raise
+            self.cancelled = cancelled
+            return asking.result()
+        finally:
+            asking.cancel()
 
     async def _attempt(self) -> Reply:
         limiter, tokens = limiter_of(self.request, self.limits), 0
         if limiter.limits.tpm is not None:
             tokens = estimate_body(self.request.body)
         entered = await limiter.acquire(tokens)
+        self.on_the_wire = True
         try:
-            reply = _reply(await self.transport.send(self.request, self.timeout), self.request)
+            reply = _reply(await self._sent(), self.request)
         except RateLimitError as error:
             limiter.throttled(entered, error.retry_after)
             raise
@@ -193,7 +243,13 @@ class _Live:
             limiter.succeeded(reply.usage.total - tokens)
             return reply
         finally:
+            self.on_the_wire = False
             limiter.leave()
+
+    async def _sent(self) -> RawResponse:
+        if self.request.stream:
+            return await streamed(self.request, self.transport, self.timeout, self.sink)
+        return await self.transport.send(self.request, self.timeout)
 
 
 def _reply(raw: RawResponse, request: Request) -> Reply:
@@ -211,7 +267,7 @@ def _reply(raw: RawResponse, request: Request) -> Reply:
     if usage is None:
         encoding = encoding_at_hand()
         usage = Usage(estimate_body(request.body, encoding), estimate(text, encoding), estimated=True)
-    return Reply(request, text, body, usage, Cost(), request_id=raw.headers.get("x-request-id"), fault=fault)
+    return Reply(request, text, body, usage, Cost(), request_id=raw.request_id, fault=fault)
 
 
 def _decoded(raw: RawResponse, request: Request) -> dict[str, Any]:
@@ -229,7 +285,7 @@ def _decoded(raw: RawResponse, request: Request) -> dict[str, Any]:
 
 def _unreadable(raw: RawResponse, content: bytes, request: Request) -> APIResponseError | APIConnectionError:
     shown = content[:200].decode(errors="replace")
-    name, model, request_id = request.provider, request.model, raw.headers.get("x-request-id")
+    name, model, request_id = request.provider, request.model, raw.request_id
     if content[:1] in (b"{", b""):
         said = f"The answer of {name} is cut short after {len(content)} bytes."
         return APIConnectionError(said, provider=name, model=model, request_id=request_id)

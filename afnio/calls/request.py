@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from typing import Any, Literal, Protocol
@@ -11,9 +11,35 @@ from afnio._content_blocks import Block, StopReason
 from afnio.calls import _json
 from afnio.errors import APIResponseError, APIStatusError
 
-__all__ = ["ApiFormat", "Cost", "Reply", "Request", "Source", "Usage"]
+__all__ = ["ApiFormat", "Cost", "ErrorEvent", "Folder", "Reply", "Request", "Source", "Usage"]
 
 Source = Literal["live", "log", "joined", "memo"]
+
+
+class ErrorEvent(Exception):
+    """A stream says that it failed; ``status`` is the HTTP status it would have had."""
+
+    def __init__(self, status: int, body: object) -> None:
+        self.status, self.body = status, body
+        super().__init__(status, body)
+
+
+class Folder(Protocol):
+    """Folds the events of a streamed answer into the body it would have had otherwise."""
+
+    def add(self, event: str, data: dict[str, Any]) -> str:
+        """Take an event; returns the new text, ``""`` when it brings none.
+
+        Raises:
+            ErrorEvent: the event is an error.
+        """
+
+    def body(self) -> dict[str, Any]:
+        """The whole answer.
+
+        Raises:
+            APIConnectionError: the stream ended before the answer was complete.
+        """
 
 
 class ApiFormat(Protocol):
@@ -33,6 +59,12 @@ class ApiFormat(Protocol):
     def body(self, model: str, messages: list[dict[str, Any]], args: dict[str, Any]) -> dict[str, Any]:
         """The request's JSON object.  It does not say whether the answer is streamed."""
 
+    def streamed(self, body: dict[str, Any], *, usage: bool) -> dict[str, Any]:
+        """``body`` asking for a stream, with the usage in it where that must be asked for."""
+
+    def folder(self) -> Folder:
+        """What takes the events of one streamed answer."""
+
     def content(self, body: dict[str, Any]) -> list[Block]:
         """The answer's blocks, ``[]`` when it has none."""
 
@@ -51,7 +83,10 @@ class ApiFormat(Protocol):
 
 @dataclass(slots=True)
 class Usage:
-    """Tokens of one call or of many. ``cached_tokens`` and the audio ones are part of their side's total."""
+    """Tokens of one call or of many. All but the first two are part of their side's total.
+
+    ``cached_tokens`` were read from the provider's cache, ``cache_write_tokens`` written to it.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -61,6 +96,7 @@ class Usage:
     output_audio_tokens: int = 0
     accepted_prediction_tokens: int = 0
     rejected_prediction_tokens: int = 0
+    cache_write_tokens: int = 0
     estimated: bool = False
 
     @property
@@ -120,7 +156,8 @@ class Request:
 
     ``endpoint`` is the base URL, ``path`` what follows it, ``body`` the JSON object. ``role`` and ``node`` say on
     whose behalf it is made, ``words`` which of our own instructions it carries (``"critic/1"``),
-    if any. ``headers`` and ``query`` are extras of this one call; they are never recorded.
+    if any. ``headers`` and ``query`` are extras of this one call; they are never recorded. ``stream`` says that the
+    answer shall travel as a stream, ``on_text`` gets its text piece by piece: neither is part of what is asked.
     """
 
     provider: str
@@ -134,6 +171,8 @@ class Request:
     headers: Mapping[str, str] | None = field(default=None, repr=False)
     query: Mapping[str, str] | None = field(default=None, repr=False)
     words: str = ""
+    stream: bool = False
+    on_text: Callable[[str], object] | None = field(default=None, repr=False)
     _key: str | None = field(default=None, repr=False)
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from afnio.calls.limiter import LONGEST_PAUSE
-from afnio.errors import APIConnectionError, APIError, APIStatusError, QuotaError, RateLimitError
+from afnio.errors import APIConnectionError, APIError, APIStatusError, QuotaError, RateLimitError, StreamCutError
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -22,7 +22,7 @@ HEALING = frozenset({408, 409, 429})
 
 def heals(error: BaseException) -> bool:
     """Whether the same request may succeed later."""
-    if isinstance(error, QuotaError):
+    if isinstance(error, (QuotaError, StreamCutError)):
         return False
     if isinstance(error, APIStatusError):
         if error.retry_after is not None and error.retry_after > LONGEST_PAUSE:

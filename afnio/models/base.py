@@ -265,7 +265,9 @@ class ChatCompletionModel(BaseModel):
     ) -> Request:
         args = {name: value for name, value in args.items() if is_given(value)}
         headers, query, extra = (args.pop(name, None) for name in ("extra_headers", "extra_query", "extra_body"))
-        args.pop("timeout", None)
+        for name in ("timeout", "stream_options"):
+            args.pop(name, None)
+        on_text, stream = args.pop("on_text", None), args.pop("stream", None)
         extra = {name: value for name, value in (extra or {}).items() if is_given(value)}
         model = extra.get("model") or args.pop("model", None) or self.model_name
         if not isinstance(model, str):
@@ -273,11 +275,12 @@ class ChatCompletionModel(BaseModel):
         body = route.format.body(model, messages, args) | extra
         if (body.get("n") or 1) > 1:
             raise ValueError(f"n={body['n']}: one answer per call. Make several calls instead; they run side by side.")
-        if body.get("stream"):
-            raise ValueError("stream=True: chat() returns the whole text. Leave it out.")
-        return Request(
+        request = Request(
             self._provider or "", route.endpoint, route.path, model, body, route.format, role, node, headers, query
         )
+        request.stream = bool(body.pop("stream", None) or stream or on_text)
+        request.on_text = on_text
+        return request
 
     def _price(self, request: Request, usage: Usage) -> Cost:
         return price(request.provider, request.endpoint, request.model, usage, free=self.inline)

@@ -107,7 +107,6 @@ def test_saved_usage_is_added() -> None:
         ({}, TypeError, "model="),
         ({"model": None}, TypeError, "model="),
         ({"model": "m", "n": 2}, ValueError, "n=2"),
-        ({"model": "m", "stream": True}, ValueError, "stream"),
         ({"model": "m", "timeout": "long"}, TypeError, "timeout"),
         ({"model": "m", "x": object()}, TypeError, "must have a JSON form: object is none of"),
     ],
