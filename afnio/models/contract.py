@@ -71,6 +71,8 @@ async def ask(
 ) -> Any:
     """Send ``messages``; return what ``contract`` reads from the reply.
 
+    ``words`` is stored with the call; with the repair turn the version of its own words too.
+
     Raises:
         ReplyContractError: the reply and the reply to the repair turn both broke the contract.
         APIError: the call failed.
@@ -86,6 +88,7 @@ async def ask(
             {"role": "assistant", "content": text},
             {"role": "user", "content": REPAIR.system.replace("<fault>", str(fault))},
         ]
+    who |= {"words": f"{words} {REPAIR.label}".strip()}
     text = (await _send(client, repair, contract, who, args)).text
     try:
         return await _taken(text, contract)

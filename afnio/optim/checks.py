@@ -8,13 +8,17 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from afnio.autodiff.template import placeholders
+from afnio.calls.tokens import estimate
 from afnio.models.contract import Fault
 from afnio.optim.constraint import Constraint
 
-__all__ = ["check_value", "copied_passage"]
+__all__ = ["UNITS", "check_constraints", "check_value", "copied_passage", "length"]
 
 RUN = 8
 """Words in a row that count as copied."""
+
+UNITS = ("characters", "tokens")
+"""What a length is measured in.  Tokens are estimated, a token for every four letters, so that every machine agrees."""
 
 _WORD = re.compile(r"[^\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
@@ -24,6 +28,7 @@ async def check_value(
     before: str,
     *,
     max_length: int | None = None,
+    length_unit: str = "characters",
     constraints: Sequence[Any] = (),
     sources: Iterable[str] = (),
 ) -> str:
@@ -32,7 +37,8 @@ async def check_value(
     Args:
         value: the proposed text.
         before: the present text.
-        max_length: most characters; None: 10,000, or four times the present length if that is more.
+        max_length: greatest length; None: 10,000 characters, or four times the present length if that is more.
+        length_unit: one of `UNITS`.
         constraints: those that are `Constraint` with a check are checked.
         sources: texts of training samples, of which no run of 8 words may be new in ``value``.
 
@@ -43,20 +49,39 @@ async def check_value(
         raise Fault("'value' must be a string")
     if not value.strip():
         raise Fault("'value' is empty")
-    limit = max_length if max_length is not None else max(10_000, 4 * len(before))
-    if len(value) > limit:
-        raise Fault(f"'value' has {len(value)} characters; at most {limit} are allowed")
+    _check_length(value, before, max_length, length_unit)
     _check_placeholders(value, before)
-    for constraint in constraints:
-        if isinstance(constraint, Constraint) and constraint.check is not None and not await _kept(constraint, value):
-            raise Fault(f"'value' breaks the constraint: {constraint.text}")
+    await check_constraints(value, constraints)
     passage = copied_passage(value, before, sources)
     if passage is not None:
         raise Fault(f"'value' copies a training sample ({passage!r}); state the general rule instead")
     return value
 
 
-async def _kept(constraint: Constraint, value: str) -> bool:
+async def check_constraints(value: Any, constraints: Sequence[Any]) -> None:
+    """Have each constraint that has a check look at ``value``.
+
+    Raises:
+        Fault: one is broken.
+    """
+    for constraint in constraints:
+        if isinstance(constraint, Constraint) and constraint.check is not None and not await _kept(constraint, value):
+            raise Fault(f"'value' breaks the constraint: {constraint.text}")
+
+
+def length(text: str, unit: str) -> int:
+    """The length of ``text`` in one of `UNITS`."""
+    return estimate(text) if unit == "tokens" else len(text)
+
+
+def _check_length(value: str, before: str, most: int | None, unit: str) -> None:
+    unit = "characters" if most is None else unit
+    limit = max(10_000, 4 * len(before)) if most is None else most
+    if (found := length(value, unit)) > limit:
+        raise Fault(f"'value' has {found} {unit}; at most {limit} are allowed: shorten it by {found - limit} or more")
+
+
+async def _kept(constraint: Constraint, value: Any) -> bool:
     """The verdict of the user's check, which may have to be asked for in another process."""
     verdict: Any = constraint.check(value) if constraint.check is not None else True
     return bool(await verdict if inspect.isawaitable(verdict) else verdict)

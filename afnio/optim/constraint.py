@@ -20,7 +20,7 @@ class Constraint:
 
     __slots__ = ("check", "text")
 
-    def __init__(self, text: str, check: Callable[[str], bool] | None = None) -> None:
+    def __init__(self, text: str, check: Callable[[Any], bool] | None = None) -> None:
         if not isinstance(text, str) or not text.strip():
             raise ValueError("A constraint needs a text that says the rule.")
         self.text = text

@@ -15,7 +15,9 @@ from afnio import _dispatch
 from afnio.autodiff.job import StepJob
 from afnio.calls import run_async, run_inline, run_sync
 from afnio.models.invoke import is_inline
+from afnio.optim.clients import as_client
 from afnio.optim.naming import name_by_role
+from afnio.optim.telling import Update, tell
 from afnio.optim.update import Proposal, Version
 from afnio.variable import Variable
 
@@ -25,27 +27,6 @@ Params = Iterable[Variable] | Iterable[tuple[str, Variable]] | Iterable[dict[str
 
 HISTORY = 32
 """Proposals kept for each parameter: they are in every checkpoint, and no request shows more than a few."""
-
-
-@dataclass(frozen=True, slots=True)
-class Update:
-    """What a step did to one parameter.
-
-    Attributes:
-        parameter: the parameter.
-        before: its data before the step.
-        after: its data after it.
-        reasoning: the model's reason.
-        name: what the parameter is called where it is tracked.
-        step: number of the step, from 1.
-    """
-
-    parameter: Variable
-    before: Any
-    after: Any
-    reasoning: str
-    name: str = ""
-    step: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +57,12 @@ class Optimizer:
 
     rule: str = ""
     """Name of the update rule in the table of rules."""
+
+    needs_closure: bool = False
+    """Whether `step` cannot do without its ``closure``, because it tries values."""
+
+    needs_gradients: bool = True
+    """Whether it learns from feedback: False, and a Trainer computes none for it."""
 
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         self.defaults = defaults
@@ -110,10 +97,14 @@ class Optimizer:
             raise ValueError("A parameter appears in more than one parameter group.")
         if len({id(param) for param in group["params"]}) != len(group["params"]):
             raise ValueError("A parameter appears twice in a parameter group.")
+        self.check(group)
         if names:
             group["param_names"] = names
             self._names.update(zip(group["params"], names, strict=True))
         self.param_groups.append(group)
+
+    def check(self, group: dict[str, Any]) -> None:
+        """Check the settings of a group that is about to be added; optimizers with settings raise here."""
 
     def params(self) -> list[Variable]:
         """All parameters, in order."""
@@ -206,9 +197,7 @@ class Optimizer:
             self.remember(param, group, before)
             name = self._names.get(param) or name_by_role(tracker, param)
             self.last_updates.append(Update(param, before, param.data, proposal.reasoning, name, self._steps))
-        for update in self.last_updates:
-            if tracker is not None and update.after != update.before:
-                tracker.event("prompt", _told(update))
+        tell(self.last_updates)
 
     # undo
 
@@ -227,8 +216,15 @@ class Optimizer:
                 kept["history"] = history
             self.state[param] = kept
 
-    def record(self, score: float | None, kept: bool) -> None:
-        """Note what the last step's values scored; the next request shows it to the model."""
+    def record(self, score: float | None, kept: bool = True) -> None:
+        """Note what the last step's values scored; the next requests show it to the model.
+
+        A Trainer does; without one, call it when the new values were measured.
+
+        Args:
+            score: higher is better; None: it was not measured.
+            kept: False: they were taken back.
+        """
         for update in self.last_updates:
             if update.after != update.before:
                 version = Version(str(update.after), score, "kept" if kept else "undone")
@@ -254,12 +250,13 @@ class Optimizer:
 
         Args:
             state_dict: the saved state.
-            model_clients: group number -> client to use; groups that are not named keep theirs.
+            model_clients: group number -> client (or path of one) to use; groups that are not named keep theirs.
 
         Raises:
             ValueError: the groups do not fit, or a group has no client.
         """
-        saved, clients = state_dict["param_groups"], model_clients or {}
+        saved = state_dict["param_groups"]
+        clients = {number: as_client(client) for number, client in (model_clients or {}).items()}
         if len(saved) != len(self.param_groups):
             raise ValueError(
                 f"The saved state has {len(saved)} parameter groups, this optimizer {len(self.param_groups)}."
@@ -357,19 +354,3 @@ def _loaded_state(kept: Mapping[str, Any]) -> dict[str, Any]:
     if "momentum_buffer" in loaded:
         loaded["momentum_buffer"] = [(value, list(given)) for value, given in loaded["momentum_buffer"]]
     return loaded
-
-
-def _told(update: Update) -> dict[str, Any]:
-    given = {id(gradient): gradient for gradient in update.parameter.grad if gradient.data}
-    return {
-        "parameter": update.name,
-        "role": update.parameter.role,
-        "before": update.before,
-        "after": update.after,
-        "reasoning": update.reasoning,
-        "gradients": [
-            {"text": str(gradient.data), "samples": list(getattr(gradient, "samples", ()))}
-            for gradient in given.values()
-        ],
-        "step": update.step,
-    }

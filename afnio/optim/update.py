@@ -14,13 +14,14 @@ from afnio import _dispatch
 from afnio.autodiff.feedback import joined_trail
 from afnio.autodiff.reduce import Reducer, reduce_feedback
 from afnio.autodiff.template import fill
+from afnio.domain import Domain
 from afnio.gradient import Gradient
-from afnio.models.contract import Contract, ask
-from afnio.optim.checks import check_value
+from afnio.models.contract import Contract, Fault, ask
+from afnio.optim.checks import check_constraints, check_value, length
 from afnio.optim.constraint import constraint_text
-from afnio.words.optimizer import OPTIMIZER
+from afnio.words.optimizer import KIND, LIMIT
 
-__all__ = ["Proposal", "Version", "tgd_update"]
+__all__ = ["Proposal", "TGDItem", "Version", "tgd_update"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +44,24 @@ class Proposal:
     """What a rule proposes for one parameter.
 
     Attributes:
-        value: the new text.
+        value: the new value.
         reasoning: why, in the model's words.
+        fault: what was wrong with the model's replies, where a rule can do without one of many; ``value`` is then the
+            present one.
+        reply: the last of them.
     """
 
-    value: str
+    value: Any
     reasoning: str = ""
+    fault: str = ""
+    reply: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class TGDItem:
     """Everything the rule needs to know of one parameter, as plain values."""
 
-    value: str
+    value: Any
     role: str
     feedback: Sequence[Gradient]
     past: Sequence[tuple[str, Sequence[str]]]
@@ -67,11 +73,15 @@ class TGDItem:
     completion_args: Mapping[str, Any] = field(default_factory=dict)
     max_length: int | None = None
     demos: bool = False
+    length_unit: str = "characters"
+    domain: Domain | None = None
+    words: str = ""
+    label: str = "TGD"
 
     @property
     def node(self) -> str:
         """Label for the ledger."""
-        return f"TGD: {self.role[:80]}"
+        return f"{self.label}: {self.role[:80]}"
 
 
 async def tgd_update(item: TGDItem) -> Proposal:
@@ -81,9 +91,9 @@ async def tgd_update(item: TGDItem) -> Proposal:
         ReplyContractError: neither its reply nor the mended one can be used.
     """
     reducer = Reducer(item.client, dict(item.completion_args))
-    feedback = await reduce_feedback(list(item.feedback), item.role, item.value, item.node, reducer)
-    sources = () if item.demos else joined_trail(item.feedback).read()
-    contract = Contract("afnio_update", _SCHEMA, functools.partial(_read, item, sources))
+    feedback = await reduce_feedback(list(item.feedback), item.role, str(item.value), item.node, reducer)
+    sources = () if item.demos or item.domain is not None else joined_trail(item.feedback).read()
+    contract = Contract("afnio_update", _schema(item.domain), functools.partial(_read, item, sources))
     proposal: Proposal = await ask(
         item.client,
         _request(item, feedback),
@@ -92,25 +102,46 @@ async def tgd_update(item: TGDItem) -> Proposal:
         node=item.node,
         variable=item.role,
         completion_args=dict(item.completion_args),
-        words=OPTIMIZER.label,
+        words=item.words,
     )
     return proposal
 
 
-_SCHEMA = {
-    "type": "object",
-    "properties": {"reasoning": {"type": "string"}, "value": {"type": "string"}},
-    "required": ["reasoning", "value"],
-    "additionalProperties": False,
-}
+def _schema(domain: Domain | None) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {
+            "reasoning": {"type": "string"},
+            "value": {"type": "string"} if domain is None else domain.schema(),
+        },
+        "required": ["reasoning", "value"],
+        "additionalProperties": False,
+    }
 
 
-async def _read(item: TGDItem, sources: Sequence[str], value: dict[str, Any]) -> Proposal:
-    text = await check_value(
-        value["value"], item.value, max_length=item.max_length, constraints=item.constraints, sources=sources
-    )
-    reasoning = value["reasoning"]
-    return Proposal(text, reasoning if isinstance(reasoning, str) else "")
+async def _read(item: TGDItem, sources: Sequence[str], reply: dict[str, Any]) -> Proposal:
+    value, reasoning = reply["value"], reply["reasoning"]
+    if item.domain is not None:
+        value = await _inside(item.domain, value, item.constraints)
+    else:
+        value = await check_value(
+            value,
+            item.value,
+            max_length=item.max_length,
+            length_unit=item.length_unit,
+            constraints=item.constraints,
+            sources=sources,
+        )
+    return Proposal(value, reasoning if isinstance(reasoning, str) else "")
+
+
+async def _inside(domain: Domain, value: Any, constraints: Sequence[Any]) -> Any:
+    try:
+        found = domain.check(value)
+    except ValueError as error:
+        raise Fault(f"'value' is out of range: {error}") from None
+    await check_constraints(found, constraints)
+    return found
 
 
 def _request(item: TGDItem, feedback: Sequence[Gradient]) -> list[dict[str, Any]]:
@@ -133,8 +164,22 @@ def _sections(item: TGDItem, feedback: Sequence[Gradient]) -> dict[str, str]:
         "feedback": "".join(f"\n<feedback{_samples(piece)}>{piece.data}</feedback>" for piece in feedback),
         "momentum": "".join(past),
         "history": "\n<history>\n{}\n</history>".format("\n".join(tried)) if tried else "",
-        "constraints": "".join(f"\n<constraint>{constraint_text(c)}</constraint>" for c in item.constraints),
+        "constraints": "".join(f"\n<constraint>{text}</constraint>" for text in _rules(item)),
     }
+
+
+def _rules(item: TGDItem) -> list[str]:
+    """All that a new value must keep to, in words."""
+    rules = [constraint_text(constraint) for constraint in item.constraints]
+    if item.domain is not None:
+        return [*rules, KIND.replace("<kind>", item.domain.in_words())]
+    if item.max_length is None:
+        return rules
+    now = str(length(item.value, item.length_unit))
+    return [
+        *rules,
+        LIMIT.replace("<limit>", str(item.max_length)).replace("<unit>", item.length_unit).replace("<now>", now),
+    ]
 
 
 def _samples(piece: Gradient) -> str:

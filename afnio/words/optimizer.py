@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from afnio.words import Part, Words
 
-__all__ = ["OPTIMIZER", "OPTIMIZER_USER"]
+__all__ = ["KIND", "LIMIT", "OPTIMIZER", "OPTIMIZER_USER", "PLACES"]
 
 OPTIMIZER = Words(
     "optimizer",
@@ -45,6 +45,15 @@ OPTIMIZER = Words(
         ),
     ),
 )
+
+LIMIT = "The value has at most <limit> <unit>; the present one has <now>."
+"""A constraint, where a length is set: the present length tells the model how much there is to cut."""
+
+KIND = "The value is <kind>."
+"""A constraint, for a variable that is no text; the schema says it too, where the endpoint has schemas."""
+
+PLACES = ("variable", "feedback", "momentum", "history", "constraints")
+"""What messages may hold in braces besides the optimizer's ``inputs``; the first two they must hold."""
 
 OPTIMIZER_USER = "{variable}{feedback}{momentum}{history}{constraints}"
 """The user message.  Each place holds a whole section, or nothing; ``afnio.optim.update`` writes them."""
