@@ -13,6 +13,7 @@ from pathlib import Path
 
 from afnio.errors import TellurioError
 from tellurio.client import folders, paths
+from tellurio.client.feeding import RECORDER, feed
 from tellurio.client.http import Client
 from tellurio.client.login import connect
 from tellurio.client.shipping import HTTPKeeper, Keeper, NoSuchRun, Tail, catch_up, ship
@@ -33,6 +34,7 @@ class Orphan:
         url: of the server it was for, then.
         server_id: of that server, wherever it is now.
         size: bytes of its journals.
+        recorder: whether a recorder made it: its Run may not be there yet.
     """
 
     folder: Path
@@ -41,6 +43,7 @@ class Orphan:
     url: str
     server_id: str
     size: int
+    recorder: bool = False
 
 
 @dataclass
@@ -83,11 +86,11 @@ def sync(client: Client | None = None) -> Sync:
     client = connect() if client is None else client
     server_id, keeper = _server_id(client), HTTPKeeper(client)
     for orphan in waiting:
-        if orphan.server_id != server_id:
+        if not orphan.recorder and orphan.server_id != server_id:
             result.waiting.append((orphan, f"it is for another server: afnio login --server {orphan.url}"))
             continue
         try:
-            if _send(orphan, keeper):
+            if feed(orphan.folder, client) if orphan.recorder else _send(orphan, keeper):
                 result.sent.append(orphan)
         except (TellurioError, OSError) as error:
             result.waiting.append((orphan, str(error)))
@@ -128,7 +131,7 @@ def _orphan(folder: Path) -> Orphan | None:
     if meta is None:
         return None
     size = sum(path.stat().st_size for path in folders.journals_in(folder))
-    return Orphan(folder, meta["run_id"], meta["name"], meta["url"], meta["server_id"], size)
+    return Orphan(folder, meta["run_id"], meta["name"], meta["url"], meta["server_id"], size, bool(meta.get(RECORDER)))
 
 
 def _send(orphan: Orphan, keeper: Keeper) -> bool:

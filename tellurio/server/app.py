@@ -20,7 +20,7 @@ from starlette.routing import BaseRoute
 from tellurio.engine.jobs import Jobs
 from tellurio.schemas.version import our_version
 from tellurio.server.answers import answer
-from tellurio.server.collecting import collecting
+from tellurio.server.collecting import Feeding, collecting
 from tellurio.server.doors import Door, Permission, PlainDoor, Resource
 from tellurio.server.edge import Edge
 from tellurio.server.gate import Gate
@@ -43,6 +43,7 @@ from tellurio.server.resources.metrics import metrics
 from tellurio.server.resources.namespaces import namespaces
 from tellurio.server.resources.projects import projects
 from tellurio.server.resources.prompts import prompts
+from tellurio.server.resources.recordings import recordings
 from tellurio.server.resources.runs import runs
 from tellurio.server.resources.studio import studio
 from tellurio.server.sessions import Codes
@@ -64,7 +65,7 @@ async def get_schema(request: Request) -> Response:
 def make_app(store: Store, settings: ServerSettings) -> FastAPI:
     """The server's app over ``store``.
 
-    ``app.state`` has ``store``, ``settings``, ``gate``, ``codes``, ``hooks``, ``hub`` and ``jobs``.
+    ``app.state`` has ``store``, ``settings``, ``gate``, ``codes``, ``hooks``, ``hub``, ``jobs`` and ``feeding``.
     """
     app = _App(
         title="Tellurio",
@@ -86,10 +87,14 @@ def make_app(store: Store, settings: ServerSettings) -> FastAPI:
     app.state.hooks.startup.append(app.state.jobs.recover)
     app.state.hooks.sweep.append(app.state.jobs.sweep)
     app.state.hooks.shutdown.append(app.state.jobs.close)
+    app.state.feeding = Feeding(store, settings, hub)
+    app.state.hooks.startup.append(app.state.feeding.start)
+    app.state.hooks.shutdown.append(app.state.feeding.stop)
     app.state.hooks.sweep += [collecting(store, settings, hub), expiry(store, hub)]
     resources = [
         journal(settings),  # first: it is asked for most
         *(health, me, once, login, namespaces, projects, runs, metrics, calls, prompts, events, live, jobs),
+        recordings,
         *(blobs(settings), artifacts, schema, studio),
     ]
     app.router.routes[:] = declared([route for resource in resources for route in resource.routes])

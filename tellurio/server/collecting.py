@@ -1,14 +1,17 @@
-"""Journals of processes of this machine that were killed: stored without anybody doing anything."""
+"""Journals of processes of this machine: those of killed ones, and those of recorders, stored without being sent."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
 
+from tellurio.client.feeding import Feed, recorders
 from tellurio.client.orphans import send_local
 from tellurio.client.shipping import NoSuchRun, Refused, Unordered
 from tellurio.server.hooks import Hook
@@ -18,16 +21,20 @@ from tellurio.server.settings import ServerSettings
 from tellurio.store import runs
 from tellurio.store.blobs import note_blob
 from tellurio.store.ingest import IngestGap, IngestRefused, Subrun, ingest
+from tellurio.store.recordings import begin_recording
 from tellurio.store.store import Store
 
-__all__ = ["collecting"]
+__all__ = ["Feeding", "collecting"]
 
 PIECE = 1 << 20
+
+LIVE = 0.2
+"""Seconds between two looks at the journals of recorders that live."""
 
 
 def collecting(store: Store, settings: ServerSettings, hub: Hub) -> Hook:
     """Sweeps the journals below ``settings.journals_home``."""
-    keeper = _StoreKeeper(store, settings.blob_limit, hub)
+    keeper = _StoreHost(store, settings.blob_limit, hub)
 
     async def collect() -> None:
         if settings.journals_home is not None:
@@ -38,8 +45,70 @@ def collecting(store: Store, settings: ServerSettings, hub: Hub) -> Hook:
     return collect
 
 
-class _StoreKeeper:
-    """The store, as a client's journals are brought to it: see ``tellurio.client.shipping.Keeper``."""
+class Feeding:
+    """Feeds the store from the journals of the recorders of this machine, while they are written.
+
+    A recorder that begins knocks (`poke`); without that it is found within a sweep.
+    """
+
+    def __init__(self, store: Store, settings: ServerSettings, hub: Hub) -> None:
+        self._home = settings.journals_home
+        self._host = _StoreHost(store, settings.blob_limit, hub)
+        self._feeds: dict[Path, Feed] = {}
+        self._idle = settings.sweep_seconds
+        self._poked = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def poke(self) -> None:
+        """Look now."""
+        self._poked.set()
+
+    async def start(self) -> None:
+        """Begin; where no clients are beside this server there is nothing to do."""
+        if self._home is not None:
+            self._task = asyncio.create_task(self._for_ever(), name="feeding")
+
+    async def stop(self) -> None:
+        """Store what is there, and end."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            await asyncio.to_thread(self._step)
+        for feed in self._feeds.values():
+            feed.close()
+
+    async def _for_ever(self) -> None:
+        while True:
+            await asyncio.to_thread(self._step)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._poked.wait(), LIVE if self._feeds else self._idle)
+            self._poked.clear()
+
+    def _step(self) -> None:
+        if self._poked.is_set() or not self._feeds:
+            self._look()
+        for folder, feed in list(self._feeds.items()):
+            try:
+                going_on = feed.step()
+            except NoSuchRun:
+                going_on = False  # it was deleted: what its script goes on to say is kept nowhere
+            except Exception as error:  # noqa: BLE001 - one bad journal does not hold up the others
+                log("recording_not_stored", folder=str(folder), reason=str(error))
+                going_on = False  # until it is looked for again
+            if not going_on:
+                feed.close()
+                del self._feeds[folder]
+
+    def _look(self) -> None:
+        assert self._home is not None
+        for folder, meta in recorders(self._home):
+            if folder not in self._feeds and not meta["server_id"]:
+                self._feeds[folder] = Feed(folder, meta, self._host)
+
+
+class _StoreHost:
+    """The store, as journals are brought to it: see ``tellurio.client.feeding.Host``."""
 
     def __init__(self, store: Store, blob_limit: int, hub: Hub) -> None:
         self._store, self._blob_limit, self._hub = store, blob_limit, hub
@@ -66,6 +135,25 @@ class _StoreKeeper:
         with path.open("rb") as file:
             size = self._store.blobs.put(iter(lambda: file.read(PIECE), b""), sha256, limit=self._blob_limit)
         self._store.write(note_blob, sha256, size, time.time(), durable=True)
+
+    def begin(self, run: Mapping[str, Any]) -> None:
+        made = self._store.write(begin_recording, run, durable=True)
+        self._hub.tell(made["project_id"], made["id"], ["status"], made["status"])
+
+    def beat(self, run_id: str) -> None:
+        with contextlib.suppress(LookupError):
+            self._store.write(runs.beat, run_id, time.time())
+
+    def gone(self, run_id: str, reason: str) -> None:
+        ended = self._store.write(_gone, run_id, reason)
+        if ended is not None:
+            self._hub.tell(ended["project_id"], run_id, ["status"], ended["status"])
+
+
+def _gone(connection: Connection, run_id: str, reason: str) -> dict[str, Any] | None:
+    if runs.status(connection, run_id) != "RUNNING":
+        return None
+    return runs.end_run(connection, run_id, "CRASHED", reason=reason, by_client=False, now=time.time())
 
 
 def _ingest(

@@ -217,6 +217,12 @@ class Project(Answer):
     role: Role = Field(description="the caller's")
 
 
+class Poked(Answer):
+    """What a poke came to."""
+
+    looking: bool = Field(description="whether this server looks for recorders on its own machine")
+
+
 class NewRun(Given):
     """A Run to begin.  The same ``id`` again is the same Run."""
 
@@ -229,6 +235,8 @@ class NewRun(Given):
     budget: Object | None = None
     client: Object | None = None
     lease: float = Field(30.0, ge=1.0, le=86_400.0, description="seconds without a sign of life: it counts as crashed")
+    kind: RunKind = "run"
+    command: Object | None = Field(None, description="how a recorded script was started")
 
 
 class RunChange(Given):

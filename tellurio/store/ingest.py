@@ -20,7 +20,7 @@ from tellurio.store.calls import check_call, insert_calls, priced
 from tellurio.store.events import add_event
 from tellurio.store.metrics import Point, add_points, add_text
 from tellurio.store.prompts import NOTED, note
-from tellurio.store.runs import beat, end_run, make_run, reopen
+from tellurio.store.runs import beat, begin_subrun, end_run, reopen
 
 __all__ = ["IngestGap", "IngestRefused", "Subrun", "ingest"]
 
@@ -308,18 +308,17 @@ class _Batch:
         """The key of a subrun, begun, filled and ended as far as the batch says so."""
         root, root_status, project_id, user_id = run[0], run[1], run[8], run[9]
         now = time.time()
-        if subrun.begin is not None:
-            _begin(c, project_id, user_id, root, id, subrun)
-        key = execute(c, "SELECT key FROM runs WHERE id = ? AND project_id = ?", (id, project_id)).scalar()
-        if key is None:
-            raise IngestRefused(subrun.n, f"there is no subrun {id}: no record began it")
+        try:
+            key = begin_subrun(c, project_id, user_id, root, id, subrun.begin)
+        except (ValueError, TypeError) as error:
+            raise IngestRefused(subrun.n, str(error)) from None
         self._insert(c, key, subrun.calls)
         if subrun.end is not None:
             status, told, reason = subrun.end
             end_run(c, id, status, reason=reason, by_client=True, now=min(told, now))
         elif subrun.calls and subrun.begin is None and root_status == "RUNNING":
             reopen(c, id, now)
-        return int(key)
+        return key
 
     def _insert(self, c: Connection, run_key: int, calls: list[tuple[str, None, dict[str, Any]]]) -> None:
         if calls:
@@ -327,21 +326,6 @@ class _Batch:
                 insert_calls(c, run_key, calls)
             except ValueError as error:
                 raise IngestRefused(int(calls[0][0].rpartition(":")[2]), str(error)) from None
-
-
-def _begin(c: Connection, project_id: str, user_id: str, root: str, id: str, subrun: _Subrun) -> None:
-    told = subrun.begin or {}
-    try:
-        make_run(
-            *(c, project_id, user_id),
-            id=id,
-            name=told.get("name"),
-            parent_id=told.get("parent_id") or root,
-            client=told.get("client"),
-            kind="subrun",
-        )
-    except (ValueError, TypeError) as error:
-        raise IngestRefused(subrun.n, str(error)) from None
 
 
 _READERS: dict[str, Callable[[_Batch, int, float, dict[str, Any]], Writing | None]] = {

@@ -29,6 +29,7 @@ from tellurio.store.prepared import Prepared
 __all__ = [
     "ENDS",
     "beat",
+    "begin_subrun",
     "command_of",
     "delete_run",
     "end_run",
@@ -240,6 +241,44 @@ def end_run(
     c.execute(update(t.runs).where(t.runs.c.id == id, open_still).values(**end, ended=now, updated=now))
     _end_subruns(c, id, status, now)
     return _there(run(c, id), id)
+
+
+def begin_subrun(
+    c: Connection, project_id: str, user_id: str, root: str, id: str, told: Mapping[str, Any] | None
+) -> int:
+    """The key of a part of a recording, which is made if it is not there.
+
+    Another process may write of it before the line is read that begins it: it is made without a name then, and gets
+    it when that line comes.
+
+    Args:
+        root: the recording.
+        told: what the line that begins it says (`tellurio.schemas.records.Begin`); None: it was not read yet.
+
+    Raises:
+        ValueError: the id is another project's, or what was told cannot be.
+    """
+    query = "SELECT key, project_id, kind, client FROM runs WHERE id = ?"
+    known = execute(c, query, (id,)).first()
+    if known is None:
+        client = _UNTOLD if told is None else told.get("client")
+        given = told or {}
+        parent = given.get("parent_id") or root
+        name = given.get("name")
+        options: dict[str, Any] = {"id": id, "name": name, "parent_id": parent, "client": client, "kind": "subrun"}
+        return int(make_run(c, project_id, user_id, **options)["key"])
+    if known.project_id != project_id or known.kind != "subrun":
+        raise ValueError(f"there is no subrun {id} of this recording")
+    if told is not None and orjson.loads(known.client) == _UNTOLD:
+        name = _free_name(c, project_id, told.get("name"))
+        values = {"name": name, "slug": _slug(name), "parent_id": _uuid(told.get("parent_id") or root)}
+        values |= {"client": _json("client", told.get("client") or {})}
+        c.execute(update(t.runs).where(t.runs.c.id == id).values(**values))
+    return int(known.key)
+
+
+_UNTOLD = {"untold": True}
+"""Stands for the client of a subrun whose beginning was not read yet."""
 
 
 def reopen(c: Connection, id: str, now: float) -> None:

@@ -123,7 +123,6 @@ def test_a_recorded_call_is_priced_here_and_an_unknown_model_has_no_price(store:
 @pytest.mark.parametrize(
     ("record", "says"),
     [
-        ({"k": "c", "record": call_record(), "r": str(uuid.uuid4())}, "no record began it"),
         ({"k": "c", "record": call_record(), "r": "x"}, "expected the id of a Run, a UUID, got 'x'"),
         ({"k": "b", "run": {"kind": "subrun"}}, "it has no 'id'"),
         ({"k": "b", "run": []}, "expected its run to be a JSON object"),
@@ -136,9 +135,18 @@ def test_a_record_about_no_subrun_is_refused_with_its_batch(store: Store, run: D
     assert store.read(calls, run["key"]) == []
 
 
+def test_another_process_may_write_of_a_subrun_before_its_beginning_is_read(store: Store, run: Dict) -> None:
+    outer, id = str(uuid.uuid4()), str(uuid.uuid4())
+    send(store, run, [line(1, "c", record=recorded(), r=id)], client=str(uuid.uuid4()))
+    assert (found(store, id)["parent_id"], found(store, id)["cost"]["calls"]) == (run["id"], 1)
+    send(store, run, [begin(1, outer), begin(2, id, outer, "late")])
+    assert (found(store, id)["parent_id"], found(store, id)["name"]) == (outer, "late")
+    assert found(store, id)["cost"]["calls"] == 1
+
+
 def test_a_subrun_of_another_project_cannot_be_written_to(store: Store, run: Dict) -> None:
     other = store.write(make_project, "alice", f"Other {uuid.uuid4()}", "RESTRICTED", run["user"]["id"])
     theirs = store.write(make_run, other["id"], run["user"]["id"], id=str(uuid.uuid4()), kind="subrun")
-    with pytest.raises(IngestRefused, match="no record began it"):
+    with pytest.raises(IngestRefused, match="there is no subrun"):
         send(store, run, [line(1, "c", record=call_record(), r=theirs["id"])])
     store.write(end_run, theirs["id"], "COMPLETED", by_client=True, now=0.0)

@@ -1,0 +1,165 @@
+"""A recorder only writes its journal: the local server makes the Run, and stores what comes while it is written."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tellurio.client import folders
+from tellurio.client.feeding import feed, recorders
+from tellurio.client.http import Client
+from tellurio.client.journal import Journal
+from tests.tellurio.running import PATIENCE, ServerProcess
+from tests.tellurio.store.journal import call_record
+
+Dict = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    server = ServerProcess(tmp_path_factory.mktemp("home"))
+    yield server
+    server.stop()
+
+
+class Recorder:
+    """What a recorder leaves on the disk."""
+
+    def __init__(self, home: Path, **begin: Any) -> None:
+        self.id = str(uuid.uuid4())
+        folder = home / "journals" / self.id
+        meta = {"v": 1, "run_id": self.id, "name": "agent", "url": "", "server_id": "", "recorder": True}
+        self.journal = folders.open_journal(folder, uuid.uuid4().hex, meta)
+        run = {"id": self.id, "name": "agent", "kind": "recording", "project": "Agents", "command": {"argv": ["a.py"]}}
+        self.journal.append("b", {"run": run | begin})
+
+    def call(self, text: str, run: str | None = None) -> None:
+        record = call_record(call_id=str(uuid.uuid4()), response={"choices": [{"message": {"content": text}}]})
+        self.journal.append("c", {"record": record} | ({} if run is None else {"r": run}))
+
+
+def until(server: ServerProcess, path: str, holds: Callable[[Any], bool]) -> Any:
+    """What the server answers, once that is as it should be."""
+    end = time.monotonic() + PATIENCE
+    with server.client() as client:
+        while time.monotonic() < end:
+            answer = client.get(path)
+            if answer.status_code == 200 and holds(answer.json()):
+                return answer.json()
+            time.sleep(0.05)
+    raise AssertionError(f"{path}: {answer.status_code} {answer.text[:500]}")
+
+
+def poke(server: ServerProcess) -> None:
+    with server.client() as client:
+        assert client.post("/api/v1/recordings/poke").json() == {"looking": True}
+
+
+def test_a_run_is_there_while_its_recorder_lives_and_ends_as_it_says(server: ServerProcess) -> None:
+    recorder = Recorder(server.home)
+    poke(server)
+    run = until(server, f"/api/v1/runs/{recorder.id}", lambda run: run["status"] == "RUNNING")
+    assert (run["kind"], run["project_slug"], run["name"]) == ("recording", "agents", "agent")
+    part = str(uuid.uuid4())
+    recorder.journal.append("b", {"run": {"id": part, "kind": "subrun", "name": "sample-1", "parent_id": recorder.id}})
+    recorder.call("first")
+    recorder.call("second", part)
+    until(server, f"/api/v1/runs/{recorder.id}/calls", lambda calls: len(calls) == 1)  # it lives, and it is there
+    children = until(server, f"/api/v1/runs/{recorder.id}/children", lambda page: page["total"] == 1)["runs"]
+    assert [(child["name"], child["kind"], child["cost"]["calls"]) for child in children] == [("sample-1", "subrun", 1)]
+    recorder.journal.append("s", {"status": "FAILED", "reason": "exit status 7"})
+    recorder.journal.close()
+    ended = until(server, f"/api/v1/runs/{recorder.id}", lambda run: run["status"] != "RUNNING")
+    assert (ended["status"], ended["reason"]) == ("FAILED", "exit status 7")
+    gone = recorder.journal.folder
+    end = time.monotonic() + PATIENCE
+    while gone.exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not gone.exists()
+
+
+SCRIPT = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from tests.tellurio.server.test_feeding import Recorder
+recorder = Recorder(Path(sys.argv[1]))
+for number in range(20):
+    recorder.call(str(number))
+print(recorder.id, flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_recorder_that_is_killed_leaves_all_its_calls_and_a_crashed_run(server: ServerProcess) -> None:
+    root = str(Path(__file__).parents[3])
+    child = subprocess.Popen([sys.executable, "-c", SCRIPT, server.home, root], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    run_id = child.stdout.readline().strip()
+    poke(server)
+    until(server, f"/api/v1/runs/{run_id}", lambda run: run["status"] == "RUNNING")
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    child.stdout.close()
+    run = until(server, f"/api/v1/runs/{run_id}", lambda run: run["status"] != "RUNNING")
+    assert (run["status"], run["cost"]["calls"]) == ("CRASHED", 20)
+
+
+def test_a_server_that_is_killed_meanwhile_loses_nothing(server: ServerProcess) -> None:
+    recorder = Recorder(server.home)
+    recorder.call("before")
+    poke(server)
+    until(server, f"/api/v1/runs/{recorder.id}/calls", lambda calls: len(calls) == 1)
+    server.kill()
+    recorder.call("while it was away")
+    server.start()
+    recorder.call("after")
+    calls = until(server, f"/api/v1/runs/{recorder.id}/calls", lambda calls: len(calls) == 3)
+    assert len({call["call_id"] for call in calls}) == 3
+    recorder.journal.append("s", {"status": "COMPLETED"})
+    recorder.journal.close()
+    until(server, f"/api/v1/runs/{recorder.id}", lambda run: run["status"] == "COMPLETED")
+
+
+def test_a_recording_that_cannot_be_begun_holds_up_nobody(server: ServerProcess) -> None:
+    bad = Recorder(server.home, project="///")
+    good = Recorder(server.home)
+    good.journal.append("s", {"status": "COMPLETED"})
+    for recorder in (bad, good):
+        recorder.journal.close()
+    poke(server)
+    until(server, f"/api/v1/runs/{good.id}", lambda run: run["status"] == "COMPLETED")
+    assert "recording_not_stored" in server.log
+    assert bad.journal.folder.exists()
+    for path in bad.journal.folder.iterdir():
+        path.unlink()
+
+
+def test_for_a_server_elsewhere_a_process_feeds_it(server: ServerProcess, tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path)  # not below the server's home
+    recorder.call("one")
+    recorder.journal.append("s", {"status": "COMPLETED"})
+    recorder.journal.close()
+    ((folder, _),) = recorders(tmp_path)
+    assert feed(folder, Client(server.url, server.key)) is True
+    run = until(server, f"/api/v1/runs/{recorder.id}", lambda run: run["status"] == "COMPLETED")
+    assert (run["cost"]["calls"], run["project_slug"], run["kind"]) == (1, "agents", "recording")
+    assert list(recorders(tmp_path)) == []
+
+
+def test_the_journal_of_a_process_that_died_at_once_is_tidied_away(server: ServerProcess, tmp_path: Path) -> None:
+    folder = tmp_path / "journals" / str(uuid.uuid4())
+    Journal(folder, "x").close()
+    meta = {"run_id": folder.name, "name": "agent", "url": "", "server_id": "", "recorder": True}
+    folders.write_meta(folder, meta)
+    assert feed(folder, Client(server.url, server.key)) is True
+    assert not folder.exists()
