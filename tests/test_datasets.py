@@ -15,6 +15,7 @@ import pytest
 
 from afnio.errors import DatasetError
 from afnio.utils.data import DataLoader
+from afnio.utils.datasets import _source
 from afnio.utils.datasets.facility_support import FacilitySupport
 from afnio.utils.datasets.trec import TREC
 
@@ -34,15 +35,18 @@ class Server:
 
     def __init__(self) -> None:
         self.status, self.body, self.promised, self.requests = 200, CONTENT, None, 0
+        self.faults: list[Any] = []
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 outer.requests += 1
-                self.send_response(outer.status)
-                self.send_header("Content-Length", str(outer.promised or len(outer.body)))
+                fault = outer.faults.pop(0) if outer.faults else None
+                body = {"cut": outer.body[:100], "wrong": b"[]"}.get(str(fault), outer.body)
+                self.send_response(fault if isinstance(fault, int) else outer.status)
+                self.send_header("Content-Length", str(outer.promised or len(outer.body if fault == "cut" else body)))
                 self.end_headers()
-                self.wfile.write(outer.body)
+                self.wfile.write(body)
 
             def log_message(self, *args: object) -> None: ...
 
@@ -64,6 +68,11 @@ def server() -> Iterator[Server]:
     server = Server()
     yield server
     server.close()
+
+
+@pytest.fixture(autouse=True)
+def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_source, "WAITS", (0.0, 0.0))
 
 
 def facility(url: str) -> type[FacilitySupport]:
@@ -155,6 +164,23 @@ def test_a_bad_download_is_not_kept(fault: Any, server: Server, tmp_path: Path) 
     with pytest.raises(DatasetError, match="put it at .*raw/dataset.json"):
         facility(server.url)("train", tmp_path)
     assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("faults", "requests"),
+    [([500], 2), ([503, "cut"], 3), (["wrong", 429], 3), ([503] * 3, 3), (["wrong"] * 3, 3), ([404], 1), ([403], 1)],
+)
+def test_a_download_that_breaks_is_tried_again_where_that_may_help(
+    faults: list[Any], requests: int, server: Server, tmp_path: Path
+) -> None:
+    server.faults = list(faults)
+    if len(faults) == requests:
+        with pytest.raises(DatasetError, match="put it at"):
+            facility(server.url)("train", tmp_path)
+        assert files(tmp_path) == []
+    else:
+        assert len(facility(server.url)("train", tmp_path)) == 66
+    assert server.requests == requests
 
 
 def test_an_unreachable_server_says_what_to_do(tmp_path: Path) -> None:

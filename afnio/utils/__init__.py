@@ -1,1 +1,1 @@
-"""Data loading (`afnio.utils.data`) and ready-made data sets (`afnio.utils.datasets`)."""
+"""Data loading (`afnio.utils.data`), ready-made data sets (`afnio.utils.datasets`), agents (`afnio.utils.agents`)."""

@@ -2,16 +2,20 @@
 
 from afnio.utils.data.collate import default_collate
 from afnio.utils.data.dataloader import DataLoader
-from afnio.utils.data.dataset import Dataset
+from afnio.utils.data.dataset import ConcatDataset, Dataset, Subset, TableDataset, random_split
 from afnio.utils.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler, WeightedRandomSampler
 
 __all__ = [
     "BatchSampler",
+    "ConcatDataset",
     "DataLoader",
     "Dataset",
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
+    "Subset",
+    "TableDataset",
     "WeightedRandomSampler",
     "default_collate",
+    "random_split",
 ]

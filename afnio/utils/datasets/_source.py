@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,6 +15,9 @@ __all__ = ["data_home", "describe", "fetch"]
 
 TIMEOUT = 60.0
 """Seconds a server may stay silent."""
+
+WAITS = (0.5, 2.0)
+"""Seconds between the tries of a download."""
 
 
 def data_home(root: str | os.PathLike[str] | None) -> Path:
@@ -26,7 +30,8 @@ def data_home(root: str | os.PathLike[str] | None) -> Path:
 def fetch(path: Path, url: str, md5: str) -> bytes:
     """The content of ``path``, downloaded from ``url`` if it is not there yet.
 
-    A download goes to a temporary file; only one with the right MD5 sum becomes ``path``.
+    A download goes to a temporary file; only one with the right MD5 sum becomes ``path``.  One that breaks, or comes
+    wrong, is tried again twice.
 
     Raises:
         DatasetError: the server cannot be reached, the sum is wrong, or the file cannot be written.
@@ -53,17 +58,42 @@ def _download(path: Path, url: str, md5: str) -> None:
     from http.client import HTTPException  # it brings ssl
 
     way_out = f"Download it by other means and put it at {path}."
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as file:
-            found = _copy(url, file)
-            if found != md5:
-                raise DatasetError(
-                    f"What {url} sent is not the expected file: its MD5 sum is {found}, expected {md5}. "
-                    f"Nothing was kept. Try again later. {way_out}"
-                )
-    except (OSError, HTTPException) as error:
-        raise DatasetError(f"{path.name} cannot be downloaded from {url}: {error}. {way_out}") from error
+    for wait in (*WAITS, None):
+        try:
+            _try(path, url, md5)
+        except (OSError, HTTPException, _WrongSumError) as error:
+            if wait is not None and _may_heal(error):
+                time.sleep(wait)
+                continue
+            if isinstance(error, _WrongSumError):
+                raise DatasetError(f"{error} Try again later. {way_out}") from None
+            raise DatasetError(f"{path.name} cannot be downloaded from {url}: {error}. {way_out}") from error
+        else:
+            return
+
+
+class _WrongSumError(Exception):
+    """What came is not the expected file; cut on the way, perhaps."""
+
+
+def _try(path: Path, url: str, md5: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as file:
+        found = _copy(url, file)
+        if found != md5:
+            raise _WrongSumError(
+                f"What {url} sent is not the expected file: its MD5 sum is {found}, expected {md5}. Nothing was kept."
+            )
+
+
+def _may_heal(error: Exception) -> bool:
+    """Whether to ask once more: not where the server says that there is no such file, nor for a full disk."""
+    from http.client import HTTPException
+    from urllib.error import HTTPError, URLError
+
+    if isinstance(error, HTTPError):
+        return error.code >= 500 or error.code in (408, 429)
+    return isinstance(error, (URLError, HTTPException, TimeoutError, ConnectionError, _WrongSumError))
 
 
 def _copy(url: str, file: BinaryIO) -> str:
