@@ -11,7 +11,7 @@ from afnio.autodiff.loss import Loss
 from afnio.gradient import Gradient
 from afnio.variable import Variable
 
-__all__ = ["evaluate", "feedback_to_prediction", "pairs", "reduced", "right_samples", "text_of"]
+__all__ = ["evaluate", "feedback_to_prediction", "pairs", "reduced", "right_samples", "scored", "text_of"]
 
 
 def text_of(value: str | Variable, name: str) -> str:
@@ -74,6 +74,13 @@ def right_samples(
     alone = [bool(success_fn([score])) for score in scores]
     # A success_fn that is content with each but not with all of them blames the whole batch.
     return [False] * len(scores) if all(alone) else alone
+
+
+def scored(scores: Sequence[Any], target: Any) -> tuple[tuple[Any, Any], ...]:
+    """(score, target) of each sample, for an optimizer that compares values sample by sample; kept as ``ctx.scored``."""
+    wanted = target.data if isinstance(target, Variable) else target
+    targets = wanted if isinstance(wanted, list) and len(wanted) == len(scores) else [wanted] * len(scores)
+    return tuple(zip(scores, targets, strict=True))
 
 
 def evaluate(

@@ -8,7 +8,15 @@ from typing import Any
 from afnio.autodiff.decorators import evaluator
 from afnio.autodiff.function import Context, Function
 from afnio.autodiff.loss import Loss
-from afnio.autodiff.ops._evaluation import evaluate, feedback_to_prediction, pairs, reduced, right_samples, text_of
+from afnio.autodiff.ops._evaluation import (
+    evaluate,
+    feedback_to_prediction,
+    pairs,
+    reduced,
+    right_samples,
+    scored,
+    text_of,
+)
 from afnio.autodiff.ops._table import op
 from afnio.gradient import Gradient
 from afnio.variable import Variable
@@ -95,6 +103,7 @@ def score_by_code(
         for (given, wanted), score in zip(samples, scores, strict=True)
     ]
     total = reduced(scores, reduction_fn, batched)
+    ctx.scored = scored(scores, target)  # type: ignore[attr-defined]
     explanation: Any = texts[0] if not batched else texts
     if batched and reduction_fn is not None:
         explanation = (

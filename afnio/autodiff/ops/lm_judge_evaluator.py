@@ -12,7 +12,7 @@ from afnio.autodiff.decorators import evaluator
 from afnio.autodiff.feedback import EdgePieces, given_pieces, grad_output
 from afnio.autodiff.function import Context, Function
 from afnio.autodiff.loss import Loss
-from afnio.autodiff.ops._evaluation import evaluate, feedback_to_prediction, reduced, right_samples, text_of
+from afnio.autodiff.ops._evaluation import evaluate, feedback_to_prediction, reduced, right_samples, scored, text_of
 from afnio.autodiff.ops._table import op
 from afnio.autodiff.together import together
 from afnio.errors import GraphError
@@ -185,6 +185,7 @@ def _result(
         [False] * len(scores) if success_fn is None else right_samples(scores, [(None, None)] * len(scores), success_fn)
     )
     ctx.verdicts = verdicts  # type: ignore[attr-defined]
+    ctx.scored = scored(scores, target)  # type: ignore[attr-defined]
     goal = "the judge's score"
     feedback = [f"Judged with the score {score}: {text}" for score, text in verdicts]
     return evaluate(ctx, prediction, target, total, explanation, feedback, right, goal)
