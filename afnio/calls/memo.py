@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from afnio.calls.request import Reply
@@ -50,9 +50,9 @@ class Memo:
             self._replies.move_to_end(key)
             return found[0]
 
-    def update(self, replies: Mapping[str, Reply] | Memo) -> None:
+    def update(self, replies: Mapping[str, Reply] | Iterable[tuple[str, Reply]]) -> None:
         """Take over ``replies``, in their order; they take the place of what is there."""
-        pairs = list(replies.items())
+        pairs = list(replies.items() if isinstance(replies, Mapping) else replies)
         with self._lock:
             for key, reply in pairs:
                 if key in self._replies:

@@ -16,6 +16,7 @@ from afnio.cognitive._hooks import Hooked
 from afnio.cognitive._repr import tree
 from afnio.cognitive._state import Stateful
 from afnio.cognitive._walk import children, members, preorder, visits
+from afnio.errors import StepError
 from afnio.models.base import BaseModel
 from afnio.parameter import Parameter
 from afnio.variable import Variable
@@ -278,6 +279,10 @@ class Module(Stateful, Hooked):
         """Like `training_step`, on test data."""
         raise NotImplementedError(_missing(self, "test_step(batch, batch_idx)", "Trainer.test()"))
 
+    def predict_step(self, batch: Any, batch_idx: int) -> Any:
+        """What ``Trainer.predict()`` returns for a batch: what `forward` does, unless it is redefined."""
+        return self(batch)
+
     def configure_optimizers(self) -> Any:
         """The optimizer (or a list of them) that the Trainer steps."""
         raise NotImplementedError(_missing(self, "configure_optimizers()", "Trainer.fit()"))
@@ -293,6 +298,36 @@ class Module(Stateful, Hooked):
                 f"{type(self).__name__} has no optimizers yet: Trainer.fit() sets what configure_optimizers() returns."
             )
         return self._optimizers
+
+    def manual_backward(self, loss: Any, **kwargs: Any) -> None:
+        """``loss.backward()``, for a `training_step` that optimizes by hand.
+
+        Args:
+            loss: a ``Loss``, a tuple ``(score, explanation)`` or a Variable.
+            kwargs: as for ``Variable.backward``.
+
+        Raises:
+            StepError: ``automatic_optimization`` is True: the Trainer does it.
+            TypeError: ``loss`` is something else.
+        """
+        self._explanation(loss, "manual_backward()").backward(**kwargs)
+
+    async def amanual_backward(self, loss: Any, **kwargs: Any) -> None:
+        """`manual_backward`, for steps that are ``async def``."""
+        await self._explanation(loss, "amanual_backward()").abackward(**kwargs)
+
+    def _explanation(self, loss: Any, method: str) -> Variable:
+        if self.automatic_optimization:
+            raise StepError(
+                f"{method} is for steps that optimize by hand, and the Trainer calls backward() for this agent. Set "
+                f"automatic_optimization = False on it, or only return the loss."
+            )
+        found = loss[1] if isinstance(loss, tuple) and len(loss) == 2 else loss
+        if not isinstance(found, Variable):
+            raise TypeError(
+                f"{method} takes a Loss, a tuple (score, explanation) or a Variable, got {type(loss).__name__}."
+            )
+        return found
 
     # for people
 

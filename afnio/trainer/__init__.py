@@ -3,6 +3,7 @@
 from afnio.trainer.averages import Metrics as Metrics
 from afnio.trainer.callbacks import Callback as Callback
 from afnio.trainer.callbacks import EarlyStopping as EarlyStopping
+from afnio.trainer.callbacks import ModelCheckpoint as ModelCheckpoint
 from afnio.trainer.estimate import Estimate as Estimate
 from afnio.trainer.fit import Best as Best
 from afnio.trainer.fit import Fit as Fit
@@ -23,6 +24,7 @@ __all__ = [
     "Fit",
     "Gate",
     "Metrics",
+    "ModelCheckpoint",
     "StrictGate",
     "Trainer",
     "Verdict",

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import difflib
+import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from afnio.cognitive.module import Module
 from afnio.optim.optimizer import Optimizer
+from afnio.trainer.callbacks import Callback, ModelCheckpoint
+from afnio.trainer.callbacks.base import HOOKS
 from afnio.trainer.gates import BatchGate, Gate
 
 __all__ = [
+    "callbacks_of",
     "check_agent",
     "check_ckpt_path",
     "check_clients",
@@ -20,6 +25,8 @@ __all__ = [
     "mode_of",
     "optimizers_of",
 ]
+
+logger = logging.getLogger("afnio.trainer")
 
 
 def check_agent(agent: object) -> None:
@@ -92,3 +99,40 @@ def optimizers_of(configured: Any, agent: Module) -> list[Optimizer]:
     if not found:
         raise TypeError(f"{type(agent).__name__}.configure_optimizers() returned an empty list.")
     return found
+
+
+def callbacks_of(callbacks: Any) -> list[Any]:
+    """The callbacks a Trainer was given: one, or a list of them.
+
+    Raises:
+        TypeError: something else is among them.
+        ValueError: there are two `ModelCheckpoint`.
+    """
+    given = [callbacks] if isinstance(callbacks, Callback) else callbacks
+    if given is None or isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
+        raise TypeError(f"callbacks must be a list of Callback objects, got {_shown(callbacks)}.")
+    found = list(given)
+    for one in found:
+        if isinstance(one, type) and issubclass(one, Callback):
+            raise TypeError(f"callbacks holds the class {one.__name__}; make an object of it: {one.__name__}().")
+        if not isinstance(one, Callback):
+            raise TypeError(
+                f"callbacks holds {_shown(one)}, which is no Callback: derive its class from afnio.trainer.Callback."
+            )
+        _warn_of_hooks(one)
+    if sum(isinstance(one, ModelCheckpoint) for one in found) > 1:
+        raise ValueError("callbacks holds more than one ModelCheckpoint: a fit has one folder of checkpoints.")
+    return found
+
+
+def _warn_of_hooks(callback: Callback) -> None:
+    """Warn of methods named like a hook that nobody will call."""
+    for name in dir(callback):
+        if name.startswith("on_") and name not in HOOKS and callable(getattr(callback, name)):
+            near = difflib.get_close_matches(name, HOOKS, 1)
+            hint = f" Did you mean {near[0]}()?" if near else f" The hooks are: {', '.join(HOOKS)}."
+            logger.warning("%s.%s() is no hook: the Trainer never calls it.%s", type(callback).__name__, name, hint)
+
+
+def _shown(value: object) -> str:
+    return f"{value!r:.80} ({type(value).__name__})"

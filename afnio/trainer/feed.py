@@ -34,15 +34,23 @@ class Feed:
         if self.total == 0:
             raise ValueError(f"{name} has no batches: its data set is empty, or smaller than a batch with drop_last.")
         self._batches: Iterator[Any] = iter(())
+        self._given = 0
 
     def begin(self, done: int = 0) -> None:
         """Begin an epoch; ``done`` batches of it were seen before."""
+        self._given = done
         resumes_itself = hasattr(self.loader, "load_state_dict")
         self._batches = itertools.islice(iter(self.loader), 0 if resumes_itself else done, None)
 
     async def next(self) -> Any:
         """The next batch, or `END`."""
-        return await User(next, self._batches, END)
+        try:
+            return await User(next, self._batches, END)
+        except Exception as error:
+            error.add_note(f"Raised by {self.name}, while it made batch {self._given} (counted from 0) of the epoch.")
+            raise
+        finally:
+            self._given += 1
 
     def no_batches(self) -> ValueError:
         """The error of an epoch without a batch."""

@@ -15,7 +15,7 @@ from afnio.trainer.progress import Progress
 from afnio.trainer.results import LOSS
 from afnio.variable import Variable
 
-__all__ = ["TEST", "TRAIN", "VALIDATION", "Best", "Fit", "Goal", "Stage", "learnables"]
+__all__ = ["PREDICT", "TEST", "TRAIN", "VALIDATION", "Best", "Fit", "Goal", "Stage", "learnables"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Stage:
     """A pass over a data loader.
 
     Attributes:
-        name: ``"train"``, ``"validation"`` or ``"test"``.
+        name: ``"train"``, ``"validation"``, ``"test"`` or ``"predict"``.
         label: what the display calls it.
         prefix: put before its metrics' names.
         step: name of the agent's method.
@@ -38,6 +38,7 @@ class Stage:
 TRAIN = Stage("train", "Training", "train_", "training_step")
 VALIDATION = Stage("validation", "Validation", "val_", "validation_step")
 TEST = Stage("test", "Test", "test_", "test_step")
+PREDICT = Stage("predict", "Predict", "predict_", "predict_step")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class Best:
 
 @dataclass(slots=True, eq=False)
 class Fit:
-    """A fit, a validation or a test under way.
+    """A fit, a validation, a test or a prediction under way.
 
     Attributes:
         agent: who is trained.

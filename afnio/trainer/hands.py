@@ -1,4 +1,4 @@
-"""How backward and step are called: from sync code, or awaited in an event loop."""
+"""How backward and the steps of the optimizers are called: from sync code, or awaited in an event loop."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from afnio import _dispatch
 from afnio.autodiff import abackward, backward
+from afnio.calls import run_sync
+from afnio.models.invoke import is_inline
 from afnio.optim.optimizer import Optimizer
 
 __all__ = ["ASYNC", "SYNC", "Hands"]
@@ -14,26 +17,58 @@ __all__ = ["ASYNC", "SYNC", "Hands"]
 
 @dataclass(frozen=True, slots=True)
 class Hands:
-    """The two calls of a training step that an engine answers."""
+    """The two calls of a training step that an engine answers; ``step`` steps all optimizers, side by side."""
 
     backward: Callable[[Sequence[Any]], Any]
-    step: Callable[[Optimizer], Any]
+    step: Callable[[Sequence[Optimizer]], Any]
 
 
 def _backward(roots: Sequence[Any]) -> None:
     backward(roots)
 
 
-def _step(optimizer: Optimizer) -> None:
-    optimizer.step()
-
-
 async def _abackward(roots: Sequence[Any]) -> None:
     await abackward(roots)
 
 
-async def _astep(optimizer: Optimizer) -> None:
-    await optimizer.astep()
+def _step(optimizers: Sequence[Optimizer]) -> None:
+    if _apart(optimizers) and not _is_inline(optimizers):
+        run_sync(_together(optimizers))
+    else:
+        for optimizer in optimizers:
+            optimizer.step()
+
+
+async def _astep(optimizers: Sequence[Optimizer]) -> None:
+    if _apart(optimizers):
+        await _together(optimizers)
+    else:
+        for optimizer in optimizers:
+            await optimizer.astep()
+
+
+async def _together(optimizers: Sequence[Optimizer]) -> None:
+    """Step all at once; the first error, in their order, is raised when all have ended: their calls are paid for."""
+    import asyncio
+
+    results = await asyncio.gather(*[optimizer.astep() for optimizer in optimizers], return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+
+
+def _apart(optimizers: Sequence[Optimizer]) -> bool:
+    """Whether several optimizers can step side by side: no parameter has two of them, no ``step`` is a user's own."""
+    params = [id(param) for optimizer in optimizers for param in optimizer.params()]
+    own = any(type(optimizer).step is not Optimizer.step for optimizer in optimizers)
+    return len(optimizers) > 1 and len(set(params)) == len(params) and not own
+
+
+def _is_inline(optimizers: Sequence[Optimizer]) -> bool:
+    """Whether nothing of it waits: then no event loop is needed."""
+    engine = _dispatch.current_engine()
+    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+    return engine is not None and engine.inline and all(is_inline(group.get("model_client")) for group in groups)
 
 
 SYNC = Hands(_backward, _step)

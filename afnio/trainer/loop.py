@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from afnio.autodiff.grad_mode import no_grad
 from afnio.calls import User, phase
 from afnio.trainer.averages import Metrics
+from afnio.trainer.batches import get_batch_size
 from afnio.trainer.callbacks.chorus import Chorus
 from afnio.trainer.feed import END, Feed
-from afnio.trainer.fit import TRAIN, VALIDATION, Fit, Stage
+from afnio.trainer.fit import PREDICT, TRAIN, VALIDATION, Fit, Stage, learnables
 from afnio.trainer.gates import Gate
 from afnio.trainer.hands import Hands
 from afnio.trainer.outcome import Failure, Outcome
 from afnio.trainer.steps import StepRunner
 from afnio.trainer.updating import Updater
 
-__all__ = ["FitLoop", "measure"]
+__all__ = ["SIDE_BY_SIDE", "FitLoop", "measure", "predict"]
+
+SIDE_BY_SIDE = 256
+"""Samples of an async step under way at once where nothing is trained: several small batches are run together."""
 
 
 @dataclass(slots=True, eq=False)
@@ -76,6 +82,7 @@ class FitLoop:
         self.train.begin(fit.progress.batch)
         self.tell.on_stage_start(fit, TRAIN)
         while (batch := await self.train.next()) is not END:
+            self.tell.on_batch_start(fit, TRAIN, batch, fit.progress.batch)
             with phase(TRAIN.name):
                 await self._batch(batch, runner, updater)
             if self._stops():
@@ -92,12 +99,20 @@ class FitLoop:
             outcome = await runner.run(batch, index)
             held = await updater.update(outcome, index) if outcome.roots else outcome
         else:
-            outcome = held = await runner.once(batch, index)
+            outcome = held = await self._by_hand(batch, index, runner, updater)
         fit.train.add(outcome)
         fit.held.add(held)
         fit.progress.batch_done(outcome.size + outcome.failed)
         fit.costs.collect()
         self.tell.on_batch_end(fit, TRAIN, outcome, fit.train.metrics())
+
+    async def _by_hand(self, batch: Any, index: int, runner: StepRunner, updater: Updater) -> Outcome:
+        """The step does everything itself; one that fails leaves the parameters as they were before."""
+        names = learnables(self.fit.agent, self.fit.optimizers)
+        for optimizer in self.fit.optimizers:
+            optimizer.tell_as(names, self.fit.progress.steps)
+        with updater.all_or_nothing():
+            return await runner.once(batch, index)
 
     def _updater(self) -> Updater:
         rerun = StepRunner(self.fit.agent.training_step, "gate", self._report, passed=True)
@@ -120,23 +135,62 @@ def report(fit: Fit, tell: Chorus, failure: Failure) -> None:
 
 async def measure(fit: Fit, feed: Feed, stage: Stage, tell: Chorus) -> Metrics:
     """The mean metrics of the agent over all batches of ``feed``, without training."""
-    agent, averages = fit.agent, fit.goal.averages()
-    runner = StepRunner(getattr(agent, stage.step), stage.name, lambda failure: report(fit, tell, failure))
-    was_training = agent.training
-    agent.eval()
-    feed.begin()
-    tell.on_stage_start(fit, stage)
-    try:
-        with no_grad(), phase(stage.name):
-            index = 0
-            while (batch := await feed.next()) is not END:
-                outcome: Outcome = await runner.run(batch, index)
+    averages, runner = fit.goal.averages(), _runner(fit, stage, tell)
+    with _only_looking(fit, feed, stage, tell):
+        done = 0
+        while some := await _some(fit, feed, stage, tell, done, runner.takes_samples):
+            for outcome in await runner.run_all(some):
                 averages.add(outcome)
                 fit.costs.collect()
                 tell.on_batch_end(fit, stage, outcome, averages.metrics())
-                index += 1
+            done += len(some)
+    return averages.metrics()
+
+
+async def predict(fit: Fit, feed: Feed, tell: Chorus, predictions: list[Any]) -> Metrics:
+    """Append what ``predict_step`` returns for each batch of ``feed`` to ``predictions``; counts the samples."""
+    size, runner = 0, _runner(fit, PREDICT, tell)
+    with _only_looking(fit, feed, PREDICT, tell):
+        while some := await _some(fit, feed, PREDICT, tell, len(predictions), runner.takes_samples):
+            for prediction, outcome in await runner.predict_all(some):
+                predictions.append(prediction)
+                size += outcome.size + outcome.failed
+                fit.costs.collect()
+                tell.on_batch_end(fit, PREDICT, outcome, Metrics({}))
+    return Metrics({}, samples=size, failed=len(fit.failures))
+
+
+def _runner(fit: Fit, stage: Stage, tell: Chorus) -> StepRunner:
+    return StepRunner(getattr(fit.agent, stage.step), stage.name, lambda failure: report(fit, tell, failure))
+
+
+@contextmanager
+def _only_looking(fit: Fit, feed: Feed, stage: Stage, tell: Chorus) -> Iterator[None]:
+    """A pass over ``feed`` in which nothing is learned."""
+    agent = fit.agent
+    was_training = agent.training
+    agent.eval()
+    try:
+        feed.begin()
+        tell.on_stage_start(fit, stage)
+        with no_grad(), phase(stage.name):
+            yield
     finally:
         agent.train(was_training)
-    if not index:
+
+
+async def _some(fit: Fit, feed: Feed, stage: Stage, tell: Chorus, done: int, many: bool) -> list[tuple[int, Any]]:
+    """The next batch with its number; with ``many``, as many as can be side by side; none at the end.
+
+    Raises:
+        ValueError: there is not a single one.
+    """
+    found: list[tuple[int, Any]] = []
+    samples = 0
+    while (not found or (many and samples < SIDE_BY_SIDE)) and (batch := await feed.next()) is not END:
+        tell.on_batch_start(fit, stage, batch, done + len(found))
+        found.append((done + len(found), batch))
+        samples += get_batch_size(batch)
+    if not done and not found:
         raise feed.no_batches()
-    return averages.metrics()
+    return found

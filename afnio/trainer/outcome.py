@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from afnio.errors import StepError
-from afnio.trainer.results import LOSS, Result
+from afnio.trainer.results import LOSS, Result, Value
 
-__all__ = ["Failure", "Outcome", "outcome_of"]
+__all__ = ["Failure", "Outcome", "manual_outcome", "outcome_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Failure:
     """A sample that was given up.
 
     Attributes:
-        stage: ``"train"``, ``"gate"``, ``"validation"`` or ``"test"``.
+        stage: ``"train"``, ``"gate"``, ``"validation"``, ``"test"`` or ``"predict"``.
         batch: number of its batch, from 0.
         sample: its id: the number in the data set, where the loader says it.
         error: why.
@@ -61,7 +61,7 @@ def outcome_of(batch: Any, size: int, failed: int, results: Sequence[Result], wh
     """Put the results of a batch together: one for the whole, or one for each sample.
 
     Raises:
-        StepError: the samples' results do not name the same metrics.
+        StepError: the samples' results do not name the same metrics, or a list of numbers has the wrong length.
     """
     made = Outcome(batch, size, failed, roots=[result.explanation for result in results])
     names = list(results[0].values)
@@ -69,11 +69,32 @@ def outcome_of(batch: Any, size: int, failed: int, results: Sequence[Result], wh
         if list(result.values) != names:
             raise StepError(f"{where} returned metrics {names} for one sample and {list(result.values)} for another.")
     for name in names:
-        numbers = _flat([result.values[name] for result in results])
-        made.values[name] = sum(numbers) / len(numbers)
-        if len(numbers) == size:
-            made.scores[name] = numbers
+        _note(made, name, _flat([result.values[name] for result in results]), len(results), where)
     return made
+
+
+def manual_outcome(batch: Any, size: int, values: Mapping[str, Value], where: str) -> Outcome:
+    """What a step that optimizes by hand told of its batch.
+
+    Raises:
+        StepError: a list of numbers has the wrong length.
+    """
+    made = Outcome(batch, size)
+    for name, value in values.items():
+        _note(made, name, _flat([value]), 1, where)
+    return made
+
+
+def _note(made: Outcome, name: str, numbers: list[float], results: int, where: str) -> None:
+    """The mean of ``numbers``, of one result or one for each sample; their own if there is one for each sample."""
+    if len(numbers) not in (results, made.size):
+        raise StepError(
+            f"{where} returned {len(numbers)} numbers as {name!r} for a batch of {made.size} samples. Return one "
+            f"number for the batch, or a list with one for each sample."
+        )
+    made.values[name] = sum(numbers) / len(numbers)
+    if len(numbers) == made.size:
+        made.scores[name] = numbers
 
 
 def _flat(values: Sequence[float | list[float]]) -> list[float]:

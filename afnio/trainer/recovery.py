@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 from afnio.calls import CallLog, Reply, Session
 from afnio.calls.session import MEMO_ROLES
-from afnio.errors import CheckpointError
+from afnio.errors import CallLogError, CheckpointError
 from afnio.trainer.averages import Metrics
 from afnio.trainer.checkpoints import FORMAT
 from afnio.trainer.fit import Best, Fit
@@ -45,7 +46,7 @@ class Recovery:
         """The content of a checkpoint."""
         fit = self._loop.fit
         states = [optimizer.state_dict() for optimizer in fit.optimizers]
-        return {
+        content = {
             "format": FORMAT,
             "epoch": fit.progress.epoch_number,
             "batch": fit.progress.last_batch if fit.progress.batch else None,
@@ -53,6 +54,8 @@ class Recovery:
             "optimizer_state_dict": states[0] if len(states) == 1 else states,
             "trainer": self._trainer_state(fit),
         }
+        self._loop.tell.on_save_checkpoint(fit, content)
+        return content
 
     def _trainer_state(self, fit: Fit) -> dict[str, Any]:
         loop, budget = self._loop, self._session.budget
@@ -79,23 +82,36 @@ class Recovery:
     # unpacking
 
     def unpack(self, content: Mapping[str, Any], path: Path) -> None:
-        """Bring everything back to where the checkpoint was made.
+        """Bring everything back to where the checkpoint was made, or leave agent and optimizers as they are.
 
         Raises:
             CheckpointError: it does not fit the agent or its optimizers.
         """
         fit = self._loop.fit
-        try:
-            fit.agent.load_state_dict(content["agent_state_dict"])
-            saved = content["optimizer_state_dict"]
-            states = saved if isinstance(saved, list) else [saved]
-            for optimizer, state in zip(fit.optimizers, states, strict=True):
-                optimizer.load_state_dict(state)
-            self._unpack_trainer(fit, content.get("trainer"), content)
-        except (KeyError, ValueError, RuntimeError, TypeError) as error:
-            raise CheckpointError(f"{path} does not fit this agent: {type(error).__name__}: {error}") from error
-        if content.get("trainer"):
-            self._unpack_calls(content["trainer"])
+        with _unchanged_on_error(fit):
+            try:
+                fit.agent.load_state_dict(content["agent_state_dict"])
+                self._unpack_optimizers(fit, content["optimizer_state_dict"])
+                self._unpack_trainer(fit, content.get("trainer"), content)
+                if content.get("trainer"):
+                    self._unpack_calls(content["trainer"])
+            except CallLogError:
+                raise
+            except KeyError as error:
+                raise CheckpointError(f"{path} is no whole checkpoint of a Trainer: it lacks {error}.") from error
+            except (LookupError, ValueError, RuntimeError, TypeError, AttributeError, ArithmeticError) as error:
+                raise CheckpointError(f"{path} does not fit this agent: {type(error).__name__}: {error}") from error
+            self._loop.tell.on_load_checkpoint(fit, content)
+
+    def _unpack_optimizers(self, fit: Fit, saved: Any) -> None:
+        states = saved if isinstance(saved, list) else [saved]
+        if len(states) != len(fit.optimizers):
+            raise ValueError(
+                f"it has the states of {len(states)} optimizers, and configure_optimizers() returns "
+                f"{len(fit.optimizers)}"
+            )
+        for optimizer, state in zip(fit.optimizers, states, strict=True):
+            optimizer.load_state_dict(state)
 
     def _unpack_trainer(self, fit: Fit, state: Mapping[str, Any] | None, content: Mapping[str, Any]) -> None:
         loop = self._loop
@@ -133,8 +149,7 @@ class Recovery:
         if saved is None or log is None or not self._is_of(log, saved):
             return
         self._start = saved["start"]
-        if session.memo is not None:
-            session.memo.update(_remembered(log, _without(saved["state"], saved["start"])))
+        _remember(session, log, _without(saved["state"], saved["start"]))
         if self._own_log:
             paid = _paid_after(log, saved["state"])
             fit.costs.add(
@@ -143,6 +158,24 @@ class Recovery:
             if budget is not None:
                 budget.load_state_dict(_plus(budget.state_dict(), paid))
         log.rewind(saved["state"])
+
+
+@contextmanager
+def _unchanged_on_error(fit: Fit) -> Iterator[None]:
+    """Put back what a checkpoint that does not fit has changed already."""
+    agent = fit.agent
+    contents = [each for chat in agent.chats() for message in chat for each in message["content"]]
+    kept = [(each, each.data, each.role) for each in (*agent.parameters(), *agent.buffers(), *contents) if each.is_leaf]
+    optimizers = [(optimizer, optimizer.snapshot(), optimizer.state_dict()) for optimizer in fit.optimizers]
+    try:
+        yield
+    except BaseException:
+        for optimizer, snapshot, state in optimizers:
+            optimizer.load_state_dict(state)
+            optimizer.restore(snapshot)
+        for variable, data, role in kept:
+            variable.data, variable.role = data, role
+        raise
 
 
 def log_file(content: Mapping[str, Any], checkpoint: Path) -> Path | None:
@@ -154,13 +187,15 @@ def log_file(content: Mapping[str, Any], checkpoint: Path) -> Path | None:
     return next((path for folder in folders if (path := folder / saved["file"]).is_file()), None)
 
 
-def _remembered(log: CallLog, lines: Ranges) -> dict[str, Reply]:
-    memo: dict[str, Reply] = {}
+def _remember(session: Session, log: CallLog, lines: Ranges) -> None:
+    """Put into the memo what these lines answered."""
+    if session.memo is None:
+        return
     log.rewind(lines)
     for reply in log.replies(*MEMO_ROLES):
         if reply.fault is None:
-            memo[reply.request.key] = reply  # the last one: an answer that could not be used was asked for anew
-    return memo
+            # The last one stays: an answer that could not be used was asked for anew.
+            session.memo.update({reply.request.key: reply})
 
 
 def _paid_after(log: CallLog, state: Ranges) -> list[Reply]:

@@ -8,7 +8,7 @@ from typing import Any
 from afnio.errors import StepError
 from afnio.variable import Variable
 
-__all__ = ["LOSS", "Result", "read_result"]
+__all__ = ["LOSS", "Result", "Value", "read_manual", "read_result"]
 
 LOSS = "loss"
 
@@ -52,13 +52,31 @@ def read_result(returned: Any, where: str) -> Result:
     return Result(explanation, values | {str(name): _numbers(value, name, where) for name, value in extras.items()})
 
 
-def _numbers(value: Any, name: Any, where: str) -> Value:
+def read_manual(returned: Any, where: str) -> dict[str, Value]:
+    """The metrics that the step ``where`` returned, which optimizes by hand and need not return any.
+
+    Raises:
+        StepError: it returned something else.
+    """
+    if returned is None:
+        return {}
+    if not isinstance(returned, dict):
+        returned = {LOSS: returned}
+    values = {}
+    for name, value in returned.items():
+        is_loss = name == LOSS and isinstance(value, tuple) and len(value) == 2
+        values[str(name)] = _numbers(value[0] if is_loss else value, name, where, _MANUAL)
+    return {name: values[name] for name in sorted(values, key=lambda name: name != LOSS)}
+
+
+def _numbers(value: Any, name: Any, where: str, expected: str = "") -> Value:
     data = value.data if isinstance(value, Variable) else value
     if _is_number(data):
         return float(data)
     if isinstance(data, list) and data and all(map(_is_number, data)):
         return [float(item) for item in data]
-    raise _rubbish(where, f"{_described(value)} as {name!r}, which is neither a number nor a list of numbers")
+    what = f"{_described(value)} as {name!r}, which is neither a number nor a list of numbers"
+    raise _rubbish(where, what, expected)
 
 
 def _is_number(value: Any) -> bool:
@@ -75,8 +93,16 @@ def _described(value: Any) -> str:
     return f"{value!r:.80} ({type(value).__name__})"
 
 
-def _rubbish(where: str, what: str) -> StepError:
-    return StepError(
-        f"{where} returned {what}. Expected: the Loss of an evaluator, a tuple (score, explanation) of Variables, or a "
-        f"dict with such a loss under 'loss' and numbers under other names: return {{'loss': loss, 'accuracy': 0.5}}."
-    )
+_AUTOMATIC = (
+    "the Loss of an evaluator, a tuple (score, explanation) of Variables, or a dict with such a loss under 'loss' and "
+    "numbers under other names: return {'loss': loss, 'accuracy': 0.5}."
+)
+_MANUAL = (
+    "a step that optimizes by hand returns nothing, a Loss, a number, or a dict of such: return {'accuracy': 0.5}."
+)
+_BY_HAND = " A step may return nothing only if it optimizes by hand: set automatic_optimization = False on the agent."
+
+
+def _rubbish(where: str, what: str, expected: str = "") -> StepError:
+    hint = _BY_HAND if what == "None" else ""
+    return StepError(f"{where} returned {what}. Expected: {expected or _AUTOMATIC}{hint}")

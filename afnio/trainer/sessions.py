@@ -6,9 +6,10 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 from afnio import _dispatch
-from afnio.calls import Budget, Reply, Session, current_session
+from afnio.calls import Budget, Session, current_session
+from afnio.calls.memo import Memo
 
-__all__ = ["engine_session", "fresh_answers", "inner_session", "rewinder"]
+__all__ = ["engine_session", "fresh_answers", "inner_session", "rewinder", "take_in"]
 
 
 @contextlib.contextmanager
@@ -30,8 +31,15 @@ def inner_session(outer: Session, *, budget: Budget | None, reuse_answers: bool)
             f"A budget was given to the engine ({outer.budget!r}) and to the Trainer ({budget!r}). Give it once: "
             "to the engine, if calls outside of the fit count too, else to the Trainer."
         )
-    memo: dict[str, Reply] | None = {} if reuse_answers else None
+    memo = Memo() if reuse_answers else None
     return Session(log=outer.log, budget=budget or outer.budget, ledger=outer.ledger, memo=memo, job=outer.job)
+
+
+def take_in(session: Session) -> None:
+    """Have the engine write into the session's log what its server recorded for a process that was killed."""
+    fetch = getattr(_dispatch.current_engine(), "take_in", None)  # an engine of this process has nothing elsewhere
+    if fetch is not None and session.log is not None:
+        fetch(session.log)
 
 
 def rewinder() -> Callable[[], None]:
@@ -55,9 +63,9 @@ def fresh_answers() -> Iterator[None]:
     if known is None:
         yield
         return
-    session.memo = {}
+    session.memo = Memo()
     try:
         yield
     finally:
-        known.update(session.memo)
+        known.update(session.memo.items())
         session.memo = known

@@ -18,8 +18,8 @@ from afnio.autodiff.ops.chat_completion import HOPELESS
 from afnio.calls import User
 from afnio.errors import APIConnectionError, BatchError, GraphError, NoEngineError, StepError
 from afnio.trainer.batches import get_batch_size, sample_ids, select
-from afnio.trainer.outcome import Failure, Outcome, outcome_of
-from afnio.trainer.results import read_result
+from afnio.trainer.outcome import Failure, Outcome, manual_outcome, outcome_of
+from afnio.trainer.results import read_manual, read_result
 from afnio.trainer.sessions import fresh_answers, rewinder
 
 if TYPE_CHECKING:
@@ -34,11 +34,30 @@ FATAL = (*HOPELESS, GraphError, NoEngineError, NotImplementedError, StepError)
 
 
 @dataclass(slots=True)
+class _Work:
+    """A batch under way: what its step returned, and which of its samples were given up.
+
+    ``returned`` has one entry for each sample of an async step, by its place, else one for the whole batch.
+    """
+
+    batch: Any
+    index: int
+    size: int
+    returned: dict[int, Any] = field(default_factory=dict)
+    errors: dict[int, BaseException] = field(default_factory=dict)
+
+    @property
+    def kept(self) -> list[int]:
+        """Places of the samples that went through."""
+        return [place for place in range(self.size) if place not in self.errors]
+
+
+@dataclass(slots=True)
 class StepRunner:
     """Runs ``step`` on batch after batch.
 
     Attributes:
-        step: the agent's ``training_step``, ``validation_step`` or ``test_step``, sync or async.
+        step: the agent's ``training_step``, ``validation_step``, ``test_step`` or ``predict_step``, sync or async.
         stage: what its failures are reported under.
         report: told of each sample that is given up.
         passed: whether any sample went through so far: until then a failure is raised, for a bug in the step must not
@@ -54,6 +73,11 @@ class StepRunner:
     def __post_init__(self) -> None:
         self._where = f"{getattr(self.step, '__qualname__', self.step)}()"
 
+    @property
+    def takes_samples(self) -> bool:
+        """Whether the step is async: it gets one sample at a time, and those of several batches can be side by side."""
+        return inspect.iscoroutinefunction(self.step)
+
     async def run(self, batch: Any, index: int) -> Outcome:
         """What the step makes of ``batch``.
 
@@ -62,26 +86,50 @@ class StepRunner:
             Exception: an error in `FATAL`; or the first one, if every sample of the first batch failed, or every one of
                 a later batch for want of an answer.
         """
-        size = get_batch_size(batch)
-        errors: dict[int, BaseException] = {}
-        run = self._each if inspect.iscoroutinefunction(self.step) else self._whole
-        returned = await run(batch, index, size, errors)
-        self._tell(batch, index, size, errors)
-        kept = [place for place in range(size) if place not in errors]
-        if not kept:
-            return Outcome(None, 0, size)
-        self.passed = True
-        part = select(batch, kept) if errors else batch
-        return outcome_of(
-            part, len(kept), len(errors), [read_result(one, self._where) for one in returned], self._where
-        )
+        return (await self.run_all([(index, batch)]))[0]
+
+    async def run_all(self, batches: Sequence[tuple[int, Any]]) -> list[Outcome]:
+        """`run`, for several batches with their numbers; an async step gets the samples of all of them side by side."""
+        return [self._outcome(work) for work in await self._results(batches)]
+
+    async def predict_all(self, batches: Sequence[tuple[int, Any]]) -> list[tuple[Any, Outcome]]:
+        """What the step returned for each batch, as it is, and how many samples of it went through.
+
+        Of an async step that is a list with one entry for each sample, None for one that was given up.
+        """
+        found = []
+        for work in await self._results(batches):
+            one = (
+                [work.returned.get(place) for place in range(work.size)] if self.takes_samples else work.returned.get(0)
+            )
+            found.append((one, Outcome(None, len(work.kept), len(work.errors))))
+        return found
 
     async def once(self, batch: Any, index: int) -> Outcome:
         """Call the step once, whatever happens: it optimizes by hand and must not be repeated."""
         returned = await User(self.step, batch, index)
-        size = get_batch_size(batch)
         self.passed = True
-        return outcome_of(batch, size, 0, [read_result(returned, self._where)], self._where)
+        return manual_outcome(batch, get_batch_size(batch), read_manual(returned, self._where), self._where)
+
+    async def _results(self, batches: Sequence[tuple[int, Any]]) -> list[_Work]:
+        works = [_Work(batch, index, get_batch_size(batch)) for index, batch in batches]
+        if self.takes_samples:
+            await self._each(works)
+        for work in works:
+            if not self.takes_samples:
+                returned = await self._whole(work.batch, work.index, work.size, work.errors)
+                work.returned = dict(enumerate(returned))
+                self.passed |= bool(returned)
+            self._tell(work.batch, work.index, work.size, work.errors)
+        return works
+
+    def _outcome(self, work: _Work) -> Outcome:
+        kept, failed = work.kept, len(work.errors)
+        if not kept:
+            return Outcome(None, 0, work.size)
+        part = select(work.batch, kept) if failed else work.batch
+        results = [read_result(work.returned[place], self._where) for place in sorted(work.returned)]
+        return outcome_of(part, len(kept), failed, results, self._where)
 
     # one call for the whole batch
 
@@ -140,23 +188,29 @@ class StepRunner:
 
     # one call for each sample, side by side
 
-    async def _each(self, batch: Any, index: int, size: int, errors: dict[int, BaseException]) -> list[Any]:
-        waiting = dict(enumerate([select(batch, [place]) for place in range(size)] if size > 1 else [batch]))
-        done: dict[int, Any] = {}
+    async def _each(self, works: Sequence[_Work]) -> None:
+        waiting = {
+            (work.index, place): (work, place, select(work.batch, [place]) if work.size > 1 else work.batch)
+            for work in works
+            for place in range(work.size)
+        }
+        everything = len(waiting)
         for attempt in range(ATTEMPTS + 1):
+            calls = [(part, work.index) for work, _, part in waiting.values()]
             with fresh_answers() if attempt == ATTEMPTS else nullcontext():
-                results = await User(_side_by_side, self.step, list(waiting.values()), index)
-            errors.clear()
-            for place, result in zip(list(waiting), results, strict=True):
+                results = await User(_side_by_side, self.step, calls)
+            for name, result in zip(list(waiting), results, strict=True):
+                work, place, _ = waiting[name]
                 if isinstance(result, BaseException):
-                    errors[place] = result
+                    work.errors[place] = result
                 else:
-                    done[place] = result
-                    del waiting[place]
-            hopeless = attempt == ATTEMPTS - 1 and len(waiting) == size and not self.passed
+                    work.errors.pop(place, None)
+                    work.returned[place] = result
+                    del waiting[name]
+            hopeless = attempt == ATTEMPTS - 1 and len(waiting) == everything and not self.passed
             if not waiting or hopeless:
                 break
-        return [done[place] for place in sorted(done)]
+        self.passed |= len(waiting) < everything
 
     def _tell(self, batch: Any, index: int, size: int, errors: dict[int, BaseException]) -> None:
         if not errors:
@@ -185,11 +239,11 @@ def _first(errors: dict[int, BaseException]) -> BaseException:
     return first
 
 
-async def _side_by_side(step: Callable[..., Any], parts: Sequence[Any], index: int) -> list[Any]:
-    """What ``step`` returned or raised for each part; an error in `FATAL` ends the others."""
+async def _side_by_side(step: Callable[..., Any], calls: Sequence[tuple[Any, int]]) -> list[Any]:
+    """What ``step`` returned or raised for each sample and number of its batch; an error in `FATAL` ends the others."""
     import asyncio
 
-    tasks = [asyncio.ensure_future(step(part, index)) for part in parts]
+    tasks = [asyncio.ensure_future(step(part, index)) for part, index in calls]
 
     def ended(task: asyncio.Future[Any]) -> None:
         if not task.cancelled() and isinstance(task.exception(), FATAL):

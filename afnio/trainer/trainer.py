@@ -1,4 +1,4 @@
-"""`Trainer`: trains, validates and tests an agent.
+"""`Trainer`: trains, validates and tests an agent, and predicts with it.
 
 Modelled on Lightning's Trainer: https://lightning.ai/docs/pytorch/stable/common/trainer.html
 """
@@ -16,10 +16,19 @@ from afnio import _dispatch
 from afnio.calls import Budget, CallLog, Session, adrive, drive
 from afnio.cognitive.module import Module
 from afnio.trainer.averages import Metrics
-from afnio.trainer.callbacks import Callback, Checkpointing, KeepBest, Reporting, Showing, Tracking
+from afnio.trainer.callbacks import (
+    Callback,
+    Checkpointing,
+    KeepBest,
+    ModelCheckpoint,
+    Reporting,
+    Showing,
+    Tracking,
+)
 from afnio.trainer.callbacks.chorus import Chorus
 from afnio.trainer.checkpoints import Folder
 from afnio.trainer.checks import (
+    callbacks_of,
     check_agent,
     check_ckpt_path,
     check_clients,
@@ -31,16 +40,16 @@ from afnio.trainer.checks import (
 )
 from afnio.trainer.costs import Costs
 from afnio.trainer.display import display_here
-from afnio.trainer.ending import ending
+from afnio.trainer.ending import ending, terminable
 from afnio.trainer.estimate import Estimate, Plan, estimate_fit
 from afnio.trainer.feed import Feed
-from afnio.trainer.fit import TEST, TRAIN, VALIDATION, Best, Fit, Goal, Stage
+from afnio.trainer.fit import PREDICT, TEST, TRAIN, VALIDATION, Best, Fit, Goal, Stage
 from afnio.trainer.gates import Gate
 from afnio.trainer.hands import ASYNC, SYNC, Hands
-from afnio.trainer.loop import FitLoop, measure
+from afnio.trainer.loop import FitLoop, measure, predict
 from afnio.trainer.outcome import Failure
 from afnio.trainer.recovery import Recovery, log_file
-from afnio.trainer.sessions import engine_session, inner_session
+from afnio.trainer.sessions import engine_session, inner_session, take_in
 
 __all__ = ["Trainer"]
 
@@ -62,10 +71,11 @@ class Trainer:
             then proposed once more; None keeps every update; or a `Gate` of yours.
         monitor: the metric that says what is best; None: the loss, on validation data where there are some.
         mode: ``"max"``: higher is better, as evaluators score; ``"min"``: lower is, for true losses.
-        callbacks: `Callback` objects, for example `EarlyStopping`.
-        budget: what all calls of a fit together may cost; when it is used up the fit ends cleanly.  ``validate`` and
-            ``test`` are not part of it; to bound them too, give the budget to the engine.
-        reuse_answers: a request that was answered before in this fit is not sent again.
+        callbacks: `Callback` objects, for example `EarlyStopping` or `ModelCheckpoint`, or a single one.
+        budget: what all calls of fits and predictions together may cost; when it is used up a fit ends cleanly.
+            ``validate`` and ``test`` are not part of it; to bound them too, give the budget to the engine.
+        reuse_answers: a request that was answered before in this fit is not sent again; the 64 MB of answers that were
+            used last are kept.
         restore_best: when the fit ends, bring the best parameters back.
         max_steps: batches to train on in all; None: no limit.
 
@@ -75,6 +85,11 @@ class Trainer:
     into a sync step.
 
     A step that fails is tried again; samples that fail still are reported, left out, and count as 0.
+
+    With ``automatic_optimization = False`` on the agent, ``training_step`` does it all by hand: ``self.optimizers()``,
+    ``self.manual_backward(loss)``, ``optimizer.step()``, ``optimizer.clear_grad()``; in an async step with ``await``:
+    ``self.amanual_backward(loss)``, ``optimizer.astep()``.  It is called once for each batch, whole, and returns
+    nothing, a ``Loss``, a number, or a dict of such.  No gate judges then, and an error ends the fit.
     """
 
     def __init__(
@@ -88,7 +103,7 @@ class Trainer:
         gate: str | Gate | None = "batch",
         monitor: str | None = None,
         mode: str = "max",
-        callbacks: Sequence[Callback] = (),
+        callbacks: Callback | Sequence[Callback] = (),
         budget: Budget | None = None,
         reuse_answers: bool = True,
         restore_best: bool = True,
@@ -104,12 +119,15 @@ class Trainer:
         self.default_root_dir = default_root_dir
         self.gate = gate_of(gate)
         self.goal = Goal(mode_of(mode), monitor)
-        self.callbacks = list(callbacks)
+        self.callbacks = callbacks_of(callbacks)
+        if not enable_checkpointing and any(isinstance(each, ModelCheckpoint) for each in self.callbacks):
+            raise ValueError("callbacks holds a ModelCheckpoint and enable_checkpointing=False: leave one of them out.")
         self.budget = budget
         self.reuse_answers = reuse_answers
         self.restore_best = restore_best
         self._fit: Fit | None = None
         self._last: Fit | None = None
+        self._predictions: list[Any] = []
 
     # what is known of the last fit
 
@@ -173,7 +191,8 @@ class Trainer:
                 are answered from the call log, not paid again.
             llm_clients: clients whose usage is the total cost, and is cleared; default: all calls count.
 
-        A used-up budget and Ctrl-C end it cleanly (see `stop_reason`).  Whatever ends it, the agent then has the best
+        A used-up budget and Ctrl-C end it cleanly (see `stop_reason`); SIGTERM does too, and then ends the process,
+        unless the program handles it.  Whatever ends it, the agent then has the best
         parameters so far; where none were measured yet, or with ``restore_best=False``, those from before the batch
         that was under way.
 
@@ -226,6 +245,7 @@ class Trainer:
             log = self._own_log(folder, found) if outer.log is None else None
             if log is not None:
                 session.log = stack.enter_context(log)
+            take_in(session)
             loop = FitLoop(fit, *feeds, Chorus([]), hands, self.gate, self.max_steps)
             recovery = Recovery(loop, session, own_budget=self.budget is not None, own_log=log is not None)
             loop.tell = Chorus(self._voices(folder, recovery))
@@ -234,6 +254,7 @@ class Trainer:
                 fit.checkpoint = str(found[0])
             stack.enter_context(session.activate())
             stack.enter_context(_mode_kept(agent))
+            stack.enter_context(terminable())
             stack.enter_context(ending(fit, loop.tell))
             self._summarize(agent)
             yield loop
@@ -263,7 +284,11 @@ class Trainer:
         if self.enable_progress_bar:
             voices.append(Showing(display_here()))
         if self.enable_checkpointing:
-            voices.append(Checkpointing(folder, recovery.pack))
+            policy = next((each for each in self.callbacks if isinstance(each, ModelCheckpoint)), None)
+            if policy is None:
+                policy = ModelCheckpoint()
+                voices.append(policy)
+            voices.append(Checkpointing(folder, recovery.pack, policy))
         return voices
 
     def _summarize(self, agent: Module) -> None:
@@ -334,27 +359,75 @@ class Trainer:
         with self._measuring(agent, test_dataloader, "test_dataloader", TEST, llm_clients) as (fit, feed, tell):
             return await adrive(_measured(fit, feed, TEST, tell))
 
+    # predicting
+
+    @property
+    def predictions(self) -> list[Any]:
+        """What the last `predict` has so far, also if it was ended early by an error, a budget or Ctrl-C."""
+        return self._predictions
+
+    def predict(
+        self, agent: Module, predict_dataloader: Iterable[Any] | None = None, llm_clients: Sequence[Any] = ()
+    ) -> list[Any]:
+        """What ``predict_step`` returns for each batch, in order; needs no engine.
+
+        ``predict_step(batch, batch_idx)`` is the agent's ``forward`` of the batch, unless it is redefined.  The agent
+        is in eval mode, and no graph is built.  Where the step is ``async def``, it gets one sample at a time, and
+        the entry of a batch is a list with one item for each sample, None for those that failed.  Where it is not,
+        samples that failed are left out of the batch; if all failed, its entry is None.  `failures` names them.
+
+        Raises:
+            TypeError, ValueError: the arguments cannot be used, or there are no data.
+            BudgetExceeded: the budget is used up; `predictions` has what was done before.
+        """
+        with self._measuring(agent, predict_dataloader, "predict_dataloader", PREDICT, llm_clients) as (
+            fit,
+            feed,
+            tell,
+        ):
+            return drive(_predicted(fit, feed, tell, self._predictions))
+
+    async def apredict(
+        self, agent: Module, predict_dataloader: Iterable[Any] | None = None, llm_clients: Sequence[Any] = ()
+    ) -> list[Any]:
+        """`predict`, for code that runs in an event loop."""
+        with self._measuring(agent, predict_dataloader, "predict_dataloader", PREDICT, llm_clients) as (
+            fit,
+            feed,
+            tell,
+        ):
+            return await adrive(_predicted(fit, feed, tell, self._predictions))
+
     @contextmanager
     def _measuring(
         self, agent: Module, loader: Any, name: str, stage: Stage, clients: Sequence[Any]
     ) -> Iterator[tuple[Fit, Feed, Chorus]]:
         check_agent(agent)
         if loader is None:
-            raise ValueError(f"{'validate' if stage is VALIDATION else 'test'}() needs a {name}.")
+            raise ValueError(f"{_METHODS[stage]}() needs a {name}.")
         feed = Feed(loader, name)
-        check_defined(agent, [stage.step])
+        if stage is PREDICT:
+            self._predictions = []
+        else:
+            check_defined(agent, [stage.step])
         with engine_session() as outer:
-            session = inner_session(outer, budget=None, reuse_answers=self.reuse_answers)
+            budget = self.budget if stage is PREDICT else None
+            session = inner_session(outer, budget=budget, reuse_answers=self.reuse_answers)
             fit = Fit(agent, self.goal, session.ledger, Costs(session.ledger, check_clients(clients)))
             self._last = fit
             fit.totals = {stage.name: feed.total}
-            voices: list[Callback] = [Reporting(), Tracking(fits=False)]
-            tell = Chorus([*voices, Showing(display_here())] if self.enable_progress_bar else voices)
+            own: list[Callback] = [Reporting(), Tracking(fits=False)]
+            if self.enable_progress_bar:
+                own.append(Showing(display_here()))
+            tell = Chorus([*self.callbacks, *own])
             with session.activate():
                 try:
                     yield fit, feed, tell
+                except BaseException as error:
+                    tell.on_exception(fit, error)
+                    raise
                 finally:
-                    tell.on_fit_end(fit)
+                    Chorus(own).on_fit_end(fit)  # no fit for the user's callbacks: only the display is to be closed
 
 
 async def _measured(fit: Fit, feed: Feed, stage: Stage, tell: Chorus) -> Metrics:
@@ -363,6 +436,16 @@ async def _measured(fit: Fit, feed: Feed, stage: Stage, tell: Chorus) -> Metrics
     fit.learned(metrics.prefixed(stage.prefix))
     tell.on_stage_end(fit, stage, metrics)
     return metrics
+
+
+async def _predicted(fit: Fit, feed: Feed, tell: Chorus, predictions: list[Any]) -> list[Any]:
+    metrics = await predict(fit, feed, tell, predictions)
+    fit.costs.collect()
+    tell.on_stage_end(fit, PREDICT, metrics)
+    return predictions
+
+
+_METHODS = {VALIDATION: "validate", TEST: "test", PREDICT: "predict"}
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from afnio.autodiff.grad_mode import no_grad
 from afnio.autodiff.ops.chat_completion import HOPELESS
 from afnio.calls import User, phase
-from afnio.errors import APIError, ReplyContractError
+from afnio.errors import APIError, GraphError, ReplyContractError
 from afnio.trainer.fit import Fit, learnables
 from afnio.trainer.gates import Gate, Verdict
 from afnio.trainer.hands import Hands
@@ -18,6 +18,11 @@ from afnio.trainer.outcome import Outcome
 from afnio.trainer.steps import StepRunner
 
 __all__ = ["Listener", "Updater"]
+
+_BY_HAND = (
+    "Did training_step() call backward() itself? The Trainer does, and steps the optimizers. To do it by hand, set "
+    "automatic_optimization = False on the agent."
+)
 
 
 class Listener(Protocol):
@@ -56,9 +61,9 @@ class Updater:
 
         Whatever is raised, parameters and optimizers are then as they were before.
         """
-        with self._all_or_nothing() as before:
+        with self.all_or_nothing() as before:
             try:
-                await User(self.hands.backward, outcome.roots)
+                await self._backward(outcome)
                 return await self._propose(outcome, index, before)
             except (ReplyContractError, APIError) as error:
                 if isinstance(error, HOPELESS):
@@ -67,6 +72,14 @@ class Updater:
                 self.fit.progress.skipped += 1
                 self.listener.on_skip(self.fit, error)
                 return outcome
+
+    async def _backward(self, outcome: Outcome) -> None:
+        try:
+            await User(self.hands.backward, outcome.roots)
+        except GraphError as error:
+            if "freed" in str(error):
+                error.add_note(_BY_HAND)
+            raise
 
     async def _propose(self, outcome: Outcome, index: int, before: Sequence[Any]) -> Outcome:
         for proposal in range(1, (self.gate.proposals if self.gate else 1) + 1):
@@ -86,7 +99,7 @@ class Updater:
         names = learnables(self.fit.agent, self.fit.optimizers)
         for optimizer in self.fit.optimizers:
             optimizer.tell_as(names, self.fit.progress.steps)
-            await User(self.hands.step, optimizer)
+        await User(self.hands.step, self.fit.optimizers)
         return _values(self.fit.optimizers) != values
 
     async def _again(self, outcome: Outcome, index: int) -> Outcome:
@@ -116,7 +129,8 @@ class Updater:
         return kept
 
     @contextmanager
-    def _all_or_nothing(self) -> Iterator[list[Any]]:
+    def all_or_nothing(self) -> Iterator[list[Any]]:
+        """Whatever is raised inside, parameters and optimizers are then as they were before; yields how that was."""
         before = [optimizer.snapshot() for optimizer in self.fit.optimizers]
         try:
             yield before

@@ -1,7 +1,8 @@
-"""`Checkpointing`: writes a checkpoint at the start, after each batch, after each epoch, and of the best."""
+"""`Checkpointing`: writes a checkpoint at the start, after batches, after each epoch, and of the best."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,8 @@ from afnio import _dispatch
 from afnio.errors import CheckpointError
 from afnio.trainer.averages import Metrics
 from afnio.trainer.callbacks.base import Callback
+from afnio.trainer.callbacks.keep_best import monitored
+from afnio.trainer.callbacks.model_checkpoint import ModelCheckpoint
 from afnio.trainer.checkpoints import Folder
 from afnio.trainer.fit import TRAIN, Fit, Stage
 from afnio.trainer.outcome import Outcome
@@ -29,10 +32,11 @@ class Checkpointing(Callback):
     Args:
         folder: where to.
         pack: makes the content.
+        policy: says which are written and kept.
     """
 
-    def __init__(self, folder: Folder, pack: Callable[[], dict[str, Any]]) -> None:
-        self._folder, self._pack = folder, pack
+    def __init__(self, folder: Folder, pack: Callable[[], dict[str, Any]], policy: ModelCheckpoint) -> None:
+        self._folder, self._pack, self._policy = folder, pack, policy
         self._warned = False
 
     def on_fit_start(self, fit: Fit) -> None:
@@ -54,8 +58,8 @@ class Checkpointing(Callback):
         self._written(fit, path)
 
     def on_batch_end(self, fit: Fit, stage: Stage, outcome: Outcome, metrics: Metrics) -> None:
-        """After each batch of training."""
-        if stage is TRAIN:
+        """After a batch of training."""
+        if stage is TRAIN and self._policy.wants_batch(fit.progress.steps):
             self._write(fit, [self._folder.of_batch(fit.progress.epoch_number, fit.progress.last_batch)])
 
     def on_epoch_end(self, fit: Fit) -> None:
@@ -78,9 +82,21 @@ class Checkpointing(Callback):
                 last = f"The last one that was is {fit.checkpoint}." if fit.checkpoint else ""
                 logger.warning("A checkpoint could not be written: %s. Training goes on without. %s", error, last)
 
+    def _tidy(self, fit: Fit, path: Path) -> None:
+        """Remove what is not kept.  A file that cannot be removed only takes space."""
+        of_epoch = path.parent == self._folder.path
+        score = monitored(fit) if of_epoch and fit.progress.steps else None
+        value = None if score is None else score[1]
+        for old in self._policy.written(self._folder.path, path, value, fit.goal, of_epoch=of_epoch):
+            with contextlib.suppress(OSError):
+                old.unlink(missing_ok=True)
+                if old.parent != self._folder.path and not any(old.parent.iterdir()):
+                    old.parent.rmdir()
+
     def _written(self, fit: Fit, path: Path) -> None:
         if path != self._folder.best:
             fit.checkpoint = str(path)
+            self._tidy(fit, path)
         tracker = _dispatch.current_tracker()
         if tracker is not None:
             where = {"path": str(path.absolute()), "best": path == self._folder.best}

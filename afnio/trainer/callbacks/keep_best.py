@@ -9,7 +9,7 @@ from afnio.errors import StepError
 from afnio.trainer.callbacks.base import Callback
 from afnio.trainer.fit import TRAIN, VALIDATION, Best, Fit, learnables
 
-__all__ = ["KeepBest"]
+__all__ = ["KeepBest", "monitored"]
 
 
 class KeepBest(Callback):
@@ -28,9 +28,10 @@ class KeepBest(Callback):
 
     def on_epoch_end(self, fit: Fit) -> None:
         """Compare."""
-        name, score = _monitored(fit)
-        if math.isnan(score):
+        found = monitored(fit)
+        if found is None or math.isnan(found[1]):
             return
+        name, score = found
         if fit.best is None or not fit.goal.better(fit.best.score, score):
             at, prompts = fit.progress, copy.deepcopy(fit.prompts())
             fit.best = Best(score, name, at.epoch_number, at.last_batch, prompts, dict(fit.metrics))
@@ -43,13 +44,19 @@ class KeepBest(Callback):
                     variable.data = copy.deepcopy(fit.best.prompts[name])
 
 
-def _monitored(fit: Fit) -> tuple[str, float]:
-    """Name and value of the metric that says what is best."""
+def monitored(fit: Fit) -> tuple[str, float] | None:
+    """Name and value of the metric that says what is best; None: steps that optimize by hand told no loss.
+
+    Raises:
+        StepError: no step returned the metric that was asked for.
+    """
     metric = fit.goal.metric
     for stage in (VALIDATION, TRAIN):
         name = stage.prefix + metric
         if name in fit.metrics and fit.goal.monitor in (None, metric, name):
             return name, fit.held.metrics()[metric] if stage is TRAIN else fit.metrics[name]
+    if fit.goal.monitor is None and not fit.agent.automatic_optimization:
+        return None
     raise StepError(
         f"monitor={fit.goal.monitor!r} is none of the metrics: {', '.join(sorted(fit.metrics))}. "
         f"Name one of them, or return {metric!r} from the steps."

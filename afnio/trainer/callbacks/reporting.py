@@ -5,10 +5,15 @@ from __future__ import annotations
 import logging
 
 from afnio.trainer.callbacks.base import Callback
-from afnio.trainer.fit import Fit
+from afnio.trainer.fit import PREDICT, Fit
 from afnio.trainer.outcome import Failure
 
-__all__ = ["Reporting"]
+__all__ = ["BY_HAND", "Reporting"]
+
+BY_HAND = (
+    "automatic_optimization=False: training_step() runs backward() and the optimizers itself, once for each batch. No "
+    "gate judges its updates, and a sample that fails ends the fit."
+)
 
 logger = logging.getLogger("afnio.trainer")
 
@@ -23,12 +28,17 @@ class Reporting(Callback):
     def __init__(self, end: bool = False) -> None:
         self._end = end
 
+    def on_fit_start(self, fit: Fit) -> None:
+        """What is different when the steps optimize by hand."""
+        if self._end and not fit.agent.automatic_optimization:
+            logger.info(BY_HAND)
+
     def on_failure(self, fit: Fit, failure: Failure) -> None:
         """A sample was given up."""
         error = f"{type(failure.error).__name__}: {failure.error}"
-        logger.warning(
-            "%s: sample %s of batch %d failed and counts as 0. %s", failure.stage, failure.sample, failure.batch, error
-        )
+        outcome = "has no prediction" if failure.stage == PREDICT.name else "counts as 0"
+        where = failure.stage, failure.sample, failure.batch
+        logger.warning("%s: sample %s of batch %d failed and %s. %s", *where, outcome, error)
 
     def on_skip(self, fit: Fit, error: Exception) -> None:
         """An update could not be made."""

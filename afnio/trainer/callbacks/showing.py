@@ -8,13 +8,16 @@ from afnio.calls import Row
 from afnio.calls.ledger import dollars
 from afnio.trainer.averages import Metrics
 from afnio.trainer.callbacks.base import Callback
+from afnio.trainer.callbacks.reporting import BY_HAND
 from afnio.trainer.costs import spent_since
 from afnio.trainer.display import Display
 from afnio.trainer.display.text import figures
-from afnio.trainer.fit import TRAIN, Fit, Stage
+from afnio.trainer.fit import PREDICT, TEST, TRAIN, VALIDATION, Fit, Stage
 from afnio.trainer.outcome import Outcome
 
 __all__ = ["Showing"]
+
+HEADERS = {VALIDATION: "Validation", TEST: "Testing", PREDICT: "Predicting"}
 
 
 class Showing(Callback):
@@ -32,6 +35,8 @@ class Showing(Callback):
     def on_fit_start(self, fit: Fit) -> None:
         """Where it goes on from."""
         self._before = fit.ledger.rows()
+        if not fit.agent.automatic_optimization:
+            self._display.line(BY_HAND)
         if fit.checkpoint is not None:
             at = fit.progress
             self._display.line(f"Resumed from {fit.checkpoint}: {at.epoch} epochs and {at.batch} batches are done.")
@@ -43,7 +48,7 @@ class Showing(Callback):
     def on_stage_start(self, fit: Fit, stage: Stage) -> None:
         """A row begins."""
         if not fit.optimizers and stage is not TRAIN:
-            self._display.header({"validation": "Validation", "test": "Testing"}[stage.name])
+            self._display.header(HEADERS[stage])
         self._done, self._samples = (fit.progress.batch if stage is TRAIN else 0), 0
         self._display.start(stage.label, fit.totals.get(stage.name), self._done)
 
@@ -57,7 +62,8 @@ class Showing(Callback):
         """The row is complete."""
         self._display.stop(figures(fit.costs, fit.metrics))
         if metrics.failed:
-            self._display.line(f"{metrics.failed} of {metrics.samples} samples failed and count as 0.")
+            outcome = "have no prediction" if stage is PREDICT else "count as 0"
+            self._display.line(f"{metrics.failed} of {metrics.samples} samples failed and {outcome}.")
 
     def on_fit_end(self, fit: Fit) -> None:
         """The sum of it all."""

@@ -62,4 +62,4 @@ class Notebook:
 def in_notebook() -> bool:
     """Whether we run in a Jupyter kernel; asks without importing IPython."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    return type(shell).__name__ == "ZMQInteractiveShell"
+    return any(cls.__name__ == "ZMQInteractiveShell" for cls in type(shell).__mro__)  # Colab's is a subclass

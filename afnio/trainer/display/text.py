@@ -35,7 +35,7 @@ def pace(seconds: float, done: int, total: int | None, samples: int) -> str:
 def figures(costs: Costs, metrics: Metrics) -> str:
     """``tot_cost: $0.0000 train_loss: 0.8750 ± 0.1250 - val_loss: 0.9000``; losses first, the rest sorted."""
     names = sorted(metrics, key=lambda name: (not name.endswith(f"_{LOSS}") and name != LOSS, _order(name), name))
-    return f"tot_cost: {costs} " + " - ".join(f"{name}: {_number(metrics, name)}" for name in names)
+    return f"tot_cost: {costs} {' - '.join(f'{name}: {_number(metrics, name)}' for name in names)}".rstrip()
 
 
 def _order(name: str) -> int:
