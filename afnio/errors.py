@@ -9,6 +9,7 @@
     |-- MessageError (TypeError)             a message has a wrong role or content
     |-- ReplyContractError (RuntimeError)    a model broke the reply contract twice; names role, node, variable
     |-- BatchError (RuntimeError)            some samples of a batch failed; holds the error of each
+    |-- ToolError (RuntimeError)             a tool failed, or returned what no model can be told
     |-- StepError (RuntimeError)             a user's step returned something the Trainer cannot use
     |-- BudgetExceeded (RuntimeError)        the next call would exceed the budget
     |-- CheckpointError (ValueError)         a file that is no checkpoint, is cut short or was changed
@@ -56,6 +57,7 @@ what was expected and what to type next.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 __all__ = [
     "APIConnectTimeoutError",
@@ -104,6 +106,7 @@ __all__ = [
     "StoreError",
     "StreamCutError",
     "TellurioError",
+    "ToolError",
     "UnprocessableEntityError",
     "UnsupportedFormatError",
 ]
@@ -170,13 +173,29 @@ class BatchError(AfnioError, RuntimeError):
     Attributes:
         errors: position in the batch -> the error of that sample.
         size: number of samples in the batch.
+        result: of a tool loop, the `OpResult` of the samples that came through; else None.
     """
+
+    result: Any = None
 
     def __init__(self, errors: Mapping[int, BaseException], size: int) -> None:
         self.errors, self.size = dict(errors), size
         index, first = next(iter(self.errors.items()))
         failed = f"{len(self.errors)} of {size} samples failed"
         super().__init__(f"{failed}; sample {index}: {type(first).__name__}: {first}")
+
+
+class ToolError(AfnioError, RuntimeError):
+    """A tool failed, or returned what no model can be told.
+
+    Attributes:
+        tool: its name.
+        sample: position in the batch, or None: there is no batch.
+    """
+
+    def __init__(self, message: str, *, tool: str, sample: int | None = None) -> None:
+        self.tool, self.sample = tool, sample
+        super().__init__(message)
 
 
 class StepError(AfnioError, RuntimeError):

@@ -23,7 +23,7 @@ FLOORS = [
     ["afnio._dispatch"],
     [
         *("afnio.variable", "afnio.parameter", "afnio.gradient", "afnio._variable", "afnio.words"),
-        *("afnio._content_blocks", "afnio.content"),
+        *("afnio._content_blocks", "afnio.content", "afnio._masks", "afnio._op_result"),
         *("afnio.trial", "afnio.domain", "afnio.demos"),
     ],
     ["afnio.calls"],

@@ -308,7 +308,7 @@ async def _ask(client: BackwardModelClient, case: _Case, group: list[int], node:
         node=node,
         variable=next(iter(asked.values())).variable.role,
         completion_args=client.completion_args,
-        words="+".join(each.label for each in words),
+        words=" ".join(each.label for each in words),
     )
     origins: dict[tuple[int, ...], _Origin] = {}
     found = []

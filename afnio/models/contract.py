@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from afnio.calls import Reply
@@ -20,7 +20,7 @@ from afnio.errors import ReplayMissError, ReplyContractError, UnsupportedFormatE
 from afnio.models.invoke import complete
 from afnio.words.contract import FENCE, REPAIR
 
-__all__ = ["Contract", "Fault", "ask"]
+__all__ = ["Contract", "Fault", "Taken", "ask", "take"]
 
 
 class Fault(Exception):
@@ -36,16 +36,20 @@ class Contract:
         schema: JSON schema of the reply (strict: every property required, no others).
         read: turns the decoded reply into the result; raises `Fault`.  May be ``async``.
         lead: said before the schema, where it is told in words.
+        strict: whether the schema is to be followed to the letter.
+        required: names without which a reply is not even read; None: what the schema requires.
     """
 
     name: str
     schema: dict[str, Any]
     read: Callable[[dict[str, Any]], Any]
     lead: str = ""
+    strict: bool = True
+    required: tuple[str, ...] | None = None
 
     def response_format(self) -> dict[str, Any]:
         """The schema as chat completion APIs take it."""
-        return {"type": "json_schema", "json_schema": {"name": self.name, "schema": self.schema, "strict": True}}
+        return {"type": "json_schema", "json_schema": {"name": self.name, "schema": self.schema, "strict": self.strict}}
 
     def in_words(self) -> str:
         """The schema as an instruction, for endpoints without structured outputs."""
@@ -78,22 +82,56 @@ async def ask(
         APIError: the call failed.
         BudgetExceeded: the budget does not allow the call.
     """
+    found = await take(client, messages, contract, role=role, node=node, completion_args=completion_args, words=words)
+    if found.fault is None:
+        return found.value
+    raise ReplyContractError(role=role, node=node, variable=variable, fault=found.fault, reply=found.reply.text)
+
+
+class Taken(NamedTuple):
+    """A reply, what was read from it, and what is wrong with it, if anything."""
+
+    reply: Reply
+    value: Any = None
+    fault: str | None = None
+
+
+async def take(
+    client: Any,
+    messages: list[dict[str, Any]],
+    contract: Contract,
+    *,
+    role: str,
+    node: str,
+    completion_args: dict[str, Any] | None = None,
+    words: str = "",
+    calls: bool = False,
+) -> Taken:
+    """`ask`, for whoever needs the reply itself, and is told of the second fault instead of meeting an error.
+
+    Args:
+        calls: the model may call tools instead: such a reply is not read.
+    """
     who, args = {"role": role, "node": node, "words": words}, completion_args or {}
-    text = (await _send(client, messages, contract, who, args)).text
-    try:
-        return await _taken(text, contract)
-    except Fault as fault:
-        repair = [
-            *messages,
-            {"role": "assistant", "content": text},
-            {"role": "user", "content": REPAIR.system.replace("<fault>", str(fault))},
-        ]
+    found = await _tried(await _send(client, messages, contract, who, args), contract, calls)
+    if found.fault is None:
+        return found
+    repair = [
+        *messages,
+        {"role": "assistant", "content": found.reply.text},
+        {"role": "user", "content": REPAIR.system.replace("<fault>", found.fault)},
+    ]
     who |= {"words": f"{words} {REPAIR.label}".strip()}
-    text = (await _send(client, repair, contract, who, args)).text
+    return await _tried(await _send(client, repair, contract, who, args), contract, calls)
+
+
+async def _tried(reply: Reply, contract: Contract, calls: bool) -> Taken:
+    if calls and any(block["type"] == "tool_use" for block in reply.content):
+        return Taken(reply)
     try:
-        return await _taken(text, contract)
+        return Taken(reply, await _taken(reply.text, contract))
     except Fault as fault:
-        raise ReplyContractError(role=role, node=node, variable=variable, fault=str(fault), reply=text) from None
+        return Taken(reply, fault=str(fault))
 
 
 async def _taken(text: str, contract: Contract) -> Any:
@@ -128,10 +166,11 @@ def _with_words(messages: list[dict[str, Any]], contract: Contract) -> list[dict
 
 
 def _read(text: str, contract: Contract) -> Any:
-    value = _decode(text, contract.schema["required"])
+    required = contract.schema["required"] if contract.required is None else contract.required
+    value = _decode(text, required)
     if not isinstance(value, dict):
         raise Fault(f"it must be one JSON object, not {_kind(value)}")
-    missing = [name for name in contract.schema["required"] if name not in value]
+    missing = [name for name in required if name not in value]
     if missing:
         raise Fault(f"the JSON object has no {_listed(missing)}")
     return contract.read(value)
