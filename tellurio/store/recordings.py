@@ -1,25 +1,31 @@
-"""Recorded scripts: begun, shown as a graph, edited, compared with another run of the same script."""
+"""Recorded scripts: begun, read for another run of the same script, compared with it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import bisect
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection
 
+from tellurio.store._sql import execute
+from tellurio.store.edits import edits
 from tellurio.store.names import slugify
 from tellurio.store.projects import make_namespace, make_project, namespace, project
-from tellurio.store.runs import make_run
+from tellurio.store.runs import make_run, run, subruns
 from tellurio.store.users import local_user
 
-__all__ = ["PROJECT", "begin_recording"]
+__all__ = ["PROJECT", "begin_recording", "diff", "recorded_calls"]
 
 PROJECT = "Recordings"
 """Where recordings go that name no project."""
 
 
 def begin_recording(c: Connection, told: Mapping[str, Any]) -> dict[str, Any]:
-    """The Run that a recorder of this machine began; the same again is the same Run.
+    """The Run that a recorder of this machine began; the same again is the same Run, and a draft is begun by it.
 
     Args:
         told: see `tellurio.schemas.records.Begin`.
@@ -31,11 +37,116 @@ def begin_recording(c: Connection, told: Mapping[str, Any]) -> dict[str, Any]:
     user = local_user(c)
     if user is None:
         raise LookupError("there is no local user")
+    id = str(told.get("id"))
+    known = run(c, id)
+    if known is not None and known["status"] == "DRAFT":
+        return _begun(c, id, told)
+    if known is not None:
+        return known
     space = str(told.get("namespace") or user["slug"])
     if namespace(c, space) is None:
         make_namespace(c, space, space, user["id"])
     name = str(told.get("project") or PROJECT)
     where = project(c, space, slugify(name)) or make_project(c, space, name, "RESTRICTED", user["id"])
-    known = ("name", "parent_id", "client", "command", "lease", "kind")
-    options = {each: told[each] for each in known if told.get(each) is not None}
-    return make_run(c, where["id"], user["id"], id=str(told.get("id")), **options)
+    names = ("name", "parent_id", "client", "command", "lease", "kind")
+    options = {each: told[each] for each in names if told.get(each)}
+    return make_run(c, where["id"], user["id"], id=id, **options)
+
+
+def _begun(c: Connection, id: str, told: Mapping[str, Any]) -> dict[str, Any]:
+    now = time.time()
+    command, client = (orjson.dumps(told.get(name) or {}).decode() for name in ("command", "client"))
+    execute(
+        c,
+        "UPDATE runs SET status = 'RUNNING', command = ?, client = ?, lease = ?, created = ?, updated = ?, "
+        "heartbeat = ? WHERE id = ?",
+        (command, client, float(told.get("lease") or 30.0), now, now, now, id),
+    )
+    begun = run(c, id)
+    assert begun is not None
+    return begun
+
+
+_RECORDED = "SELECT key, run_key, source, error, record FROM calls WHERE run_key = ? ORDER BY key"
+_REPLAYED = ("lineage", "site", "occurrence", "format", "model", "status", "response", "chunks", "headers", "error")
+
+
+def recorded_calls(c: Connection, run_id: str) -> Iterator[dict[str, Any]]:
+    """What another run of the script needs of the calls of this one, and of its parts, in the order they came.
+
+    Of a draft: the calls of the Run it was copied from, with the ``edits`` that were made.
+
+    Raises:
+        LookupError: there is no such Run.
+    """
+    found = run(c, run_id)
+    if found is None:
+        raise LookupError(f"there is no Run {run_id!r}")
+    made: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for edit in edits(c, found["key"]):
+        made[edit["call_id"]].append({name: edit[name] for name in ("field", "path", "value", "removed")})
+    source = run(c, found["parent_id"]) if found["status"] == "DRAFT" and found["parent_id"] else found
+    for record in _records(c, source) if source is not None else ():
+        call_id = str(record["call_id"])
+        yield {
+            "call_id": call_id,
+            "key": record["key"],
+            **{name: record.get(name) for name in _REPLAYED},
+            **({"request": record.get("request"), "edits": made[call_id]} if call_id in made else {}),
+        }
+
+
+def _records(c: Connection, found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The recorded calls of a Run and of its parts, as their recorder told them."""
+    for key in [found["key"], *subruns(c, found["id"])]:
+        for row in execute(c, _RECORDED, (key,)):
+            record = orjson.loads(bytes(row.record))
+            if record.get("call_id"):
+                yield record
+
+
+def diff(c: Connection, before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[str]]:
+    """What became of the calls of a Run in another run of the same script, as lists of call ids.
+
+    ``replayed``, ``edited`` and ``new`` (asked anew) are calls of ``after``; ``missing`` are calls of ``before`` that
+    did not come again; ``reordered`` are those of the replayed and edited ones that came in another order.
+    """
+    old = list(_records(c, before))
+    told: dict[str, list[str]] = {name: [] for name in ("replayed", "edited", "new", "missing", "reordered")}
+    places = {record["call_id"]: place for place, record in enumerate(old)}
+    matched: list[tuple[int, str]] = []
+    for record in _records(c, after):
+        origin = record.get("replayed_from")
+        kind = "new" if origin not in places else "edited" if record.get("edited") else "replayed"
+        told[kind].append(record["call_id"])
+        if kind != "new":
+            matched.append((places[origin], record["call_id"]))
+    seen = {place for place, _ in matched}
+    told["missing"] = [record["call_id"] for place, record in enumerate(old) if place not in seen]
+    in_order = _longest_rise([place for place, _ in matched])
+    told["reordered"] = [call_id for number, (_, call_id) in enumerate(matched) if number not in in_order]
+    return told
+
+
+def _longest_rise(places: Sequence[int]) -> set[int]:
+    """Positions of a longest rising subsequence: the calls that kept their order.
+
+    Source: patience sorting, as in Aldous and Diaconis, Bull. AMS 36 (1999), 413.
+    """
+    tops: list[int] = []
+    at: list[int] = []
+    before: list[int] = []
+    for number, place in enumerate(places):
+        pile = bisect.bisect_left(tops, place)
+        before.append(at[pile - 1] if pile else -1)
+        if pile == len(tops):
+            tops.append(place)
+            at.append(number)
+        else:
+            tops[pile], at[pile] = place, number
+    kept: set[int] = set()
+    number = at[-1] if at else -1
+    while number >= 0:
+        kept.add(number)
+        number = before[number]
+    return kept

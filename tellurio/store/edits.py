@@ -1,0 +1,102 @@
+"""Edits: what another run of a recorded script is to change.  The Run they were made of stays as it is."""
+
+from __future__ import annotations
+
+import copy
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection
+
+from tellurio.schemas.pointer import PointerError, changed
+from tellurio.store._sql import execute
+from tellurio.store.runs import command_of, make_run, run, subruns
+
+__all__ = ["FIELDS", "edit", "edits"]
+
+FIELDS = {"input": "request", "output": "response"}
+"""What of a call can be edited, and what its record calls it."""
+
+
+def edit(
+    c: Connection, run_id: str, call_id: str, field: str, path: str, value: Any = None, *, remove: bool = False
+) -> dict[str, Any]:
+    """Note an edit; returns the draft it is in: a copy made for it, or the Run itself where it is a draft already.
+
+    Args:
+        run_id: a recording that has ended, or a draft.
+        call_id: one of its calls, or of its parts'.
+        field: ``"input"``: the request is sent with the change; ``"output"``: the answer is given with it, unasked.
+        path: JSON pointer (RFC 6901) in the body; ``""`` is all of it, ``/-`` at the end of a list's path appends.
+        value: what is there then.
+        remove: take away what is there instead.
+
+    Raises:
+        LookupError: there is no such Run or call.
+        ValueError: it cannot be edited like that; says why.
+    """
+    found = run(c, run_id)
+    if found is None:
+        raise LookupError(f"there is no Run {run_id!r}")
+    if found["kind"] not in ("recording", "rerun"):
+        raise ValueError(f"the Run {found['name']!r} is no recording: only what ao-record has recorded can be edited")
+    if found["status"] == "RUNNING":
+        raise ValueError(f"the Run {found['name']!r} is still going: stop it first")
+    draft = found if found["status"] == "DRAFT" else None
+    source = found if draft is None else run(c, str(draft["parent_id"]))
+    if source is None:
+        raise LookupError("the Run that the draft was made of was deleted")
+    if field not in FIELDS:
+        raise ValueError(f"expected to edit the input or the output, got {field[:100]!r}")
+    body = _record(c, source, call_id).get(FIELDS[field])
+    for known in edits(c, draft["key"]) if draft is not None else ():
+        if known["call_id"] == call_id and known["field"] == field:
+            body = changed(body, known["path"], known["value"], remove=known["removed"])
+    try:
+        changed(copy.deepcopy(body), path, value, remove=remove)
+    except PointerError as error:
+        raise ValueError(f"the {field} of call {call_id}: {error}") from None
+    draft = draft or _draft(c, source)
+    content = orjson.dumps({"removed": True} if remove else {"value": value}).decode()
+    row = (draft["key"], call_id, field, path, content, time.time())
+    execute(c, "INSERT INTO edits (run_key, call_id, field, path, value, created) VALUES (?, ?, ?, ?, ?, ?)", row)
+    return draft
+
+
+def edits(c: Connection, run_key: int) -> list[dict[str, Any]]:
+    """The edits of a Run, in the order they were made."""
+    query = "SELECT key, call_id, field, path, value, created FROM edits WHERE run_key = ? ORDER BY key"
+    return [_edit(dict(row._mapping)) for row in execute(c, query, (run_key,))]
+
+
+def _edit(row: Mapping[str, Any]) -> dict[str, Any]:
+    told = orjson.loads(row["value"])
+    return {
+        **{name: row[name] for name in ("key", "call_id", "field", "path", "created")},
+        "value": told.get("value"),
+        "removed": bool(told.get("removed")),
+    }
+
+
+def _draft(c: Connection, source: Mapping[str, Any]) -> dict[str, Any]:
+    return make_run(
+        *(c, source["project_id"], source["user"]["id"]),
+        id=str(uuid.uuid4()),
+        name=f"{source['name'][:150]} (edited)",
+        parent_id=source["id"],
+        kind="rerun",
+        status="DRAFT",
+        command=command_of(c, source["id"]),
+    )
+
+
+def _record(c: Connection, source: Mapping[str, Any], call_id: str) -> dict[str, Any]:
+    keys = [source["key"], *subruns(c, source["id"])]
+    for row in execute(c, "SELECT run_key, record FROM calls WHERE call_id = ?", (call_id,)):
+        if row.run_key in keys:
+            found: dict[str, Any] = orjson.loads(bytes(row.record))
+            return found
+    raise LookupError(f"the Run {source['name']!r} has no call {call_id!r}")
