@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,8 +15,18 @@ from afnio.calls.loop import run_async, run_inline, run_sync
 from afnio.calls.request import ApiFormat, Cost, Reply, Request, Usage
 from afnio.calls.transport import Timeout, Transport
 from afnio.models.prices import price
+from afnio.models.streams import AsyncTextStream, TextStream
 
-__all__ = ["BaseModel", "ChatCompletionModel", "EmbeddingModel", "Recipe", "Route", "TextCompletionModel"]
+__all__ = [
+    "AsyncChat",
+    "BaseModel",
+    "ChatCompletionModel",
+    "EmbeddingModel",
+    "Recipe",
+    "Route",
+    "SyncChat",
+    "TextCompletionModel",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +150,20 @@ class BaseModel:
             if unpriced:
                 usage["cost"]["unpriced"] = usage["cost"].get("unpriced", 0) + unpriced
 
+    def __getstate__(self) -> dict[str, Any]:
+        with self._usage_lock:
+            state = {name: value for name, value in self.__dict__.items() if name != "_usage_lock"}
+            return state | {"_usage": copy.deepcopy(self._usage)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._usage_lock = threading.Lock()
+
+    def __copy__(self) -> Self:
+        made = type(self).__new__(type(self))
+        made.__setstate__(self.__getstate__())
+        return made
+
     def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
         # What ``state_dict`` keeps of a model: connections and keys are not copied.
         return {"class_type": type(self).__name__, "provider": self._provider, "usage": self.get_usage()}
@@ -205,8 +230,8 @@ class EmbeddingModel(BaseModel):
 class ChatCompletionModel(BaseModel):
     """A model that answers a conversation.
 
-    A provider sets ``_route`` and gets ``chat`` and ``achat`` from ``_ask_sync`` and ``_ask_async``. A user's own
-    subclass may instead just define ``chat`` or ``achat``.
+    A provider sets ``_route`` and gets its methods from `SyncChat`, `AsyncChat` or both. A user's own subclass may
+    instead just define ``chat`` or ``achat``.
 
     Attributes:
         inline: calls never wait, so that they can be made without an event loop (a scripted model).
@@ -222,14 +247,6 @@ class ChatCompletionModel(BaseModel):
     async def achat(self, *, messages: list[dict[str, Any]], **completion_args: Any) -> str:
         """`chat`, for async code."""
         raise NotImplementedError(f"{type(self).__name__} has no achat(); use `model.chat(...)`.")
-
-    def _ask_sync(self, messages: list[dict[str, Any]], completion_args: dict[str, Any]) -> str:
-        call = self._send(messages, **completion_args)
-        return (run_inline(call) if self.inline else run_sync(call)).text
-
-    async def _ask_async(self, messages: list[dict[str, Any]], completion_args: dict[str, Any]) -> str:
-        call = self._send(messages, **completion_args)
-        return (await (call if self.inline else run_async(call))).text
 
     async def _send(
         self,
@@ -284,6 +301,68 @@ class ChatCompletionModel(BaseModel):
 
     def _price(self, request: Request, usage: Usage) -> Cost:
         return price(request.provider, request.endpoint, request.model, usage, free=self.inline)
+
+
+class SyncChat(ChatCompletionModel):
+    """The methods for sync code; they work inside a running loop (a notebook) too."""
+
+    def chat(self, *, messages: list[dict[str, Any]], **completion_args: Any) -> str:
+        """The text of the model's answer.
+
+        Args:
+            messages: with contents of text, or of blocks (`afnio.content`).
+            completion_args: what ``openai.OpenAI().chat.completions.create`` takes, and what the provider's API takes
+                besides. ``stream=True``: the answer travels as a stream. ``on_text``: a function that gets its text
+                piece by piece, in this thread; its errors end the call.
+
+        Raises:
+            APIError: the call failed; see its subclasses.
+            StreamCutError: it broke off after ``on_text`` was given some of it.
+            ValueError: ``n`` is above 1.
+        """
+        on_text = completion_args.pop("on_text", None)
+        if on_text is None:
+            call = self._send(messages, **completion_args)
+            return (run_inline(call) if self.inline else run_sync(call)).text
+        with self.stream(messages=messages, **completion_args) as stream:
+            for piece in stream:
+                on_text(piece)
+        return stream.reply.text
+
+    def stream(self, *, messages: list[dict[str, Any]], **completion_args: Any) -> TextStream:
+        """The answer's text in pieces, as they come; then its ``reply`` is the whole answer.
+
+        Raises, while it is read, what `chat` raises.
+        """
+        messages = list(messages)
+        call = lambda put: self._send(messages, **{**completion_args, "on_text": put})  # noqa: E731
+        return TextStream(call, inline=self.inline)
+
+
+class AsyncChat(ChatCompletionModel):
+    """The methods for async code; see `SyncChat`."""
+
+    async def achat(self, *, messages: list[dict[str, Any]], **completion_args: Any) -> str:
+        """The text of the model's answer; see `SyncChat.chat`. ``on_text`` may be async; it runs in this loop."""
+        on_text = completion_args.pop("on_text", None)
+        if on_text is None:
+            call = self._send(messages, **completion_args)
+            return (await (call if self.inline else run_async(call))).text
+        async with self.astream(messages=messages, **completion_args) as stream:
+            async for piece in stream:
+                told = on_text(piece)
+                if inspect.isawaitable(told):
+                    await told
+        return stream.reply.text
+
+    def astream(self, *, messages: list[dict[str, Any]], **completion_args: Any) -> AsyncTextStream:
+        """The answer's text in pieces, as they come; then its ``reply`` is the whole answer.
+
+        Raises, while it is read, what `achat` raises.
+        """
+        messages = list(messages)
+        call = lambda put: self._send(messages, **{**completion_args, "on_text": put})  # noqa: E731
+        return AsyncTextStream(call, inline=self.inline)
 
 
 def is_given(value: object) -> bool:

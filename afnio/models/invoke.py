@@ -10,7 +10,7 @@ from afnio.calls.request import Reply, Request
 from afnio.calls.transport import RawResponse, Timeout
 from afnio.models.base import ChatCompletionModel, Route
 from afnio.models.formats.openai_chat import OPENAI_CHAT, PATH
-from afnio.models.sdk import is_sdk_client, sdk_route
+from afnio.models.sdk import is_sdk_client, sdk_provider, sdk_route
 
 __all__ = ["complete", "is_inline"]
 
@@ -59,7 +59,7 @@ def _model(client: Any) -> ChatCompletionModel:
         )
     adapter = _adapters.get(client)
     if adapter is None:
-        adapter = _adapters[client] = _Adapter("openai", sdk_route(client))
+        adapter = _adapters[client] = _Adapter(sdk_provider(client), sdk_route(client))
     return adapter
 
 

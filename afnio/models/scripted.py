@@ -11,7 +11,7 @@ from afnio.calls import _json
 from afnio.calls.request import Request
 from afnio.calls.transport import RawResponse, Timeout
 from afnio.errors import ScriptError
-from afnio.models.base import ChatCompletionModel, Route
+from afnio.models.base import AsyncChat, Route, SyncChat
 from afnio.models.formats.openai_chat import OPENAI_CHAT, PATH
 from afnio.models.formats.openai_messages import spelled_messages
 from afnio.models.model_registry import register_model
@@ -26,7 +26,7 @@ Replies = Sequence[Answer] | Mapping[str, Any] | Callable[[dict[str, Any]], Any]
 
 
 @register_model
-class Scripted(ChatCompletionModel):
+class Scripted(SyncChat, AsyncChat):
     """A model that answers from a script; works for sync and async code.
 
     Args:
@@ -63,14 +63,6 @@ class Scripted(ChatCompletionModel):
     def calls(self) -> int:
         """How many requests were made."""
         return len(self.requests)
-
-    def chat(self, *, messages: list[dict[str, Any]], **completion_args: Any) -> str:
-        """The script's answer."""
-        return self._ask_sync(messages, completion_args)
-
-    async def achat(self, *, messages: list[dict[str, Any]], **completion_args: Any) -> str:
-        """The script's answer."""
-        return await self._ask_async(messages, completion_args)
 
 
 class _Script:

@@ -21,7 +21,7 @@ from afnio.models import (
     complete,
     is_inline,
 )
-from afnio.models.base import Route, timeout_of
+from afnio.models.base import AsyncChat, Route, SyncChat, timeout_of
 from afnio.models.formats.openai_chat import OPENAI_CHAT, PATH
 from afnio.models.openai import AsyncOpenAI, OpenAI
 from afnio.models.prices import clear_prices, set_price
@@ -38,18 +38,12 @@ def _no_prices_left() -> Iterator[None]:
     clear_prices()
 
 
-class InProcess(ChatCompletionModel):
+class InProcess(SyncChat, AsyncChat):
     inline = True
 
     def __init__(self) -> None:
         super().__init__("test")
         self._route = Route(Inline(), OPENAI_CHAT, "test://", PATH)
-
-    def chat(self, *, messages: list[dict[str, Any]], **completion_args: Any) -> str:
-        return self._ask_sync(messages, completion_args)
-
-    async def achat(self, *, messages: list[dict[str, Any]], **completion_args: Any) -> str:
-        return await self._ask_async(messages, completion_args)
 
 
 def test_an_inline_model_needs_no_loop() -> None:

@@ -138,7 +138,7 @@ class Mine(ChatCompletionModel):
 
     async def achat(self, *, messages: list[dict[str, Any]], **completion_args: Any) -> str:
         self.calls += 1
-        return await self._inner._ask_async(messages, completion_args)
+        return (await self._inner._send(messages, **completion_args)).text
 
 
 class MineToo(Mine):
