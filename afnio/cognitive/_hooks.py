@@ -9,9 +9,18 @@ from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from afnio.cognitive._backward_hooks import BackwardHooks
 from afnio.variable import RemovableHandle
 
-__all__ = ["Hooked", "Hooks", "add_hook"]
+__all__ = [
+    "Hooked",
+    "Hooks",
+    "add_hook",
+    "register_module_forward_hook",
+    "register_module_forward_pre_hook",
+    "register_module_full_backward_hook",
+    "register_module_full_backward_pre_hook",
+]
 
 
 def add_hook(hooks: OrderedDict[int, Any], hook: Any, prepend: bool = False) -> RemovableHandle:
@@ -39,16 +48,52 @@ class _Hook:
 Hooks: TypeAlias = OrderedDict[int, _Hook]
 _Flow: TypeAlias = Generator[Any, Any, Any]
 
+# Hooks of all Modules of this process; they run before a Module's own.
+_every_forward_pre: Hooks = OrderedDict()
+_every_forward: Hooks = OrderedDict()
+_every_backward_pre: OrderedDict[int, Callable[..., Any]] = OrderedDict()
+_every_backward: OrderedDict[int, Callable[..., Any]] = OrderedDict()
+
+
+def register_module_forward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Call ``hook(module, args)`` before each forward of every Module; see `Module.register_forward_pre_hook`.
+
+    For debugging and measuring: it holds for the whole process, until ``handle.remove()``.  It runs before the hooks
+    of the Module itself.  The other ``register_module_...`` work the same.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.modules.module.register_module_forward_pre_hook.html
+    """
+    return add_hook(_every_forward_pre, _Hook(hook, with_kwargs=False))
+
+
+def register_module_forward_hook(
+    hook: Callable[..., Any], *, with_kwargs: bool = False, always_call: bool = False
+) -> RemovableHandle:
+    """Call ``hook(module, args, output)`` after each forward of every Module; see `Module.register_forward_hook`."""
+    return add_hook(_every_forward, _Hook(hook, with_kwargs, always_call))
+
+
+def register_module_full_backward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Call ``hook(module, grad_output)`` for every Module; see `Module.register_full_backward_pre_hook`."""
+    return add_hook(_every_backward_pre, hook)
+
+
+def register_module_full_backward_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Call ``hook(module, grad_input, grad_output)`` for every Module; see `Module.register_full_backward_hook`."""
+    return add_hook(_every_backward, hook)
+
 
 class Hooked:
     """Something with a ``forward`` that is called between hooks."""
 
     _forward_pre_hooks: Hooks
     _forward_hooks: Hooks
+    _backward_pre_hooks: OrderedDict[int, Callable[..., Any]]
+    _backward_hooks: OrderedDict[int, Callable[..., Any]]
 
     def __init__(self) -> None:
-        self.__dict__["_forward_pre_hooks"] = OrderedDict()
-        self.__dict__["_forward_hooks"] = OrderedDict()
+        for name in ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks"):
+            self.__dict__[name] = OrderedDict()
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What a call computes; to be defined by each subclass.  May be ``async def``."""
@@ -56,7 +101,7 @@ class Hooked:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the hooks and ``forward``.  Of an ``async def forward`` this is a coroutine, to be awaited."""
-        if not (self._forward_pre_hooks or self._forward_hooks):
+        if not self._has_hooks():
             return self.forward(*args, **kwargs)
         flow = self._flow(self.forward, args, kwargs)
         output = next(flow)
@@ -111,18 +156,64 @@ class Hooked:
         """
         return add_hook(self._forward_hooks, _Hook(hook, with_kwargs, always_call), prepend)
 
+    def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(module, grad_output)`` when feedback on the output of a call comes in.
+
+        ``grad_output`` is a tuple: the feedback on each value of the output, a Variable (``.parts`` has the single
+        pieces), or None where it is no Variable.  The hook may return other Variables, which take its place.  Hooks
+        run in the thread that called ``backward()``, also where a server's engine does the rest.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.register_full_backward_pre_hook
+        """
+        return add_hook(self._backward_pre_hooks, hook, prepend)
+
+    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(module, grad_input, grad_output)`` when feedback on the arguments of a call is there.
+
+        Both are tuples as in `register_full_backward_pre_hook`; ``grad_input`` has one place for each positional
+        argument.  The hook may return another ``grad_input``.  Where no positional argument is a Variable that wants
+        feedback (Variables inside a list of messages do not count), it is called with the feedback on the output,
+        and its ``grad_input`` is None throughout.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.register_full_backward_hook
+        """
+        return add_hook(self._backward_hooks, hook, prepend)
+
+    def _has_hooks(self) -> bool:
+        return bool(
+            self._forward_pre_hooks
+            or self._forward_hooks
+            or self._backward_pre_hooks
+            or self._backward_hooks
+            or _every_forward_pre
+            or _every_forward
+            or _every_backward_pre
+            or _every_backward
+        )
+
+    def _hooks_after(self) -> list[tuple[int, _Hook]]:
+        return [*_every_forward.items(), *self._forward_hooks.items()]
+
+    def _hooks_of_backward(self) -> BackwardHooks | None:
+        before = [*_every_backward_pre.values(), *self._backward_pre_hooks.values()]
+        after = [*_every_backward.values(), *self._backward_hooks.values()]
+        return BackwardHooks(self, before, after) if before or after else None
+
     def _flow(self, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Flow:
         """A call as a generator without I/O: yields what ``call`` returns, is sent the output, returns it."""
         begun: set[int] = set()
         output = None
+        watch = self._hooks_of_backward()
         try:
-            for hook in list(self._forward_pre_hooks.values()):
+            for hook in [*_every_forward_pre.values(), *self._forward_pre_hooks.values()]:
                 args, kwargs = _changed(hook, hook(self, args, kwargs), args, kwargs)
+            args = args if watch is None else watch.of_inputs(args)
             output = yield call(*args, **kwargs)
-            for number, hook in list(self._forward_hooks.items()):
+            for number, hook in self._hooks_after():
                 begun.add(number)
                 changed = hook(self, args, kwargs, output)
                 output = output if changed is None else changed
+            output = output if watch is None else watch.of_output(output)
         except GeneratorExit:  # a coroutine that nobody awaited
             raise
         except BaseException:
@@ -131,7 +222,7 @@ class Hooked:
         return output
 
     def _run_always_called(self, begun: set[int], args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        for number, hook in list(self._forward_hooks.items()):
+        for number, hook in self._hooks_after():
             if not hook.always_call or number in begun:
                 continue
             try:

@@ -12,7 +12,13 @@ from typing import Any, Self
 
 from afnio._utils import MultiTurnMessages
 from afnio.cognitive import _attributes as kinds
-from afnio.cognitive._hooks import Hooked
+from afnio.cognitive._hooks import (
+    Hooked,
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+    register_module_full_backward_hook,
+    register_module_full_backward_pre_hook,
+)
 from afnio.cognitive._repr import tree
 from afnio.cognitive._state import Stateful
 from afnio.cognitive._walk import children, members, preorder, visits
@@ -21,7 +27,13 @@ from afnio.models.base import BaseModel
 from afnio.parameter import Parameter
 from afnio.variable import Variable
 
-__all__ = ["Module"]
+__all__ = [
+    "Module",
+    "register_module_forward_hook",
+    "register_module_forward_pre_hook",
+    "register_module_full_backward_hook",
+    "register_module_full_backward_pre_hook",
+]
 
 
 class Module(Stateful, Hooked):
@@ -45,9 +57,9 @@ class Module(Stateful, Hooked):
 
     What is assigned to an attribute is registered, that is, part of ``state_dict()``, if it is a Parameter, a Module,
     a model client, a conversation that is not empty, or a function from the top of a module.  Everything else is an
-    ordinary attribute: None, empty lists, dicts, Variables, lambdas, methods.  What a value decided stays
-    decided: the name then takes values of that kind and None, until ``del``.  `register_buffer` and
-    `register_completion_config` add Variables and dicts.
+    ordinary attribute: None, empty lists, dicts, Variables, lambdas, methods, text (a model's path, ``"openai/gpt-5"``,
+    too).  What a value decided stays decided: the name then takes values of that kind and None, until ``del``.
+    `register_buffer` and `register_completion_config` add Variables and dicts.
 
     ``forward`` and the steps may be ``async def``.
 
@@ -182,6 +194,30 @@ class Module(Stateful, Hooked):
                 raise AttributeError(f"`{name}` is not a Module")
         assert isinstance(module, Module)
         return module
+
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Put ``module`` at that dotted name, in the place of the Module there, if any.
+
+        Args:
+            target: the name; all but its last part must be there.
+            module: what to put.
+            strict: only replace: the whole name must be there.
+
+        Raises:
+            ValueError: the name is empty, or ``module`` is no Module.
+            AttributeError: a part of the name is not there, or is no Module.
+
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.set_submodule
+        """
+        if target == "":
+            raise ValueError("Cannot set the submodule without a target name!")
+        if not isinstance(module, Module):
+            raise ValueError(f"`module` is not a Module, found {type(module)}")
+        path, _, name = target.rpartition(".")
+        parent = self.get_submodule(path)
+        if strict or hasattr(parent, name):
+            parent.get_submodule(name)
+        setattr(parent, name, module)
 
     def get_parameter(self, target: str) -> Parameter:
         """The Parameter of that dotted name.  Raises AttributeError: see `get_submodule`."""
