@@ -23,6 +23,7 @@ from tellurio.server.answers import answer
 from tellurio.server.collecting import Feeding, collecting
 from tellurio.server.doors import Door, Permission, PlainDoor, Resource
 from tellurio.server.edge import Edge
+from tellurio.server.edging import Edging
 from tellurio.server.gate import Gate
 from tellurio.server.hooks import Hooks
 from tellurio.server.jobs import jobs
@@ -65,7 +66,8 @@ async def get_schema(request: Request) -> Response:
 def make_app(store: Store, settings: ServerSettings) -> FastAPI:
     """The server's app over ``store``.
 
-    ``app.state`` has ``store``, ``settings``, ``gate``, ``codes``, ``hooks``, ``hub``, ``jobs`` and ``feeding``.
+    ``app.state`` has ``store``, ``settings``, ``gate``, ``codes``, ``hooks``, ``hub``, ``jobs``, ``feeding``
+    and ``edging``.
     """
     app = _App(
         title="Tellurio",
@@ -88,8 +90,9 @@ def make_app(store: Store, settings: ServerSettings) -> FastAPI:
     app.state.hooks.sweep.append(app.state.jobs.sweep)
     app.state.hooks.shutdown.append(app.state.jobs.close)
     app.state.feeding = Feeding(store, settings, hub)
-    app.state.hooks.startup.append(app.state.feeding.start)
-    app.state.hooks.shutdown.append(app.state.feeding.stop)
+    app.state.edging = Edging(store, hub)
+    app.state.hooks.startup += [app.state.edging.start, app.state.feeding.start]
+    app.state.hooks.shutdown += [app.state.edging.stop, app.state.feeding.stop]
     app.state.hooks.sweep += [collecting(store, settings, hub), expiry(store, hub)]
     resources = [
         journal(settings),  # first: it is asked for most

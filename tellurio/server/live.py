@@ -13,7 +13,7 @@ import asyncio
 import secrets
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -54,9 +54,11 @@ class Hub:
 
     Attributes:
         id: of this hub: numbers of another one say nothing here.
+        listeners: told of each change too, with the Run's id and what changed, from whichever thread tells.
     """
 
     def __init__(self) -> None:
+        self.listeners: list[Callable[[str, Iterable[str]], None]] = []
         self.id = secrets.token_hex(8)
         self._projects: dict[str, _Watched] = {}
         self._number = 0
@@ -72,6 +74,8 @@ class Hub:
             what: some of `WHATS`.
             status: the Run's status now, if it changed.
         """
+        for listener in self.listeners:
+            listener(run_id, what)
         watched = self._projects.get(project_id)
         if watched is None or self._loop is None:
             return

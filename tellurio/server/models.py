@@ -223,6 +223,104 @@ class Poked(Answer):
     looking: bool = Field(description="whether this server looks for recorders on its own machine")
 
 
+class GraphRun(Answer):
+    """A Run in a few words."""
+
+    id: str
+    name: str
+    kind: RunKind
+    project: str
+    parent: str | None
+    status: Status
+    reason: str | None
+    started: float
+    finished: float | None
+    calls: int
+    cost: str | None
+
+
+class GraphCall(Answer):
+    """A call as a node."""
+
+    id: str
+    index: int = Field(description="its number in its Run, from 0")
+    run: str
+    label: str | None
+    model: str | None
+    api_format: str | None
+    status: Literal["ok", "error"]
+    error: str | None
+    cached: bool = Field(description="an earlier call or a recording answered it: it cost nothing")
+    edited: bool
+    input: Any
+    output: Any
+    usage: Any
+    cost: str | None
+    started: float
+    finished: float
+    location: str | None
+
+
+class Place(Answer):
+    """Characters of a leaf of a body."""
+
+    path: str
+    start: int
+    end: int
+
+
+class EdgeSpan(Answer):
+    """Where the text was, and where it is."""
+
+    model_config = ConfigDict(extra="forbid", serialize_by_alias=True, validate_by_name=True)
+
+    from_: Place = Field(alias="from")
+    to: Place
+
+
+class GraphEdge(Answer):
+    """Text went from one call's output into another one's input."""
+
+    model_config = ConfigDict(extra="forbid", serialize_by_alias=True, validate_by_name=True)
+
+    from_: str = Field(alias="from")
+    to: str
+    kind: Literal["content", "taint", "verified"]
+    confidence: float
+    weak: bool
+    alternative: bool
+    spans: list[EdgeSpan]
+
+
+class Graph(Answer):
+    """A Run as a graph, with its parts."""
+
+    run: GraphRun
+    calls: list[GraphCall]
+    edges: list[GraphEdge]
+    children: list[str]
+
+
+class NewEdit(Given):
+    """What another run of the script is to change."""
+
+    call: Word = Field(description="id of a call")
+    field: Literal["input", "output"]
+    path: Annotated[Text, Field(max_length=2000)] = Field(description="JSON pointer in the body; empty: all of it")
+    value: Annotated[Any, AfterValidator(_config)] = None
+    remove: bool = Field(False, description="take away what is there instead")
+
+
+class Difference(Answer):
+    """What became of a Run's calls in another run of the script: ids of calls."""
+
+    replayed: list[str]
+    edited: list[str]
+    new: list[str] = Field(description="asked anew")
+    missing: list[str] = Field(description="calls of the first Run that did not come again")
+    reordered: list[str]
+
+
 class NewRun(Given):
     """A Run to begin.  The same ``id`` again is the same Run."""
 

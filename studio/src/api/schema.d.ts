@@ -224,6 +224,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/recordings/poke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Poke
+         * @description Look for recorders of this machine that have begun.  Without it they are found within some seconds.
+         */
+        post: operations["poke"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{run_id}": {
         parameters: {
             query?: never;
@@ -418,6 +438,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{run_id}/diff/{other}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Difference
+         * @description What became of this Run's calls in another run of the same script, a Run of the same project.
+         */
+        get: operations["get_difference"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/edits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make Edit
+         * @description Note what a rerun is to change; answers with the draft it is noted in, which is this Run if it is one.
+         */
+        post: operations["make_edit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{run_id}/events": {
         parameters: {
             query?: never;
@@ -430,6 +490,26 @@ export interface paths {
          * @description A Run's events in the order they came.
          */
         get: operations["list_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/graph": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Graph
+         * @description The calls of a Run and of its parts, and what went from one into another.
+         */
+        get: operations["get_graph"];
         put?: never;
         post?: never;
         delete?: never;
@@ -857,6 +937,36 @@ export interface components {
             usd: string | null;
         };
         /**
+         * Difference
+         * @description What became of a Run's calls in another run of the script: ids of calls.
+         */
+        Difference: {
+            /** Edited */
+            edited: string[];
+            /**
+             * Missing
+             * @description calls of the first Run that did not come again
+             */
+            missing: string[];
+            /**
+             * New
+             * @description asked anew
+             */
+            new: string[];
+            /** Reordered */
+            reordered: string[];
+            /** Replayed */
+            replayed: string[];
+        };
+        /**
+         * EdgeSpan
+         * @description Where the text was, and where it is.
+         */
+        EdgeSpan: {
+            from: components["schemas"]["Place"];
+            to: components["schemas"]["Place"];
+        };
+        /**
          * Event
          * @description Something that happened in a Run.
          */
@@ -899,6 +1009,125 @@ export interface components {
             n: number | null;
         } & {
             [key: string]: unknown;
+        };
+        /**
+         * Graph
+         * @description A Run as a graph, with its parts.
+         */
+        Graph: {
+            /** Calls */
+            calls: components["schemas"]["GraphCall"][];
+            /** Children */
+            children: string[];
+            /** Edges */
+            edges: components["schemas"]["GraphEdge"][];
+            run: components["schemas"]["GraphRun"];
+        };
+        /**
+         * GraphCall
+         * @description A call as a node.
+         */
+        GraphCall: {
+            /** Api Format */
+            api_format: string | null;
+            /**
+             * Cached
+             * @description an earlier call or a recording answered it: it cost nothing
+             */
+            cached: boolean;
+            /** Cost */
+            cost: string | null;
+            /** Edited */
+            edited: boolean;
+            /** Error */
+            error: string | null;
+            /** Finished */
+            finished: number;
+            /** Id */
+            id: string;
+            /**
+             * Index
+             * @description its number in its Run, from 0
+             */
+            index: number;
+            /** Input */
+            input: unknown;
+            /** Label */
+            label: string | null;
+            /** Location */
+            location: string | null;
+            /** Model */
+            model: string | null;
+            /** Output */
+            output: unknown;
+            /** Run */
+            run: string;
+            /** Started */
+            started: number;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "ok" | "error";
+            /** Usage */
+            usage: unknown;
+        };
+        /**
+         * GraphEdge
+         * @description Text went from one call's output into another one's input.
+         */
+        GraphEdge: {
+            /** Alternative */
+            alternative: boolean;
+            /** Confidence */
+            confidence: number;
+            /** From */
+            from: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "content" | "taint" | "verified";
+            /** Spans */
+            spans: components["schemas"]["EdgeSpan"][];
+            /** To */
+            to: string;
+            /** Weak */
+            weak: boolean;
+        };
+        /**
+         * GraphRun
+         * @description A Run in a few words.
+         */
+        GraphRun: {
+            /** Calls */
+            calls: number;
+            /** Cost */
+            cost: string | null;
+            /** Finished */
+            finished: number | null;
+            /** Id */
+            id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "run" | "recording" | "subrun" | "rerun";
+            /** Name */
+            name: string;
+            /** Parent */
+            parent: string | null;
+            /** Project */
+            project: string;
+            /** Reason */
+            reason: string | null;
+            /** Started */
+            started: number;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "RUNNING" | "COMPLETED" | "CRASHED" | "FAILED" | "DRAFT";
         };
         /**
          * Health
@@ -1195,6 +1424,35 @@ export interface components {
             slug: string;
         };
         /**
+         * NewEdit
+         * @description What another run of the script is to change.
+         */
+        NewEdit: {
+            /**
+             * Call
+             * @description id of a call
+             */
+            call: string;
+            /**
+             * Field
+             * @enum {string}
+             */
+            field: "input" | "output";
+            /**
+             * Path
+             * @description JSON pointer in the body; empty: all of it
+             */
+            path: string;
+            /**
+             * Remove
+             * @description take away what is there instead
+             * @default false
+             */
+            remove: boolean;
+            /** Value */
+            value?: unknown;
+        };
+        /**
          * NewLoginCode
          * @description Where the browser is to go.
          */
@@ -1245,6 +1503,13 @@ export interface components {
             client?: {
                 [key: string]: unknown;
             } | null;
+            /**
+             * Command
+             * @description how a recorded script was started
+             */
+            command?: {
+                [key: string]: unknown;
+            } | null;
             /** Config */
             config?: {
                 [key: string]: unknown;
@@ -1257,6 +1522,12 @@ export interface components {
              */
             id: string;
             /**
+             * Kind
+             * @default run
+             * @enum {string}
+             */
+            kind: "run" | "recording" | "subrun" | "rerun";
+            /**
              * Lease
              * @description seconds without a sign of life: it counts as crashed
              * @default 30
@@ -1268,6 +1539,29 @@ export interface components {
             parent_id?: string | null;
             /** Tags */
             tags?: string[];
+        };
+        /**
+         * Place
+         * @description Characters of a leaf of a body.
+         */
+        Place: {
+            /** End */
+            end: number;
+            /** Path */
+            path: string;
+            /** Start */
+            start: number;
+        };
+        /**
+         * Poked
+         * @description What a poke came to.
+         */
+        Poked: {
+            /**
+             * Looking
+             * @description whether this server looks for recorders on its own machine
+             */
+            looking: boolean;
         };
         /**
          * Project
@@ -2975,6 +3269,89 @@ export interface operations {
             };
         };
     };
+    poke: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Poked"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Upgrade Required */
+            426: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
     get_run: {
         parameters: {
             query?: never;
@@ -4091,6 +4468,208 @@ export interface operations {
             };
         };
     };
+    get_difference: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                other: string;
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Difference"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Upgrade Required */
+            426: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    make_edit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewEdit"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Upgrade Required */
+            426: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
     list_events: {
         parameters: {
             query?: {
@@ -4114,6 +4693,96 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Event"][];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Upgrade Required */
+            426: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    get_graph: {
+        parameters: {
+            query?: {
+                /** @description edges with little evidence too */
+                weak?: boolean;
+                /** @description edges by which a text may have come as well */
+                alternatives?: boolean;
+            };
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Graph"];
                 };
             };
             /** @description Bad Request */

@@ -1,17 +1,32 @@
-"""Recordings: scripts that a recorder of this machine, or another one, tells of."""
+"""Recordings: the graph of a Run, edits of it, what a rerun needs, and what became of the calls in one."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import orjson
+from fastapi import Query
+from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tellurio.schemas.pointer import pointer_of
 from tellurio.server.answers import answer
 from tellurio.server.doors import Permission, Resource
-from tellurio.server.models import Poked
+from tellurio.server.faults import of_input
+from tellurio.server.gate import caller
+from tellurio.server.models import Difference, Graph, NewEdit, Poked, Run
+from tellurio.server.refusals import unknown
+from tellurio.store import edges, edits
+from tellurio.store import recordings as stored
+from tellurio.store import runs as stored_runs
 
 __all__ = ["recordings"]
 
 recordings = Resource("recordings")
+
+ONE = "/runs/{run_id}"
 
 
 @recordings.route("POST", "/recordings/poke", permission=Permission.USER, answer=Poked)
@@ -19,3 +34,77 @@ async def poke(request: Request) -> Response:
     """Look for recorders of this machine that have begun.  Without it they are found within some seconds."""
     request.app.state.feeding.poke()
     return answer({"looking": request.app.state.settings.journals_home is not None})
+
+
+@recordings.route("GET", ONE + "/graph", permission=Permission.READ, answer=Graph)
+async def get_graph(
+    request: Request,
+    weak: Annotated[bool, Query(description="edges with little evidence too")] = False,
+    alternatives: Annotated[bool, Query(description="edges by which a text may have come as well")] = False,
+) -> Response:
+    """The calls of a Run and of its parts, and what went from one into another."""
+    who = caller(request)
+    await request.app.state.edging.catch_up(who.run_id)
+    options = {"weak": weak, "alternatives": alternatives}
+    found = await request.app.state.store.aread(_graph, who.run_key, options)
+    if found is None:
+        raise unknown("Run", who.run_id)
+    return answer(found)
+
+
+@recordings.route("GET", ONE + "/recording", permission=Permission.READ, listed=False)
+async def get_recording(request: Request) -> Response:
+    """What another run of the script needs of the calls: a JSON object a line."""
+    lines = await request.app.state.store.aread(_recording, caller(request).run_id)
+    return Response(b"".join(lines), media_type="application/x-ndjson")
+
+
+@recordings.route("POST", ONE + "/edits", permission=Permission.WRITE, answer=Run, status=201, refusals=[404, 409, 429])
+async def make_edit(request: Request, given: NewEdit) -> Response:
+    """Note what a rerun is to change; answers with the draft it is noted in, which is this Run if it is one."""
+    state, who = request.app.state, caller(request)
+    with of_input():
+        draft = await state.store.awrite(_edit, who.run_id, given, durable=True)
+    if draft is None:
+        raise unknown("call", given.call)
+    state.hub.tell(draft["project_id"], draft["id"], ["status"], draft["status"])
+    return answer({name: value for name, value in draft.items() if name != "key"}, 201)
+
+
+@recordings.route("GET", ONE + "/diff/{other}", permission=Permission.READ, answer=Difference)
+async def get_difference(request: Request, other: str) -> Response:
+    """What became of this Run's calls in another run of the same script, a Run of the same project."""
+    who = caller(request)
+    found = await request.app.state.store.aread(_diff, who.run_id, other)
+    if found is None:
+        raise unknown("Run", other)
+    return answer(found)
+
+
+def _graph(connection: Connection, run_key: int, options: dict[str, bool]) -> dict[str, Any] | None:
+    return edges.graph(connection, run_key, **options)
+
+
+def _recording(connection: Connection, run_id: str) -> list[bytes]:
+    return list(_lines(connection, run_id))
+
+
+def _lines(connection: Connection, run_id: str) -> Iterator[bytes]:
+    for call in stored.recorded_calls(connection, run_id):
+        yield orjson.dumps(call) + b"\n"
+
+
+def _edit(connection: Connection, run_id: str, given: NewEdit) -> dict[str, Any] | None:
+    try:
+        return edits.edit(
+            connection, run_id, given.call, given.field, pointer_of(given.path), given.value, remove=given.remove
+        )
+    except LookupError:
+        return None
+
+
+def _diff(connection: Connection, run_id: str, other: str) -> dict[str, list[str]] | None:
+    before, after = (stored_runs.run(connection, each) for each in (run_id, other))
+    if before is None or after is None or before["project_id"] != after["project_id"]:
+        return None
+    return stored.diff(connection, before, after)
