@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from afnio.models.formats.openai_chat import PATH
 from afnio.models.lm_server.roles import role_of
-from afnio.models.lm_server.simulation import Settings, Simulation
+from afnio.models.lm_server.simulation import Settings, Simulation, key_of
 from afnio.models.lm_server.spellings import openai_chat
 from afnio.models.scripted import Scripted
 
@@ -16,7 +17,7 @@ def simulated(world: str = "tickets", *, seed: int = 0, bad_share: float | None 
     """A scripted model that answers as ``afnio lm-server`` does, at once and in this process.
 
     Args:
-        world: ``"tickets"`` or ``"echo"``.
+        world: ``"tickets"``, ``"shop"`` or ``"echo"``.
         seed: of the draws that make some optimizer updates bad.
         bad_share: share of bad updates; None: the world's default.
     """
@@ -24,6 +25,6 @@ def simulated(world: str = "tickets", *, seed: int = 0, bad_share: float | None 
 
     def answer(body: dict[str, Any]) -> dict[str, Any]:
         ask = openai_chat.parse(body)
-        return openai_chat.render(ask, simulation.answer(ask, role_of(ask), None), "simulated")
+        return openai_chat.render(ask, simulation.answer(ask, role_of(ask), None), key_of(PATH, body)[:24])
 
     return Scripted(answer, model="simulated")

@@ -117,7 +117,7 @@ def test_a_taken_port_is_an_error(echo: LMServer, process: bool, capfd: pytest.C
 
 
 def test_an_unknown_world_is_named() -> None:
-    with pytest.raises(ValueError, match=r"no world 'moon'. Worlds: tickets, echo"):
+    with pytest.raises(ValueError, match=r"no world 'moon'. Worlds: tickets, shop, echo"):
         LMServer("moon").start()
 
 

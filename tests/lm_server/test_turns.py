@@ -64,7 +64,11 @@ ANTHROPIC: dict[str, Any] = {
     ],
     "tools": [{**FIND, "input_schema": SCHEMA}],
 }
-REQUESTS: dict[str, dict[str, Any]] = {"/v1/chat/completions": CHAT, "/v1/responses": RESPONSES, "/v1/messages": ANTHROPIC}
+REQUESTS: dict[str, dict[str, Any]] = {
+    "/v1/chat/completions": CHAT,
+    "/v1/responses": RESPONSES,
+    "/v1/messages": ANTHROPIC,
+}
 
 
 @pytest.mark.parametrize("path", REQUESTS)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from afnio.models.lm_server.ask import Ask
+from afnio.models.lm_server.ask import Ask, Turn
 
-__all__ = ["ROLES", "role_of", "task_of"]
+__all__ = ["ROLES", "role_of", "task_of", "task_turn"]
 
 ROLES = ("forward", "backward", "reducer", "optimizer", "judge")
 
@@ -15,15 +15,19 @@ _VARIABLE_ID = re.compile(r"<variable\b[^>]*\bid=")
 _JUDGE_WORDS = ("score", "explanation")
 
 
-def task_of(ask: Ask) -> str:
-    """The last user message that carries our tags, else the last user message.
+def task_turn(ask: Ask) -> Turn:
+    """The last user message that carries our tags, else the last user message (an empty one where there is none).
 
     A repair turn comes after the request it repairs and has no tags of its own.
     """
-    for turn in reversed(ask.turns):
-        if turn.role == "user" and "<variable" in turn.text:
-            return turn.text
-    return ask.user
+    said = [turn for turn in reversed(ask.turns) if turn.role == "user"]
+    tagged = [turn for turn in said if "<variable" in turn.text]
+    return (tagged or said or [Turn("user", "")])[0]
+
+
+def task_of(ask: Ask) -> str:
+    """The text of `task_turn`."""
+    return task_turn(ask).text
 
 
 def role_of(ask: Ask) -> str:

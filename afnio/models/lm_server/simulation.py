@@ -12,7 +12,6 @@ from afnio.models.lm_server.ask import Answer, Ask
 from afnio.models.lm_server.counting import count, input_tokens
 from afnio.models.lm_server.faults import Fault, FaultPlan
 from afnio.models.lm_server.stats import Stats
-from afnio.models.lm_server.tooling import called_tools
 from afnio.models.lm_server.worlds import World, make_world
 
 __all__ = ["NOTICE", "Refusal", "Settings", "Simulation", "key_of", "refusal_of"]
@@ -95,7 +94,7 @@ class Simulation:
 
     def answer(self, ask: Ask, role: str, fault: Fault | None) -> Answer:
         """What the world says, spoiled by ``fault`` where the fault is one of content."""
-        calls = called_tools(ask) if ask.tools else []
+        calls = self.world.calls(ask, role) if ask.tools else []
         answer = Answer("" if calls else self._text(ask, role, fault), calls)
         count(ask, answer)
         return answer

@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 from afnio.models.lm_server.worlds.base import World as World
 from afnio.models.lm_server.worlds.echo import Echo
+from afnio.models.lm_server.worlds.shop import Shop
 from afnio.models.lm_server.worlds.tickets import Tickets
 
 __all__ = ["WORLDS", "World", "make_world"]
 
-WORLDS: dict[str, Callable[..., World]] = {"tickets": Tickets, "echo": Echo}
+WORLDS: dict[str, Callable[..., World]] = {"tickets": Tickets, "shop": Shop, "echo": Echo}
 
 
 def make_world(world: str | World, *, seed: int = 0, bad_share: float | None = None) -> World:

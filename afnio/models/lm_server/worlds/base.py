@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from afnio.models.lm_server.ask import Ask
+from afnio.models.lm_server.ask import Ask, ToolCall
 
 __all__ = ["World"]
 
@@ -13,6 +13,10 @@ class World(Protocol):
     """Answers by rules.  Everything it says comes from the request and its laws, never from hidden state."""
 
     name: str
+
+    def calls(self, ask: Ask, role: str) -> list[ToolCall]:
+        """The tools to call instead of answering ``ask``, which has some; ``tooling.called_tools`` is a simple rule."""
+        ...
 
     def reply(self, ask: Ask, role: str) -> str:
         """The text that answers ``ask``; ``role`` is who asks (``roles.role_of``)."""

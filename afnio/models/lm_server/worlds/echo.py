@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 
-from afnio.models.lm_server.ask import Ask
+from afnio.models.lm_server.ask import Ask, ToolCall
 from afnio.models.lm_server.filling import fill
+from afnio.models.lm_server.tooling import called_tools
 
 __all__ = ["Echo"]
 
@@ -17,6 +18,10 @@ class Echo:
 
     def __init__(self, *, seed: int = 0, bad_share: float = 0.0) -> None:
         self.seed, self.bad_share = seed, bad_share
+
+    def calls(self, ask: Ask, role: str) -> list[ToolCall]:
+        """The tools that the last message names."""
+        return called_tools(ask)
 
     def reply(self, ask: Ask, role: str) -> str:
         """The last user message or the tools' results, or a value of the schema made of it."""

@@ -13,8 +13,9 @@ from afnio.models.lm_server.filling import fill
 from afnio.models.lm_server.worlds.tickets.laws import FIELDS
 from afnio.models.lm_server.worlds.tickets.locating import prompt_and_ticket
 from afnio.models.lm_server.worlds.tickets.reading import read
+from afnio.models.lm_server.worlds.training.form import in_form
 
-__all__ = ["asked_fields", "classify", "in_form"]
+__all__ = ["asked_fields", "classify"]
 
 _FIELD_WORDS = {
     "sentiment": re.compile(r"\b(sentiment|tone|mood|polarity)\b", re.IGNORECASE),
@@ -22,8 +23,6 @@ _FIELD_WORDS = {
     "queue": re.compile(r"\b(queue|department|category|topic)\b", re.IGNORECASE),
 }
 _JSON = re.compile(r"\bjson\b", re.IGNORECASE)
-_FENCE = re.compile(r"```|\bfenced?\b|\bcode block\b", re.IGNORECASE)
-_TAGS = re.compile(r"<(json|answer|result|output|response|reply|classification|label|final_answer|afnio_\w+)>")
 
 
 def classify(ask: Ask) -> str:
@@ -56,21 +55,6 @@ def asked_fields(prompt: str) -> tuple[tuple[str, str], ...]:
 
 def _names_fields(prompt: str) -> bool:
     return any(words.search(prompt) for words in _FIELD_WORDS.values())
-
-
-def in_form(text: str, prompt: str, *, fence: bool = True) -> str:
-    """``text`` in the tags or the fence that ``prompt`` asks for."""
-    tag, fenced = _form(prompt)
-    if tag:
-        return f"<{tag}>{text}</{tag}>"
-    return f"```json\n{text}\n```" if fence and fenced else text
-
-
-@lru_cache(maxsize=4096)
-def _form(prompt: str) -> tuple[str, bool]:
-    """The tag ``prompt`` asks for, or ``""``, and whether it asks for a fence."""
-    tag = _TAGS.search(prompt)
-    return tag.group(1) if tag else "", bool(_FENCE.search(prompt))
 
 
 def _value(name: str, allowed: Sequence[Any], fields: dict[str, str], ticket: str) -> Any:

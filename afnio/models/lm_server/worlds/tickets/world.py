@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from afnio.models.lm_server.ask import Ask
+from afnio.models.lm_server.ask import Ask, ToolCall
 from afnio.models.lm_server.roles import task_of
-from afnio.models.lm_server.worlds.tickets.answering import classify, in_form
+from afnio.models.lm_server.tooling import called_tools
+from afnio.models.lm_server.worlds.tickets.answering import classify
 from afnio.models.lm_server.worlds.tickets.book import BOOK
 from afnio.models.lm_server.worlds.tickets.critic import criticize, reduce
 from afnio.models.lm_server.worlds.tickets.judge import is_right
+from afnio.models.lm_server.worlds.training.form import in_form
 from afnio.models.lm_server.worlds.training.judge import judge
 from afnio.models.lm_server.worlds.training.optimizer import destroy, optimize
 
@@ -28,6 +30,10 @@ class Tickets:
         if not 0.0 <= bad_share <= 1.0:
             raise ValueError(f"bad_share is a share between 0 and 1, got {bad_share!r}.")
         self.seed, self.bad_share = seed, bad_share
+
+    def calls(self, ask: Ask, role: str) -> list[ToolCall]:
+        """The tools that the last message names."""
+        return called_tools(ask)
 
     def reply(self, ask: Ask, role: str) -> str:
         """Classify, criticize, reduce, optimize or judge, by ``role``."""

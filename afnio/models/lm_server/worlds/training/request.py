@@ -31,11 +31,12 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One ``<sample>``: what went in, what came out, and each thing that was said about it."""
+    """One ``<sample>``: what went in, what came out, and each thing that was said about it; ``text`` is all of it."""
 
     ticket: str
     output: str
     feedback: list[str]
+    text: str
 
 
 def variables(task: str) -> list[Variable]:
@@ -62,7 +63,7 @@ def samples(task: str) -> list[Sample]:
 def _sample(inner: str) -> Sample:
     inner = _TAG.sub("", inner)
     given = _INPUT.findall(inner) or [inner.partition("<output")[0]]
-    return Sample("\n".join(given), "\n".join(_OUTPUT.findall(inner)), _FEEDBACK.findall(inner))
+    return Sample("\n".join(given), "\n".join(_OUTPUT.findall(inner)), _FEEDBACK.findall(inner), inner)
 
 
 def call_text(task: str) -> str:
