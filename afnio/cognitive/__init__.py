@@ -8,22 +8,32 @@ from afnio.cognitive.containers import ModuleDict as ModuleDict
 from afnio.cognitive.containers import ModuleList as ModuleList
 from afnio.cognitive.containers import Sequential as Sequential
 from afnio.cognitive.functional import achat_completion as achat_completion
+from afnio.cognitive.functional import achat_turn as achat_turn
 from afnio.cognitive.functional import add as add
 from afnio.cognitive.functional import alm_judge_evaluator as alm_judge_evaluator
+from afnio.cognitive.functional import arun_tools as arun_tools
 from afnio.cognitive.functional import chat_completion as chat_completion
+from afnio.cognitive.functional import chat_turn as chat_turn
 from afnio.cognitive.functional import deterministic_evaluator as deterministic_evaluator
 from afnio.cognitive.functional import exact_match_evaluator as exact_match_evaluator
 from afnio.cognitive.functional import lm_judge_evaluator as lm_judge_evaluator
+from afnio.cognitive.functional import run_tools as run_tools
 from afnio.cognitive.functional import split as split
 from afnio.cognitive.functional import sum as sum
 from afnio.cognitive.module import Module as Module
 from afnio.cognitive.ops import Add as Add
 from afnio.cognitive.ops import ChatCompletion as ChatCompletion
+from afnio.cognitive.ops import ChatTurn as ChatTurn
 from afnio.cognitive.ops import DeterministicEvaluator as DeterministicEvaluator
 from afnio.cognitive.ops import ExactMatchEvaluator as ExactMatchEvaluator
 from afnio.cognitive.ops import LMJudgeEvaluator as LMJudgeEvaluator
 from afnio.cognitive.ops import Split as Split
 from afnio.cognitive.ops import Sum as Sum
+from afnio.cognitive.parameter_containers import ParameterDict as ParameterDict
+from afnio.cognitive.parameter_containers import ParameterList as ParameterList
+from afnio.cognitive.tool import Tool as Tool
+from afnio.cognitive.tool import tool as tool
+from afnio.cognitive.tool_loop import ToolLoop as ToolLoop
 from afnio.demos import Demos as Demos
 from afnio.domain import Choice as Choice
 from afnio.domain import Number as Number
@@ -32,6 +42,7 @@ from afnio.parameter import Parameter as Parameter
 __all__ = [
     "Add",
     "ChatCompletion",
+    "ChatTurn",
     "Choice",
     "Demos",
     "DeterministicEvaluator",
@@ -42,16 +53,25 @@ __all__ = [
     "ModuleList",
     "Number",
     "Parameter",
+    "ParameterDict",
+    "ParameterList",
     "Sequential",
     "Split",
     "Sum",
+    "Tool",
+    "ToolLoop",
     "achat_completion",
+    "achat_turn",
     "add",
     "alm_judge_evaluator",
+    "arun_tools",
     "chat_completion",
+    "chat_turn",
     "deterministic_evaluator",
     "exact_match_evaluator",
     "lm_judge_evaluator",
+    "run_tools",
     "split",
     "sum",
+    "tool",
 ]

@@ -153,11 +153,14 @@ def test_function_and_op_take_the_same_arguments(name: str) -> None:
 KINDS = {"Parameter", "Choice", "Number", "Demos"}
 
 
+CONTAINERS = {"Module", "ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequential"}
+
+
 def test_the_public_names_are_these() -> None:
     functions = set(MODULES) | {"achat_completion", "alm_judge_evaluator"}
     assert set(F.__all__) == functions
     classes = {cls.__name__ for cls in MODULES.values()}
-    assert set(cog.__all__) == functions | classes | {"Module", "ModuleDict", "ModuleList", "Sequential"} | KINDS
+    assert set(cog.__all__) == functions | classes | CONTAINERS | KINDS
 
 
 # --- what a module keeps
