@@ -1,0 +1,123 @@
+"""What the script reads of an answer, kept as it passes by."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+from ao.intercept.decoding import Decoder, decoder
+
+__all__ = ["Tee"]
+
+_COST_OF_A_PIECE = 64
+
+
+class Tee:
+    """Gets the pieces that the script gets, when it gets them; tells once, when there will be no more.
+
+    It never reads, and nothing it does can fail the script.
+
+    Args:
+        status, headers: of the answer.
+        zero: the ``perf_counter`` that times are counted from.
+        limit: bytes to keep; of what comes after, only the length is.
+        ended: called once with this object.
+        encoded: the pieces are compressed, if ``Content-Encoding`` says so.  They are kept decompressed.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        headers: list[tuple[str, str]],
+        *,
+        zero: float,
+        limit: int,
+        ended: Callable[[Tee], None],
+        encoded: bool,
+    ) -> None:
+        self.status = status
+        self.headers = headers
+        self.kept = bytearray()
+        self.chunks: list[tuple[float, int]] = []
+        self.omitted = 0
+        self.complete = False
+        self.error: BaseException | None = None
+        self.first: float | None = None
+        self.last: float | None = None
+        self._zero = zero
+        self._room = limit
+        self._ended: Callable[[Tee], None] | None = ended
+        self._process = os.getpid()
+        self._encoded = encoded
+        self._decode: Decoder | None = None
+        self._raw = False
+
+    @property
+    def open(self) -> bool:
+        """Whether it still listens."""
+        return self._ended is not None
+
+    def feed(self, piece: Any, *, encoded: bool | None = None) -> None:
+        """The script was given ``piece``; ``encoded``: this one is (not) compressed, whatever others are."""
+        if not piece or self._ended is None:
+            return
+        self.last = perf_counter() - self._zero
+        if self.first is None:
+            self.first = self.last
+        if self._encoded if encoded is None else encoded:
+            piece = self._decoded(piece)
+        if piece:
+            self._keep(piece)
+
+    def finish(self, *, complete: bool, error: BaseException | None = None) -> None:
+        """There will be no more: the body is at its end (``complete``), or was left, or broke (``error``)."""
+        ended, self._ended = self._ended, None
+        if ended is None or os.getpid() != self._process:
+            return
+        if not self._raw:
+            self._say_plain()
+        self.error = error or self.error
+        self.complete = complete and self.error is None
+        ended(self)
+
+    def __del__(self) -> None:
+        if getattr(self, "_ended", None) is not None:
+            self.finish(complete=False)
+
+    def _keep(self, piece: bytes) -> None:
+        room = self._room
+        if room <= 0:
+            self.omitted += len(piece)
+            return
+        self.kept += piece if len(piece) <= room else piece[:room]
+        self.omitted += max(len(piece) - room, 0)
+        self.chunks.append((self.last or 0.0, min(len(piece), room)))
+        self._room = room - len(piece) - _COST_OF_A_PIECE
+
+    def _decoded(self, piece: bytes) -> bytes:
+        if self._decode is None:
+            encoding = ",".join(value for name, value in self.headers if name.lower() == "content-encoding")
+            known = decoder(encoding)
+            self._raw, self._decode = known is None, known or _unread
+        decode: Decoder = self._decode
+        try:
+            return decode(piece)
+        except Exception as error:  # noqa: BLE001 - the script's own library will say what is wrong with it
+            self.error, self._decode = error, _nothing
+            return b""
+
+    def _say_plain(self) -> None:
+        """What is kept is decompressed, so the headers kept with it must not say otherwise."""
+        if any(name.lower() == "content-encoding" for name, _ in self.headers):
+            gone = ("content-encoding", "content-length")
+            self.headers = [(name, value) for name, value in self.headers if name.lower() not in gone]
+
+
+def _unread(piece: bytes) -> bytes:
+    return piece
+
+
+def _nothing(piece: bytes) -> bytes:
+    return b""

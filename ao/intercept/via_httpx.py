@@ -1,0 +1,224 @@
+"""httpx and httpx2: a client's choice of a transport is followed by ours around it.
+
+So every client is seen, also those made before, with whatever transport: of sockets, a proxy, mounts, ASGI, a mock.
+The client itself goes on doing what it does: redirects, auth, cookies, event hooks, decompression.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+from ao.intercept.calls import Call, Desk
+from ao.intercept.flow import adrive, apause, drive, flow, pause
+from ao.intercept.patching import Patches
+from ao.intercept.seam import Decision, Live, Replay, split
+from ao.intercept.tee import Tee
+
+__all__ = ["patch"]
+
+
+def patch(httpx: Any, patches: Patches, desk: Desk) -> None:
+    """See the requests of ``httpx.Client`` and ``httpx.AsyncClient``; ``httpx`` is either of the two modules."""
+    library = _Library(httpx, desk)
+    for client, around in ((httpx.Client, _Transport), (httpx.AsyncClient, _AsyncTransport)):
+        patches.wrap(client, "_transport_for_url", _chooser(library, around))
+
+
+class _Library:
+    """The module, and its stream classes with ours mixed in, so that they pass for its own."""
+
+    def __init__(self, httpx: Any, desk: Desk) -> None:
+        self.name: str = httpx.__name__
+        self.httpx = httpx
+        self.desk = desk
+        self.teed = type("TeedStream", (_Teed, httpx.SyncByteStream), {})
+        self.ateed = type("TeedStream", (_ATeed, httpx.AsyncByteStream), {})
+        self.replayed = type("ReplayedStream", (_Replayed, httpx.SyncByteStream), {})
+        self.areplayed = type("ReplayedStream", (_AReplayed, httpx.AsyncByteStream), {})
+
+
+def _chooser(library: _Library, around: type[_Transport]) -> Any:
+    def wrapper(choose: Any) -> Any:
+        def transport_for_url(client: Any, url: Any) -> Any:
+            transport = choose(client, url)
+            return around(library, transport) if library.desk.listening(str(url)) else transport
+
+        return transport_for_url
+
+    return wrapper
+
+
+class _Transport:
+    """A transport around one request."""
+
+    def __init__(self, library: _Library, transport: Any) -> None:
+        self._library = library
+        self._transport = transport
+
+    def handle_request(self, request: Any) -> Any:
+        """What the client calls."""
+        sent = _Sent(self._library, request, self._library.teed, self._library.replayed)
+
+        def act(decision: Decision) -> Any:
+            if isinstance(decision, Replay):
+                return sent.answer(decision)
+            return self._transport.handle_request(sent.request(decision))
+
+        return drive(flow(self._library.desk, sent), act)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+class _AsyncTransport(_Transport):
+    async def handle_async_request(self, request: Any) -> Any:
+        """What the client awaits."""
+        sent = _Sent(self._library, request, self._library.ateed, self._library.areplayed)
+
+        async def act(decision: Decision) -> Any:
+            if isinstance(decision, Replay):
+                return sent.answer(decision)
+            return await self._transport.handle_async_request(sent.request(decision))
+
+        return await adrive(flow(self._library.desk, sent), act)
+
+
+class _Sent:
+    def __init__(self, library: _Library, request: Any, teed: Any, replayed: Any) -> None:
+        self.library = library.name
+        self.method: str = request.method
+        self.url = str(request.url)
+        self.headers = request.headers
+        self._httpx = library.httpx
+        self._request = request
+        self._teed = teed
+        self._replayed = replayed
+
+    def body(self) -> bytes | None:
+        try:
+            content: bytes = self._request.content
+        except self._httpx.RequestNotRead:
+            return None
+        return content
+
+    def request(self, live: Live) -> Any:
+        """What is sent: the script's request, or one like it with another body."""
+        if live.body is None:
+            return self._request
+        headers = [(name, value) for name, value in self._request.headers.raw if name.lower() != b"content-length"]
+        return self._httpx.Request(
+            self._request.method,
+            self._request.url,
+            headers=[each for each in headers if each[0].lower() != b"transfer-encoding"],
+            content=live.body,
+            extensions=self._request.extensions,
+        )
+
+    def answer(self, replay: Replay) -> Any:
+        """A response of the library, made from a record."""
+        return self._httpx.Response(
+            replay.status,
+            headers=list(replay.headers),
+            stream=self._replayed(replay),
+            extensions={"http_version": b"HTTP/1.1"},
+        )
+
+    def teed(self, response: Any, call: Call) -> Any:
+        headers = [(name, value) for name, value in response.headers.multi_items()]
+        whole = self._read_already(response)
+        tee = call.tee(response.status_code, headers, encoded=whole is None)
+        if whole is None:
+            response.stream = self._teed(response.stream, tee)
+        else:
+            tee.feed(whole)
+            tee.finish(complete=True)
+        return response
+
+    def _read_already(self, response: Any) -> bytes | None:
+        """The body of a response that a mock made from a text: the client won't iterate over its stream."""
+        try:
+            content: bytes = response.content
+        except self._httpx.ResponseNotRead:
+            return None
+        return content
+
+
+class _Stream:
+    """A stream with a tee on it."""
+
+    def __init__(self, stream: Any, tee: Tee) -> None:
+        self._stream = stream
+        self._tee = tee
+
+
+class _Teed(_Stream):
+    def __iter__(self) -> Iterator[bytes]:
+        tee = self._tee
+        try:
+            for piece in self._stream:
+                tee.feed(piece)
+                yield piece
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            tee.finish(complete=False, error=error)
+            raise
+        tee.finish(complete=True)
+
+    def close(self) -> None:
+        """The response was closed, read to its end or not."""
+        try:
+            self._stream.close()
+        finally:
+            self._tee.finish(complete=False)
+
+
+class _ATeed(_Stream):
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        tee = self._tee
+        try:
+            async for piece in self._stream:
+                tee.feed(piece)
+                yield piece
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            tee.finish(complete=False, error=error)
+            raise
+        tee.finish(complete=True)
+
+    async def aclose(self) -> None:
+        """The response was closed, read to its end or not."""
+        try:
+            await self._stream.aclose()
+        finally:
+            self._tee.finish(complete=False)
+
+
+class _Record:
+    """A recorded body, given piece by piece."""
+
+    def __init__(self, replay: Replay) -> None:
+        self._replay = replay
+
+    def _pieces(self) -> Iterator[tuple[float, bytes]]:
+        """Each piece with the seconds to wait before it."""
+        before = 0.0
+        for when, piece in split(self._replay.body, self._replay.chunks):
+            yield (when - before) * self._replay.pace, piece
+            before = when
+
+
+class _Replayed(_Record):
+    def __iter__(self) -> Iterator[bytes]:
+        for wait, piece in self._pieces():
+            pause(wait)
+            yield piece
+
+
+class _AReplayed(_Record):
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for wait, piece in self._pieces():
+            await apause(wait)
+            yield piece

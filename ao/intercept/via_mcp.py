@@ -1,0 +1,97 @@
+"""MCP: ``ClientSession.call_tool`` of the ``mcp`` package, over whatever transport."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from ao.dialects import _json
+from ao.intercept.calls import Desk
+from ao.intercept.flow import apause
+from ao.intercept.patching import Patches
+from ao.intercept.seam import Exchange, Live, Replay
+from ao.intercept.where import place, task_name, thread_name
+
+__all__ = ["patch"]
+
+_RESULT = "x-mcp-result"
+"""The header, in our records only, that says of which class the result was."""
+
+
+def patch(session: Any, patches: Patches, desk: Desk) -> None:
+    """See the tool calls of ``session.ClientSession``; ``session`` is the module ``mcp.client.session``."""
+    results = _Results(session)
+
+    def around(before: Any) -> Any:
+        async def call_tool(self: Any, name: str, arguments: Any = None, *args: Any, **options: Any) -> Any:
+            recorder = desk.recorder if desk.listening("") else None
+            exchange = None if recorder is None else _exchange(desk, name, arguments)
+            if recorder is None or exchange is None:
+                return await before(self, name, arguments, *args, **options)
+            call = desk.begin(recorder, exchange)
+            decision = call.decision
+            if isinstance(decision, Replay):
+                await apause(0.0)
+                return results.made(decision)
+            call.attempt()
+            try:
+                result = await before(self, name, _arguments(decision, arguments), *args, **options)
+            except BaseException as error:
+                call.broke(error)
+                raise
+            tee = call.tee(200, [(_RESULT, type(result).__name__)], encoded=False)
+            tee.feed(results.spelled(result))
+            tee.finish(complete=True)
+            return result
+
+        return call_tool
+
+    patches.wrap(session.ClientSession, "call_tool", around)
+
+
+def _arguments(decision: Live, given: Any) -> Any:
+    return given if decision.body is None else _json.loads(decision.body).get("arguments")
+
+
+def _exchange(desk: Desk, name: str, arguments: Any) -> Exchange | None:
+    """The call; None when its arguments have no JSON form (then it fails anyway)."""
+    asked = {"name": name, "arguments": arguments}
+    try:
+        body = _json.dumps(asked)
+    except (TypeError, ValueError):
+        return None
+    where = place()
+    return Exchange(
+        method="tools/call",
+        url="mcp:tools/call",
+        path="tools/call",
+        dialect="mcp.tools",
+        label=name,
+        model="",
+        body=body,
+        json=asked,
+        streaming=False,
+        location=(where.file, where.line) if where.file else None,
+        function=where.function,
+        library="mcp",
+        thread=thread_name(),
+        task=task_name(),
+        started=time.time(),
+    )
+
+
+class _Results:
+    """Results of tools as JSON, and back."""
+
+    def __init__(self, session: Any) -> None:
+        self._types = session.types
+
+    def spelled(self, result: Any) -> bytes:
+        """As MCP spells it on the wire."""
+        text: str = result.model_dump_json(by_alias=True, exclude_none=True)
+        return text.encode()
+
+    def made(self, replay: Replay) -> Any:
+        """The object that the script was given, or would have been."""
+        kind = dict(replay.headers).get(_RESULT, "CallToolResult")
+        return getattr(self._types, kind, self._types.CallToolResult).model_validate_json(replay.body)

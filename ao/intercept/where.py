@@ -1,0 +1,104 @@
+"""Who is asking: the script's statement, thread and task; and whether the same call of a library has asked before."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+__all__ = ["Marker", "Place", "place", "task_name", "thread_name"]
+
+_STDLIB = os.path.dirname(os.__file__) + os.sep
+_OURS = tuple(str(Path(__file__).parents[2] / name) + os.sep for name in ("afnio", "ao", "tellurio"))
+_INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+
+_USER, _LIBRARY, _NEITHER = 0, 1, 2
+_kinds: dict[str, int] = {}
+
+
+class Marker:
+    """Lies in a frame of a library for as long as that frame lives, and knows the calls made underneath.
+
+    A frame takes neither weak references nor attributes, and its address is used again by the next.  What it has is a
+    slot for a trace function, which nobody looks at unless a debugger is on; a marker can be called like one, and does
+    nothing then.
+    """
+
+    __slots__ = ("calls",)
+
+    def __init__(self) -> None:
+        self.calls: list[Any] = []
+
+    def __call__(self, frame: FrameType, event: str, arg: object) -> None:
+        """What a debugger may call, to no effect."""
+
+
+class Place:
+    """The statement, and the marker of the outermost library frame that it called (None when that has no room)."""
+
+    __slots__ = ("file", "function", "line", "marker")
+
+    def __init__(self, user: FrameType | None, library: FrameType | None) -> None:
+        self.file = user.f_code.co_filename if user else ""
+        self.line = (user.f_lineno or 0) if user else 0
+        self.function = user.f_code.co_qualname if user else ""
+        self.marker = None if library is None else _mark(library)
+
+
+def place() -> Place:
+    """Where the calling code was called from: the innermost frame that is neither a library's nor ours."""
+    frame: FrameType | None = sys._getframe(1)
+    library = None
+    while frame is not None:
+        kind = _kind(frame.f_code)
+        if kind == _USER:
+            return Place(frame, library)
+        if kind == _LIBRARY:
+            library = frame
+        frame = frame.f_back
+    return Place(None, library)
+
+
+def _mark(frame: FrameType) -> Marker | None:
+    """The frame's marker; a trace function of somebody else's is left alone."""
+    there: Any = frame.f_trace
+    if there is None:
+        frame.f_trace = there = Marker()
+    return there if isinstance(there, Marker) else None
+
+
+def _kind(code: CodeType) -> int:
+    file = code.co_filename
+    try:
+        return _kinds[file]
+    except KeyError:
+        kind = _kinds[file] = _kind_of(file)
+        return kind
+
+
+def _kind_of(file: str) -> int:
+    if file.startswith("<frozen") or file.startswith(_OURS):
+        return _NEITHER
+    if any(folder in file for folder in _INSTALLED):
+        return _LIBRARY
+    return _NEITHER if file.startswith(_STDLIB) else _USER
+
+
+def thread_name() -> str:
+    """The current thread's."""
+    return threading.current_thread().name
+
+
+def task_name() -> str:
+    """The current asyncio task's; ``""`` outside of one."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return ""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        return ""
+    return "" if task is None else str(task.get_name())
