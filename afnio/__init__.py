@@ -35,6 +35,7 @@ from afnio.variable import Variable as Variable
 
 if TYPE_CHECKING:
     __version__: str
+    from afnio import content as content
     from afnio import errors as errors
     from afnio import logging_config as logging_config
     from afnio import models as models
@@ -71,7 +72,7 @@ __all__ = [
     "utils",
 ]
 
-_LAZY = ("errors", "logging_config", "models", "serialization", "tellurio", "trainer")
+_LAZY = ("content", "errors", "logging_config", "models", "serialization", "tellurio", "trainer")
 
 
 def __getattr__(name: str) -> Any:

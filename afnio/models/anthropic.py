@@ -48,6 +48,7 @@ class _AnthropicModel(HostedModel):
         key_header=lambda key: ("X-Api-Key", key),
         headers=(("anthropic-version", "2023-06-01"),),
         sdk="anthropic",
+        more_env=("ANTHROPIC_AUTH_TOKEN",),
     )
     _sdk_class = "Anthropic"
 

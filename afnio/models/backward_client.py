@@ -10,7 +10,7 @@ from typing import Any
 
 from afnio.models.base import ChatCompletionModel
 from afnio.models.invoke import is_inline
-from afnio.models.openai import OpenAI
+from afnio.models.paths import provider_of
 
 __all__ = [
     "BackwardModelClient",
@@ -19,8 +19,6 @@ __all__ = [
     "set_backward_model_client",
     "use_backward_model_client",
 ]
-
-_PROVIDERS = {"openai": OpenAI}
 
 
 class BackwardModelClient:
@@ -97,17 +95,14 @@ def set_backward_model_client(
             f"model_path is 'provider/model' or an afnio model, got {type(model_path).__name__}. "
             "Wrap a client of the openai package: afnio.models.openai.OpenAI(client=...)."
         )
-    provider, slash, model = model_path.partition("/")
-    if not slash or not model:
-        raise ValueError(f"model_path must be 'provider/model', for example 'openai/gpt-4o'; got {model_path!r}.")
-    if provider not in _PROVIDERS:
-        raise ValueError(f"Unknown provider {provider!r} in {model_path!r}; known: {', '.join(sorted(_PROVIDERS))}.")
-    if "api_key" not in client_args and os.environ.get("OPENAI_API_KEY"):
-        client_args["api_key"] = os.environ["OPENAI_API_KEY"]
+    made, model = provider_of(model_path)
+    provider, key_env = model_path.partition("/")[0], made.vendor.key_env
+    if "api_key" not in client_args and os.environ.get(key_env):
+        client_args["api_key"] = os.environ[key_env]
     wanted = (provider, model, client_args, completion_args)
     if _current and (_current._provider, _current._model, _current._client_args, _current._completion_args) == wanted:
         return
-    _current = BackwardModelClient(_PROVIDERS[provider](**client_args), provider, model, client_args, completion_args)
+    _current = BackwardModelClient(made(**client_args), provider, model, client_args, completion_args)
 
 
 def get_backward_model_client() -> BackwardModelClient:

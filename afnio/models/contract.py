@@ -18,6 +18,7 @@ from weakref import WeakKeyDictionary
 from afnio.calls import Reply
 from afnio.errors import ReplayMissError, ReplyContractError, UnsupportedFormatError
 from afnio.models.invoke import complete
+from afnio.models.paths import as_model
 from afnio.words.contract import FENCE, REPAIR
 
 __all__ = ["Contract", "Fault", "Taken", "ask", "take"]
@@ -112,6 +113,7 @@ async def take(
     Args:
         calls: the model may call tools instead: such a reply is not read.
     """
+    client = as_model(client)
     who, args = {"role": role, "node": node, "words": words}, completion_args or {}
     found = await _tried(await _send(client, messages, contract, who, args), contract, calls)
     if found.fault is None:

@@ -55,6 +55,8 @@ class Vendor:
         headers: what is sent with every request besides.
         sdk: the vendor's package, whose client objects are taken too.
         default_key: sent when none is given; for servers that need none.
+        url_of: the base URL that the value of ``url_env`` stands for.
+        more_env: other environment variables that its settings come from.
     """
 
     name: str
@@ -67,6 +69,8 @@ class Vendor:
     headers: tuple[tuple[str, str], ...] = ()
     sdk: str = ""
     default_key: str | None = None
+    url_of: Callable[[str], str] = str
+    more_env: tuple[str, ...] = ()
 
 
 class HostedModel(ChatCompletionModel):
@@ -100,7 +104,8 @@ class HostedModel(ChatCompletionModel):
             sdk_only: arguments that only the vendor's own client understands; with one of them it is made and used.
         """
         vendor, own = self.vendor, {name: value for name, value in (own or {}).items() if value is not None}
-        endpoint = str(base_url or os.environ.get(vendor.url_env) or vendor.base_url).rstrip("/")
+        named = os.environ.get(vendor.url_env)
+        endpoint = str(base_url or (vendor.url_of(named) if named else vendor.base_url)).rstrip("/")
         seconds = timeout if isinstance(timeout, (int, float)) else None
         shown = {"base_url": endpoint, "timeout": seconds, "max_retries": max_retries, "default_query": default_query}
         config = {**own, **shown}

@@ -10,6 +10,7 @@ from afnio.calls.request import Reply, Request
 from afnio.calls.transport import RawResponse, Timeout
 from afnio.models.base import ChatCompletionModel, Route
 from afnio.models.formats.openai_chat import OPENAI_CHAT, PATH
+from afnio.models.paths import as_model
 from afnio.models.sdk import is_sdk_client, sdk_provider, sdk_route
 
 __all__ = ["complete", "is_inline"]
@@ -27,16 +28,18 @@ async def complete(
     """Make one accounted call; to be awaited on the LM loop, or driven inline when ``is_inline(client)``.
 
     Args:
-        client: a model of ours, a user's own `ChatCompletionModel` that only has ``chat`` or ``achat``, or a client
-            object of the ``openai`` package.
-        messages: the conversation, as the chat completions API spells it.
+        client: a model of ours, its path (``"openai/gpt-5"``), a user's own `ChatCompletionModel` that only has
+            ``chat`` or ``achat``, or a client object of the ``openai`` or ``anthropic`` package.
+        messages: the conversation: contents are texts or blocks (`afnio.content`).
         role: on whose behalf: ``"forward"``, ``"backward"``, ``"reducer"``, ``"optimizer"``, ``"judge"``.
         node: label of the graph node.
         words: name and version of the instructions of ours it carries, recorded with the call.
-        completion_args: what ``chat.completions.create`` takes.
+        completion_args: what ``chat.completions.create`` takes; ``on_text`` gets the text piece by piece, on the LM
+            loop, which it must not block.
 
     Raises:
         TypeError: ``client`` is none of these.
+        ValueError: it is a path of no known provider.
     """
     return await _model(client)._send(messages, role=role, node=node, words=words, **completion_args)
 
@@ -50,12 +53,14 @@ _adapters: WeakKeyDictionary[Any, ChatCompletionModel] = WeakKeyDictionary()  # 
 
 
 def _model(client: Any) -> ChatCompletionModel:
+    client = as_model(client)
     if isinstance(client, ChatCompletionModel):
         return client if client._route is not None else _users_model(client)
     if not is_sdk_client(client):
         raise TypeError(
-            f"A model client is an afnio model (e.g. afnio.models.openai.AsyncOpenAI), a subclass of "
-            f"ChatCompletionModel or a client of the openai package; got {type(client).__name__}."
+            f"A model client is an afnio model (e.g. afnio.models.openai.AsyncOpenAI), a path such as "
+            f"'openai/gpt-4o-mini', a subclass of ChatCompletionModel, or a client of the openai or anthropic package; "
+            f"got {type(client).__name__}."
         )
     adapter = _adapters.get(client)
     if adapter is None:

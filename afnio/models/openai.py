@@ -52,6 +52,7 @@ class _OpenAIModel(HostedModel, TextCompletionModel, EmbeddingModel):
         url_env="OPENAI_BASE_URL",
         key_header=bearer,
         sdk="openai",
+        more_env=("OPENAI_ORG_ID", "OPENAI_PROJECT_ID"),
     )
     _sdk_class = "OpenAI"
 
@@ -74,8 +75,9 @@ class _OpenAIModel(HostedModel, TextCompletionModel, EmbeddingModel):
         model: str | None = None,
         client: Any = None,
     ) -> None:
-        organization = organization or os.environ.get("OPENAI_ORG_ID")
-        project = project or os.environ.get("OPENAI_PROJECT_ID")
+        if self.vendor.more_env:  # others than OpenAI know no organizations
+            organization = organization or os.environ.get("OPENAI_ORG_ID")
+            project = project or os.environ.get("OPENAI_PROJECT_ID")
         self._connect(
             api_key=api_key,
             base_url=base_url,
