@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import random
 import signal
@@ -11,44 +12,17 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from afnio.models.lm_server import LMServer
-from afnio.models.lm_server.worlds import make_world
+from tests.trainer import child
+from tests.trainer.striking import Striking
 
 REPO = Path(__file__).parents[2]
-
-
-class Striking:
-    """The world of tickets; at the ``at``-th request, counted from 1, it strikes before it answers."""
-
-    name = "tickets"
-
-    def __init__(self) -> None:
-        self._world = make_world("tickets", seed=0, bad_share=0.3)
-        self._lock, self._seen = threading.Lock(), 0
-        self.at: int | None = None
-        self.strike: Callable[[], Any] = lambda: None
-
-    def arm(self, at: int | None, strike: Callable[[], Any]) -> None:
-        """Count from here on."""
-        self._seen, self.at, self.strike = 0, at, strike
-
-    def reply(self, ask: Any, role: str) -> str:
-        """What the world replies."""
-        with self._lock:
-            self._seen += 1
-            strikes = self._seen == self.at
-        if strikes:
-            self.strike()
-        return self._world.reply(ask, role)
-
-    def destroy(self, ask: Any) -> str:
-        """What the world replies."""
-        return self._world.destroy(ask)
 
 
 def start(root: Path, url: str) -> subprocess.Popen[str]:
@@ -113,14 +87,6 @@ def whole(server: LMServer, tmp_path_factory: pytest.TempPathFactory) -> Any:
     return end
 
 
-@pytest.mark.parametrize("share", [0.1, 0.45, 0.8])
-def test_kill_9(world: Striking, server: LMServer, whole: Any, tmp_path: Path, share: float) -> None:
-    first, end = strike_and_resume(world, server, tmp_path, int(share * whole["calls"]), signal.SIGKILL)
-    assert first[0] == -signal.SIGKILL
-    assert end["prompt"] == whole["prompt"]
-    assert end["history"] == whole["history"]
-
-
 @pytest.mark.parametrize("share", [0.05, 0.6])
 def test_ctrl_c_ends_cleanly(world: Striking, server: LMServer, whole: Any, tmp_path: Path, share: float) -> None:
     (code, first, err), end = strike_and_resume(world, server, tmp_path, int(share * whole["calls"]), signal.SIGINT)
@@ -135,13 +101,60 @@ def test_ctrl_c_ends_cleanly(world: Striking, server: LMServer, whole: Any, tmp_
     assert end["prompt"] == whole["prompt"]
 
 
-def test_kill_9_at_20_random_points(world: Striking, server: LMServer, whole: Any, tmp_path: Path) -> None:
-    draw = random.Random(0)
-    for number in range(20):
-        at = draw.randint(1, whole["calls"])
-        first, end = strike_and_resume(world, server, tmp_path / str(number), at, signal.SIGKILL)
-        assert first[0] == -signal.SIGKILL
-        assert (end["prompt"], end["history"]) == (whole["prompt"], whole["history"])
+POINTS = 50
+SIDE_BY_SIDE = 2
+
+
+def run_forked(context: Any, root: Path, url: str, arm: Callable[[Any], None]) -> int | None:
+    """Train in a process forked from one that has imported everything; its exit code."""
+    process = context.Process(target=child.forked, args=(root, url))
+    process.start()
+    arm(process)
+    process.join(120)
+    code: int | None = process.exitcode
+    return code
+
+
+def test_kill_9_at_50_random_points(whole: Any, tmp_path: Path) -> None:
+    """Each is killed at another request, and goes on to the same end; nothing recorded is asked for again."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.trainer.child"])
+    points = random.Random(0).sample(range(1, whole["calls"] + 1), POINTS)
+
+    def work(part: int) -> None:
+        world = Striking()
+        with LMServer(world) as server:
+            for at in points[part::SIDE_BY_SIDE]:
+                root = tmp_path / str(at)
+                root.mkdir()
+                kill_and_resume(context, world, server, root, at, whole)
+
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        list(pool.map(work, range(SIDE_BY_SIDE)))
+
+
+def kill_and_resume(context: Any, world: Striking, server: LMServer, root: Path, at: int, whole: Any) -> None:
+    server.reset()
+    started = threading.Event()
+    victim: list[Any] = []
+
+    def strike() -> None:
+        started.wait()
+        os.kill(victim[0].pid, signal.SIGKILL)
+
+    def arm(process: Any) -> None:
+        victim.append(process)
+        started.set()
+
+    world.arm(at, strike)
+    assert run_forked(context, root, server.base_url, arm) == -signal.SIGKILL
+    world.arm(None)
+    known = recorded(root)
+    server.reset()
+    assert run_forked(context, root, server.base_url, lambda process: None) == 0
+    assert not {key for key in asked(server) if known[key]}
+    end = json.loads((root / "end.json").read_text())
+    assert (end["prompt"], end["history"]) == (whole["prompt"], whole["history"])
 
 
 FULL = """
