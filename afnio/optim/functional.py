@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableSequence, Sequence
+from collections.abc import Callable, Mapping, MutableSequence, Sequence
 from typing import Any
 
 from afnio import _dispatch
 from afnio.autodiff.job import StepJob
 from afnio.calls import OnLoop, adrive, drive, run_inline
+from afnio.demos import Demos
 from afnio.models.invoke import is_inline
+from afnio.optim.evolution import EVOLUTION_MESSAGES, Evolution
+from afnio.optim.few_shot import Demo, FewShot
 from afnio.optim.groups import check_group, check_params, tgd_item
 from afnio.optim.naming import name_by_role
+from afnio.optim.pool import Pool
 from afnio.optim.telling import Update, tell
 from afnio.optim.tgd import tgd_words
 from afnio.optim.update import Proposal, Version
 from afnio.variable import Variable
 
-__all__ = ["atgd", "tgd"]
+__all__ = ["aevolution", "afew_shot", "atgd", "evolution", "few_shot", "tgd"]
 
 Buffer = MutableSequence[tuple[Variable, list[Variable]]]
 
@@ -140,3 +144,129 @@ async def _tgd(
         param.data = proposal.value
         updates.append(Update(param, before, param.data, proposal.reasoning, name_by_role(tracker, param), step))
     tell(updates, {id(params[index]): grads[index] for index in due})
+
+
+def evolution(
+    params: Sequence[Variable],
+    closure: Callable[[], Any],
+    pool: Pool,
+    model_client: Any,
+    messages: Sequence[Mapping[str, Any]] = EVOLUTION_MESSAGES,
+    inputs: Mapping[str, Any] | None = None,
+    constraints: Sequence[Any] | None = None,
+    *,
+    step: int = 0,
+    **settings: Any,
+) -> Any:
+    """One step of `Evolution` on ``params``, in place.
+
+    Args:
+        params: the parameters.
+        closure: evaluates them; see `Evolution`.
+        pool: the candidates so far, ``Pool(size)`` to begin with; changed in place.
+        step: number of the step: with the seed it decides the draws.
+        settings: ``parents``, ``proposals``, ... and completion arguments; see `Evolution`.
+
+    Returns:
+        what ``closure`` returned for the values that were held before.
+
+    Raises:
+        As ``Evolution.step``.
+    """
+    return _evolution(params, pool, model_client, messages, inputs, constraints, step, settings).step(closure)
+
+
+async def aevolution(
+    params: Sequence[Variable],
+    closure: Callable[[], Any],
+    pool: Pool,
+    model_client: Any,
+    messages: Sequence[Mapping[str, Any]] = EVOLUTION_MESSAGES,
+    inputs: Mapping[str, Any] | None = None,
+    constraints: Sequence[Any] | None = None,
+    *,
+    step: int = 0,
+    **settings: Any,
+) -> Any:
+    """`evolution`, for code that runs in an event loop."""
+    made = _evolution(params, pool, model_client, messages, inputs, constraints, step, settings)
+    return await made.astep(closure)
+
+
+def _evolution(
+    params: Sequence[Variable],
+    pool: Pool,
+    model_client: Any,
+    messages: Sequence[Mapping[str, Any]],
+    inputs: Mapping[str, Any] | None,
+    constraints: Sequence[Any] | None,
+    step: int,
+    settings: Mapping[str, Any],
+) -> Evolution:
+    made = Evolution(params, model_client, messages, inputs, constraints, **{**settings, "pool": pool.size})
+    made.pool = pool
+    made.tell_as({}, step)
+    return made
+
+
+def few_shot(
+    params: Sequence[Demos],
+    closure: Callable[[], Any],
+    demo_lists: Sequence[MutableSequence[Demo]],
+    *,
+    step: int = 0,
+    **settings: Any,
+) -> Any:
+    """One step of `FewShot` on ``params``, in place.
+
+    Args:
+        params: the parameters.
+        closure: evaluates them; see `FewShot`.
+        demo_lists: for each parameter the examples gathered so far; changed in place.
+        step: number of the step: with the seed it decides the draws.
+        settings: ``max_bootstrapped``, ``max_labelled``, ...; see `FewShot`.
+
+    Returns:
+        what ``closure`` returned for the values that were held before.
+
+    Raises:
+        As ``FewShot.step``; ValueError too if the lists differ in length.
+    """
+    made = _few_shot(params, demo_lists, step, settings)
+    try:
+        return made.step(closure)
+    finally:
+        _hand_back(made, demo_lists)
+
+
+async def afew_shot(
+    params: Sequence[Demos],
+    closure: Callable[[], Any],
+    demo_lists: Sequence[MutableSequence[Demo]],
+    *,
+    step: int = 0,
+    **settings: Any,
+) -> Any:
+    """`few_shot`, for code that runs in an event loop."""
+    made = _few_shot(params, demo_lists, step, settings)
+    try:
+        return await made.astep(closure)
+    finally:
+        _hand_back(made, demo_lists)
+
+
+def _few_shot(
+    params: Sequence[Demos], demo_lists: Sequence[MutableSequence[Demo]], step: int, settings: Mapping[str, Any]
+) -> FewShot:
+    if len(params) != len(demo_lists):
+        raise ValueError("params and demo_lists must have the same length.")
+    made = FewShot(params, **settings)
+    for param, demos in zip(params, demo_lists, strict=True):
+        made.state[param]["demos"] = list(demos)
+    made.tell_as({}, step)
+    return made
+
+
+def _hand_back(made: FewShot, demo_lists: Sequence[MutableSequence[Demo]]) -> None:
+    for param, demos in zip(made.params(), demo_lists, strict=True):
+        demos[:] = made.state[param]["demos"]

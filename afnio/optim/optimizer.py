@@ -58,6 +58,9 @@ class Optimizer:
     rule: str = ""
     """Name of the update rule in the table of rules."""
 
+    lasting: tuple[str, ...] = ("history",)
+    """What of a parameter's state an undo leaves as it is: what was learned from the values that were tried."""
+
     needs_closure: bool = False
     """Whether `step` cannot do without its ``closure``, because it tries values."""
 
@@ -210,11 +213,8 @@ class Optimizer:
         """Bring parameters and state back to ``snapshot``; the history of what was tried, and gradients, stay."""
         for index, (param, data) in enumerate(zip(self.params(), snapshot.data, strict=True)):
             param.data = data
-            history = self.state[param].get("history") if param in self.state else None
-            kept = _copied(snapshot.state.get(index, {}))
-            if history:
-                kept["history"] = history
-            self.state[param] = kept
+            lasting = {name: value for name, value in self.state.get(param, {}).items() if name in self.lasting}
+            self.state[param] = _copied(snapshot.state.get(index, {})) | lasting
 
     def record(self, score: float | None, kept: bool = True) -> None:
         """Note what the last step's values scored; the next requests show it to the model.

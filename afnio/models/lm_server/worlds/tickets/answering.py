@@ -10,6 +10,7 @@ from typing import Any
 
 from afnio.models.lm_server.ask import Ask
 from afnio.models.lm_server.filling import fill
+from afnio.models.lm_server.worlds.tickets.examples import taught_laws, without_examples
 from afnio.models.lm_server.worlds.tickets.laws import FIELDS
 from afnio.models.lm_server.worlds.tickets.locating import prompt_and_ticket
 from afnio.models.lm_server.worlds.tickets.reading import read
@@ -27,9 +28,10 @@ _JSON = re.compile(r"\bjson\b", re.IGNORECASE)
 
 def classify(ask: Ask) -> str:
     """The answer to a request that shows a ticket (or any other message) and a prompt."""
-    system = ask.system
-    prompt, ticket = prompt_and_ticket(system, ask.user)
-    fields = read(ticket, prompt)
+    system, shown = without_examples(ask.system)
+    user, more = without_examples(ask.user)
+    prompt, ticket = prompt_and_ticket(system, user)
+    fields = read(ticket, prompt, taught_laws([*shown, *more]))
     if ask.schema is not None:
         return _dump(fill(ask.schema, lambda name, allowed: _value(name, allowed, fields, ticket)))
     if ask.tool_results and not _names_fields(prompt):

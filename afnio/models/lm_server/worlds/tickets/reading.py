@@ -86,9 +86,12 @@ def truth(ticket: str) -> Fields:
     return follow(ticket, LAWS)
 
 
-def read(ticket: str, prompt: str) -> Fields:
-    """What a model answers that was told ``prompt``: its laws count, and its blanket rules overrule them."""
-    fields = follow(ticket, stated_laws(prompt))
+def read(ticket: str, prompt: str, taught: Iterable[Law] = ()) -> Fields:
+    """What a model answers that was told ``prompt``: its laws count, and its blanket rules overrule them.
+
+    ``taught`` are laws that it learned from examples.
+    """
+    fields = follow(ticket, [*stated_laws(prompt), *taught])
     for _, field, value in blanket_rules(prompt):
         fields[field] = value
     return fields
