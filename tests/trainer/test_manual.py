@@ -304,7 +304,7 @@ def test_a_parameter_of_two_optimizers_is_stepped_by_one_after_the_other() -> No
         with _dispatch.use_tracker(told):
             trained(agent, max_steps=1, gate=None)
     _, second = [record["request"] for record in told.calls if record["role"] == "optimizer"]
-    assert told.of("prompt")[0]["after"] in str([message["content"] for message in second["messages"]])
+    assert told.of("prompt")[0]["after"] in "".join(message["content"] for message in second["messages"])
 
 
 def test_one_of_two_optimizers_fails_and_neither_prompt_changes() -> None:
