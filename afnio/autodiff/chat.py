@@ -55,7 +55,7 @@ class Chat:
         inputs: see `ChatCompletion`; None: no placeholders.
         where: name of the caller, for errors.
         optional: names in ``inputs`` that no template needs to use.
-        tools: what the model may call: things with ``name``, ``description`` and ``parameters``.
+        tools: what the model may call: things with ``name``, ``description`` and ``schema``, or dicts.
         arguments: completion arguments; those that are Variables are inputs of the call.
         mask: of a batch, the samples to ask; None: all.
 
@@ -339,7 +339,7 @@ def _tool(tool: Any, where: str) -> OfferedTool:
         told = tool["function"] if isinstance(tool.get("function"), Mapping) else tool
         name, description, parameters = told.get("name"), told.get("description", ""), told.get("parameters")
     else:
-        name, description, parameters = (getattr(tool, each, None) for each in ("name", "description", "parameters"))
+        name, description, parameters = (getattr(tool, each, None) for each in ("name", "description", "schema"))
     variable = description if isinstance(description, Variable) else None
     text = description if variable is None else variable.data
     if not isinstance(name, str) or not isinstance(text, str):

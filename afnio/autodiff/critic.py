@@ -113,7 +113,7 @@ async def criticise(
         node: label of the node, for the ledger.
     """
     settings, client = current_settings(), get_backward_model_client()
-    by_sample = _by_sample(chat, grad_output)
+    by_sample = {index: pieces for index, pieces in _by_sample(chat, grad_output).items() if outputs[index] is not None}
     inline = is_inline(client._client)
     reducer = Reducer(client._client, client.completion_args)
     role = f"answer to {chat.title}"

@@ -54,14 +54,14 @@ def shape_of(response_format: Any, where: str) -> Shape | None:
 
     Args:
         response_format: a pydantic model class; the JSON schema of an object; ``{"type": "json_schema", ...}`` as
-            OpenAI spells it; ``{"type": "json_object"}``; None.
+            OpenAI spells it; ``{"type": "json_object"}``; a `Shape`; None.
 
     Raises:
         TypeError: it is none of these.
         ValueError: its schema does not describe an object with properties.
     """
-    if response_format is None:
-        return None
+    if response_format is None or isinstance(response_format, Shape):
+        return response_format
     if _is_model(response_format):
         return _of_model(response_format)
     if isinstance(response_format, Mapping):

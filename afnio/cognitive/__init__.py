@@ -31,9 +31,9 @@ from afnio.cognitive.ops import Split as Split
 from afnio.cognitive.ops import Sum as Sum
 from afnio.cognitive.parameter_containers import ParameterDict as ParameterDict
 from afnio.cognitive.parameter_containers import ParameterList as ParameterList
-from afnio.cognitive.tool import Tool as Tool
-from afnio.cognitive.tool import tool as tool
 from afnio.cognitive.tool_loop import ToolLoop as ToolLoop
+from afnio.cognitive.tools import Tool as Tool
+from afnio.cognitive.tools import tool as tool
 from afnio.demos import Demos as Demos
 from afnio.domain import Choice as Choice
 from afnio.domain import Number as Number

@@ -6,18 +6,27 @@ import builtins
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from afnio._op_result import OpResult
 from afnio.autodiff import ops
 from afnio.autodiff.loss import Loss
+from afnio.autodiff.structured import shape_of
+from afnio.autodiff.turn import ToolResult, Turn
+from afnio.cognitive import _tool_calls as calls
+from afnio.cognitive._results import check, result_of
 from afnio.variable import Variable
 
 __all__ = [
     "achat_completion",
+    "achat_turn",
     "add",
     "alm_judge_evaluator",
+    "arun_tools",
     "chat_completion",
+    "chat_turn",
     "deterministic_evaluator",
     "exact_match_evaluator",
     "lm_judge_evaluator",
+    "run_tools",
     "split",
     "sum",
 ]
@@ -61,6 +70,102 @@ async def achat_completion(
     """`chat_completion`, for code that runs in an event loop."""
     result: Variable = await ops.ChatCompletion.aapply(forward_model_client, messages, inputs, **completion_args)
     return result
+
+
+def chat_turn(
+    forward_model_client: Any,
+    messages: Sequence[Mapping[str, Any]],
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    tools: Sequence[Any] = (),
+    response_format: Any = None,
+    mask: Sequence[bool] | None = None,
+    **completion_args: Any,
+) -> OpResult[Any]:
+    """One turn of a conversation for each sample; see `afnio.autodiff.ops.ChatTurn`.
+
+    Args:
+        tools: what the model may call.
+        response_format: what the answer must look like: a pydantic model class, or the JSON schema of an object.  The
+            schema is sent, the answer checked, and a faulty one sent back once with its fault.
+        mask: of a batch, one bool a sample: whether to ask it.
+
+    Returns:
+        `OpResult`: the text, the blocks, why the model stopped, what was parsed, and a Variable for each field.
+
+    Raises:
+        BatchError: some samples of a batch failed.
+        ReplyContractError: there is no batch, and the answer broke the ``response_format`` twice (of a batch:
+            ``result.parse_error``).
+    """
+    shape = shape_of(response_format, "chat_turn()")
+    turn: Turn = ops.ChatTurn.apply(
+        forward_model_client,
+        messages,
+        inputs,
+        tools=tools,
+        response_format=shape or response_format,
+        mask=mask,
+        **completion_args,
+    )
+    check(turn)
+    return result_of(turn, shape, messages)
+
+
+async def achat_turn(
+    forward_model_client: Any,
+    messages: Sequence[Mapping[str, Any]],
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    tools: Sequence[Any] = (),
+    response_format: Any = None,
+    mask: Sequence[bool] | None = None,
+    **completion_args: Any,
+) -> OpResult[Any]:
+    """`chat_turn`, for code that runs in an event loop."""
+    shape = shape_of(response_format, "chat_turn()")
+    turn: Turn = await ops.ChatTurn.aapply(
+        forward_model_client,
+        messages,
+        inputs,
+        tools=tools,
+        response_format=shape or response_format,
+        mask=mask,
+        **completion_args,
+    )
+    check(turn)
+    return result_of(turn, shape, messages)
+
+
+def run_tools(
+    turn: OpResult[Any] | Turn, tools: Sequence[Any], *, on_error: calls.OnError = "tell"
+) -> list[ToolResult]:
+    """What the tools answer that ``turn`` called: the content of a message with the role ``"tool"``.
+
+    All calls of all samples run side by side, each once: async tools in the caller's event loop (from sync code: in
+    the LM loop), others in threads, a single one in this thread.
+
+    Args:
+        turn: what `chat_turn` returned.
+        tools: `Tool` objects or functions.
+        on_error: ``"tell"``: a tool that fails, an unknown name and arguments that break the schema are results that
+            say so; ``"raise"``: `ToolError`.
+
+    Returns:
+        one Variable for each call of the sample that made most; its data is None where a sample made fewer.
+
+    Raises:
+        ToolError: see ``on_error``; or a tool returned what has no JSON form.
+        ValueError: the turn called no tool.
+    """
+    return calls.run_tools(turn.output if isinstance(turn, OpResult) else turn, tools, on_error)  # type: ignore[arg-type]
+
+
+async def arun_tools(
+    turn: OpResult[Any] | Turn, tools: Sequence[Any], *, on_error: calls.OnError = "tell"
+) -> list[ToolResult]:
+    """`run_tools`, for code that runs in an event loop."""
+    return await calls.arun_tools(turn.output if isinstance(turn, OpResult) else turn, tools, on_error)  # type: ignore[arg-type]
 
 
 def deterministic_evaluator(

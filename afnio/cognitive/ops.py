@@ -6,6 +6,7 @@ import builtins
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
+from afnio._op_result import OpResult
 from afnio.autodiff.loss import Loss
 from afnio.cognitive import functional as F
 from afnio.cognitive._attributes import BUFFERS, CHATS, COMPLETION_CONFIGS, FUNCTIONS, MODELS, Kind
@@ -15,12 +16,14 @@ from afnio.variable import Variable
 __all__ = [
     "Add",
     "ChatCompletion",
+    "ChatTurn",
     "DeterministicEvaluator",
     "ExactMatchEvaluator",
     "LMJudgeEvaluator",
     "OpModule",
     "Split",
     "Sum",
+    "plain",
 ]
 
 
@@ -53,6 +56,11 @@ def _recorded(kind: Kind, name: str, value: Any) -> Any:
     if kind is BUFFERS:
         return value if isinstance(value, Variable) else Variable(value, role=name)
     return value if kind.decides(value) else None
+
+
+def plain(completion_args: Mapping[str, Any]) -> dict[str, Any]:
+    """Completion arguments as they are recorded: the values of Variables."""
+    return {name: value.data if isinstance(value, Variable) else value for name, value in completion_args.items()}
 
 
 class Add(OpModule):
@@ -104,7 +112,9 @@ class ChatCompletion(OpModule):
         **completion_args: Any,
     ) -> Variable:
         """`functional.chat_completion`, recorded."""
-        self._record(forward_model_client=forward_model_client, messages=messages, completion_args=completion_args)
+        self._record(
+            forward_model_client=forward_model_client, messages=messages, completion_args=plain(completion_args)
+        )
         return F.chat_completion(forward_model_client, messages, inputs, **completion_args)
 
     async def aforward(
@@ -115,8 +125,55 @@ class ChatCompletion(OpModule):
         **completion_args: Any,
     ) -> Variable:
         """`functional.achat_completion`, recorded."""
-        self._record(forward_model_client=forward_model_client, messages=messages, completion_args=completion_args)
+        self._record(
+            forward_model_client=forward_model_client, messages=messages, completion_args=plain(completion_args)
+        )
         return await F.achat_completion(forward_model_client, messages, inputs, **completion_args)
+
+
+class ChatTurn(OpModule):
+    """One turn of a conversation for each sample; see `functional.chat_turn`.
+
+    In code that runs in an event loop: ``await module.acall(...)``.
+    """
+
+    _arguments: ClassVar[dict[str, Kind]] = ChatCompletion._arguments
+
+    def forward(
+        self,
+        forward_model_client: Any,
+        messages: Sequence[Mapping[str, Any]],
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        tools: Sequence[Any] = (),
+        response_format: Any = None,
+        mask: Sequence[bool] | None = None,
+        **completion_args: Any,
+    ) -> OpResult[Any]:
+        """`functional.chat_turn`, recorded."""
+        self._record(
+            forward_model_client=forward_model_client, messages=messages, completion_args=plain(completion_args)
+        )
+        how = {"tools": tools, "response_format": response_format, "mask": mask, **completion_args}
+        return F.chat_turn(forward_model_client, messages, inputs, **how)
+
+    async def aforward(
+        self,
+        forward_model_client: Any,
+        messages: Sequence[Mapping[str, Any]],
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        tools: Sequence[Any] = (),
+        response_format: Any = None,
+        mask: Sequence[bool] | None = None,
+        **completion_args: Any,
+    ) -> OpResult[Any]:
+        """`functional.achat_turn`, recorded."""
+        self._record(
+            forward_model_client=forward_model_client, messages=messages, completion_args=plain(completion_args)
+        )
+        how = {"tools": tools, "response_format": response_format, "mask": mask, **completion_args}
+        return await F.achat_turn(forward_model_client, messages, inputs, **how)
 
 
 class DeterministicEvaluator(OpModule):
@@ -239,7 +296,7 @@ class LMJudgeEvaluator(OpModule):
         self._record(
             forward_model_client=forward_model_client,
             messages=messages,
-            completion_args=completion_args,
+            completion_args=plain(completion_args),
             success_fn=success_fn,
             reduction_fn=reduction_fn,
             reduction_fn_purpose=reduction_fn_purpose,

@@ -14,6 +14,7 @@ import afnio
 import afnio.cognitive as cog
 import afnio.cognitive.functional as F
 from afnio import Variable
+from afnio._op_result import OpResult
 from afnio.autodiff import ops
 from afnio.models import backward_client
 from afnio.models.scripted import Scripted
@@ -63,6 +64,7 @@ def arguments(name: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
         "sum": (([x, y],), {}),
         "split": ((x,), {"maxsplit": 1}),
         "chat_completion": ((Scripted(echo), [{"role": "user", "content": [x]}]), {"model": "m"}),
+        "chat_turn": ((Scripted(echo), [{"role": "user", "content": [x]}]), {"model": "m"}),
         "deterministic_evaluator": ((x, "a b", same, "equality", all_right, sum, "summation"), {}),
         "exact_match_evaluator": ((x, "c"), {}),
         "lm_judge_evaluator": ((client, messages(), x, "c"), {"model": "m", "success_fn": all_right}),
@@ -75,6 +77,7 @@ MODULES: dict[str, type[cog.Module]] = {
     "sum": cog.Sum,
     "split": cog.Split,
     "chat_completion": cog.ChatCompletion,
+    "chat_turn": cog.ChatTurn,
     "deterministic_evaluator": cog.DeterministicEvaluator,
     "exact_match_evaluator": cog.ExactMatchEvaluator,
     "lm_judge_evaluator": cog.LMJudgeEvaluator,
@@ -85,6 +88,11 @@ RECORDED = {
     "sum": {},
     "split": {"_buffers": ["sep", "maxsplit"]},
     "chat_completion": {
+        "_models": ["forward_model_client"],
+        "_chats": ["messages"],
+        "_completion_configs": ["completion_args"],
+    },
+    "chat_turn": {
         "_models": ["forward_model_client"],
         "_chats": ["messages"],
         "_completion_configs": ["completion_args"],
@@ -105,6 +113,8 @@ RECORDED = {
 
 
 def shown(result: Any) -> Any:
+    if isinstance(result, OpResult):
+        return shown(result.output)
     return tuple(map(shown, result)) if isinstance(result, tuple) else (result.data, result.role)
 
 
@@ -126,7 +136,7 @@ def test_acall_says_what_a_call_says(name: str) -> None:
     assert shown(asyncio.run(module.acall(*args, **kwargs))) == shown(module(*args, **kwargs))
 
 
-@pytest.mark.parametrize("name", ["chat_completion", "lm_judge_evaluator"])
+@pytest.mark.parametrize("name", ["chat_completion", "chat_turn", "lm_judge_evaluator"])
 def test_the_async_function_says_what_the_function_says(name: str) -> None:
     args, kwargs = arguments(name)
     assert shown(asyncio.run(getattr(F, f"a{name}")(*args, **kwargs))) == shown(getattr(F, name)(*args, **kwargs))
@@ -157,10 +167,10 @@ CONTAINERS = {"Module", "ModuleDict", "ModuleList", "ParameterDict", "ParameterL
 
 
 def test_the_public_names_are_these() -> None:
-    functions = set(MODULES) | {"achat_completion", "alm_judge_evaluator"}
+    functions = set(MODULES) | {"achat_completion", "achat_turn", "alm_judge_evaluator", "run_tools", "arun_tools"}
     assert set(F.__all__) == functions
     classes = {cls.__name__ for cls in MODULES.values()}
-    assert set(cog.__all__) == functions | classes | CONTAINERS | KINDS
+    assert set(cog.__all__) == functions | classes | CONTAINERS | KINDS | {"Tool", "ToolLoop", "tool"}
 
 
 # --- what a module keeps

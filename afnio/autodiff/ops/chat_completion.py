@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from afnio._types import Data
@@ -31,7 +32,7 @@ from afnio.variable import Variable
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["ChatCompletion", "answers"]
+__all__ = ["HOPELESS", "ChatCompletion", "asked", "sibling"]
 
 HOPELESS = (
     APIUnreachableError,
@@ -62,7 +63,8 @@ class ChatCompletion(Function):
         inputs: what fills the ``{placeholders}`` of every content Variable: name -> str, list of str, Variable, or
             list of Variables.  A list anywhere makes a batch: one call for each sample, all at once; what is no list
             is the same for all.
-        completion_args: passed to the API: ``model``, ``temperature``, ...
+        completion_args: passed to the API: ``model``, ``temperature``, ...  A Variable among them is an input of the
+            call: its value is sent, and feedback flows to it.
 
     Returns:
         a Variable that holds the answer, or the list of answers of a batch.
@@ -88,7 +90,7 @@ class ChatCompletion(Function):
 
     @classmethod
     def inputs_of(cls, ctx: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Variable]:
-        """Contents, then inputs."""
+        """Contents, inputs, arguments."""
         return ctx.chat.variables() if hasattr(ctx, "chat") else []
 
     @classmethod
@@ -105,9 +107,10 @@ class ChatCompletion(Function):
         **completion_args: Any,
     ) -> Variable:
         """The answer, or the answers of a batch."""
-        chat = Chat(messages, inputs, "chat_completion()")
+        chat = Chat(messages, inputs, "chat_completion()", arguments=completion_args)
         node = f"ChatCompletion: {chat.title}"
-        replies = await answers(forward_model_client, chat, "forward", node, completion_args)
+        args = chat.plain_args(completion_args) if chat.arguments else completion_args
+        replies = await _answers(forward_model_client, chat, node, args)
         texts = [reply.text for reply in replies]
         ctx.chat, ctx.node, ctx.answers = chat, node, texts  # type: ignore[attr-defined]
         data: Data = [*texts] if chat.batched else texts[0]
@@ -123,50 +126,66 @@ class ChatCompletion(Function):
     @staticmethod
     def families(calls: Sequence[tuple[Any, Pieces]]) -> list[list[int]]:
         """Positions of the calls, given as (ctx, feedback), that one critic may look at together."""
-        return families([_sibling(ctx, pieces) for ctx, pieces in calls])
+        return families([sibling(ctx, pieces) for ctx, pieces in calls])
 
     @staticmethod
     async def backward_together(calls: Sequence[tuple[Any, Pieces]]) -> list[EdgePieces]:
         """`backward` of each call of a family."""
-        return await criticise_together([_sibling(ctx, pieces) for ctx, pieces in calls])
+        return await criticise_together([sibling(ctx, pieces) for ctx, pieces in calls])
 
 
-def _sibling(ctx: Any, pieces: Pieces) -> Sibling:
+def sibling(ctx: Any, pieces: Pieces) -> Sibling:
+    """A call with the feedback on it, as what may share a critic with others."""
     return Sibling(ctx.chat, ctx.answers, pieces, ctx.needs_edge, ctx.node)
 
 
-async def answers(client: Any, chat: Chat, role: str, node: str, args: dict[str, Any]) -> list[Reply]:
+Ask = Callable[[list[dict[str, Any]]], Coroutine[Any, Any, Any]]
+"""Messages -> a coroutine that makes the call."""
+
+
+async def _answers(client: Any, chat: Chat, node: str, args: dict[str, Any]) -> list[Reply]:
     """The replies to all samples of ``chat``, in order; all are asked at once.
 
     Raises:
         BatchError: some failed, in ways the others need not.
     """
-    bodies = chat.requests()
-    if len(bodies) == 1:
-        reply: Reply = await complete(client, bodies[0], role=role, node=node, **args)
+    ask: Ask = functools.partial(complete, client, role="forward", node=node, **args)
+    if chat.size == 1:
+        reply: Reply = await ask(chat.request(0))
         return [reply]
-    if is_inline(client):
-        results = [await _caught(client, body, role, node, args) for body in bodies]
-    else:
-        results = await _all(client, bodies, role, node, args)
+    results = await asked(client, chat, ask)
     errors = {index: result for index, result in enumerate(results) if isinstance(result, BaseException)}
     if errors:
-        raise next((error for error in errors.values() if isinstance(error, HOPELESS)), None) or BatchError(
-            errors, len(bodies)
-        )
-    return [result for result in results if not isinstance(result, BaseException)]
+        raise BatchError(errors, chat.size)
+    return results
 
 
-async def _all(
-    client: Any, bodies: list[Any], role: str, node: str, args: dict[str, Any]
-) -> list[Reply | BaseException]:
+async def asked(client: Any, chat: Chat, ask: Ask) -> list[Any]:
+    """What ``ask`` returns for each sample of ``chat`` that is asked, in order, or its error; all are asked at once.
+
+    Raises:
+        an error that all samples would meet; where there is no batch, any error.
+    """
+    bodies = chat.requests()
+    if not chat.batched:
+        return [await ask(bodies[0])]
+    if is_inline(client) or len(bodies) == 1:
+        return [await _caught(ask, body) for body in bodies]
+    results = await _all(ask, bodies)
+    hopeless = next((result for result in results if isinstance(result, HOPELESS)), None)
+    if hopeless is not None:
+        raise hopeless
+    return results
+
+
+async def _all(ask: Ask, bodies: list[Any]) -> list[Any]:
     """Ask all at once.  An error all would meet ends the others: they would only cost time."""
     import asyncio
 
-    tasks: list[asyncio.Task[Reply]] = []
+    tasks: list[asyncio.Task[Any]] = []
     hopeless = False
 
-    def ended(task: asyncio.Task[Reply]) -> None:
+    def ended(task: asyncio.Task[Any]) -> None:
         nonlocal hopeless
         if not task.cancelled() and isinstance(task.exception(), HOPELESS):
             hopeless = True
@@ -175,25 +194,23 @@ async def _all(
 
     try:
         for number, body in enumerate(bodies, 1):
-            tasks.append(asyncio.ensure_future(complete(client, body, role=role, node=node, **args)))
+            tasks.append(asyncio.ensure_future(ask(body)))
             tasks[-1].add_done_callback(ended)
             if number % BURST == 0 and not hopeless:
                 await asyncio.sleep(0)
             if hopeless:
                 break
-        results = await asyncio.gather(*tasks, return_exceptions=True)
+        return list(await asyncio.gather(*tasks, return_exceptions=True))
     except BaseException:
         for task in tasks:
             task.cancel()
         raise
-    return list(results)
 
 
-async def _caught(client: Any, body: Any, role: str, node: str, args: dict[str, Any]) -> Reply | BaseException:
+async def _caught(ask: Ask, body: Any) -> Any:
     try:
-        reply: Reply = await complete(client, body, role=role, node=node, **args)
+        return await ask(body)
     except HOPELESS:
         raise
     except Exception as error:  # noqa: BLE001  # told with those of the other samples
         return error
-    return reply

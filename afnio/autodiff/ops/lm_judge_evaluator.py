@@ -90,14 +90,15 @@ class LMJudgeEvaluator(Function):
         **completion_args: Any,
     ) -> Loss:
         """Ask the judge about each sample, all at once."""
-        chat = _chat(messages, prediction, target, inputs)
+        chat = _chat(messages, prediction, target, inputs, completion_args)
         purpose = text_of(reduction_fn_purpose, "reduction_fn_purpose") if reduction_fn is not None else ""
         ctx.prediction = prediction
         ctx.eval_mode = bool(eval_mode.data if isinstance(eval_mode, Variable) else eval_mode)
         ctx.chat, ctx.node = chat, f"LMJudgeEvaluator: {chat.title}"
         ctx.own = [v for v in chat.variables() if v is not prediction and v is not target]
+        args = chat.plain_args(completion_args)
         verdicts = await together(
-            [_judge(forward_model_client, chat, index, ctx.node, completion_args) for index in range(chat.size)],
+            [_judge(forward_model_client, chat, index, ctx.node, args) for index in range(chat.size)],
             is_inline(forward_model_client),
         )
         return _result(ctx, prediction, target, verdicts, success_fn, reduction_fn, purpose)
@@ -121,7 +122,9 @@ class LMJudgeEvaluator(Function):
         return EdgePieces(by_variable[id(v)] for v in ctx.own)
 
 
-def _chat(messages: Any, prediction: Any, target: Any, inputs: Mapping[str, Any] | None) -> Chat:
+def _chat(
+    messages: Any, prediction: Any, target: Any, inputs: Mapping[str, Any] | None, args: Mapping[str, Any]
+) -> Chat:
     if not isinstance(prediction, Variable):
         raise TypeError(f"prediction must be a Variable, got {type(prediction).__name__}.")
     if taken := {"prediction", "target"} & set(inputs or {}):
@@ -132,7 +135,7 @@ def _chat(messages: Any, prediction: Any, target: Any, inputs: Mapping[str, Any]
         wanted = target.data if isinstance(target, Variable) else target
         if isinstance(prediction.data, list) != isinstance(wanted, list):
             raise ValueError("prediction and target must both be lists (a batch) or both be single values.")
-    return Chat(messages, filled, "lm_judge_evaluator()", optional=("prediction", "target"))
+    return Chat(messages, filled, "lm_judge_evaluator()", optional=("prediction", "target"), arguments=args)
 
 
 async def _judge(client: Any, chat: Chat, index: int, node: str, args: dict[str, Any]) -> tuple[Any, str]:
