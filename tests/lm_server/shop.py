@@ -40,7 +40,7 @@ class Trace:
 
     @property
     def calls(self) -> list[tuple[str, Any]]:
-        """(tool, arguments) of each call."""
+        """(tool, arguments) of each call, in order."""
         said = [call["function"] for message in self.messages for call in message.get("tool_calls") or ()]
         return [(call["name"], json.loads(call["arguments"])) for call in said]
 

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from afnio.models.lm_server import KINDS, Fault, LMServer
 from afnio.models.lm_server.faults import FaultPlan
+from afnio.models.lm_server.worlds.shop import questions
+from tests.lm_server.shop import in_process, run, whole
 
 HELLO: Any = [{"role": "user", "content": "hello there, my friend"}]
 
@@ -193,3 +195,73 @@ def test_who_hangs_up_is_not_waited_for(echo: LMServer) -> None:
 
 def test_every_kind_is_documented() -> None:
     assert all(KINDS.values())
+
+
+# -- faults of agents with tools
+
+ASKED = questions(12, seed=5)
+MANY = next(question for question in ASKED if run(in_process(), question, whole()).turns == 4)
+
+
+@pytest.fixture(scope="module")
+def shop() -> Any:
+    with LMServer("shop", bad_share=0.0) as server:
+        yield server
+
+
+def chat(server: LMServer) -> Any:
+    return lambda body: httpx2.post(f"{server.base_url}/chat/completions", json=body).json()
+
+
+@pytest.mark.parametrize("kind", ["bad_arguments", "unknown_tool"])
+def test_a_bad_call_is_made_anew_when_the_agent_says_so(shop: LMServer, kind: str) -> None:
+    right = run(in_process(), MANY, whole())
+    shop.faults = [f"{kind}@2"]
+    shop.reset()
+    said = [message for message in _carried_out(shop, MANY) if message.get("tool_calls")]
+    calls = [message["tool_calls"][0]["function"] for message in said]
+    assert len(calls) == right.turns  # one turn more than calls are needed
+    assert [shop.stats()["total"]["tool_calls"], shop.faults[0]["met"]] == [right.turns, 1]
+    if kind == "unknown_tool":
+        assert calls[1]["name"] == "search_by_telephone"
+    else:
+        with pytest.raises(json.JSONDecodeError):
+            json.loads(calls[1]["arguments"])
+    assert calls[2] == {"name": "search", "arguments": json.dumps(right.calls[1][1])}
+
+
+def _carried_out(server: LMServer, question: Any) -> list[dict[str, Any]]:
+    trace = run(chat(server), question, whole())
+    assert trace.answer == question.answer
+    return trace.messages
+
+
+def test_a_model_that_only_calls_wrongly_gives_up(shop: LMServer) -> None:
+    shop.faults = ["unknown_tool@1x50"]
+    trace = run(chat(shop), MANY, whole())
+    assert trace.turns == 5
+    assert trace.answer != MANY.answer
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_anthropics_api_has_no_arguments_left(shop: LMServer, streamed: bool) -> None:
+    shop.faults = ["bad_arguments"]
+    tools: Any = [{"name": "search", "input_schema": {"type": "object", "properties": {"query": {"type": "string"}}}}]
+    given: Any = {"model": "m", "max_tokens": 99, "tools": tools, "messages": [{"role": "user", "content": MANY.text}]}
+    with anthropic.Anthropic(api_key="any", base_url=shop.url, max_retries=0) as client:
+        if streamed:
+            with client.messages.stream(**given) as stream:
+                reply: Any = stream.get_final_message()
+        else:
+            reply = client.messages.create(**given)
+    assert [(block.type, block.input) for block in reply.content] == [("tool_use", {})]
+
+
+def test_an_output_breaks_off_and_only_outputs_count(shop: LMServer) -> None:
+    shop.faults = ["broken_output@2"]
+    schema = {"type": "object", "properties": {"total": {"type": "number"}}, "required": ["total"]}
+    form = {"type": "json_schema", "json_schema": {"name": "Order", "schema": schema}}
+    answers = [run(chat(shop), MANY, whole(), response_format=form).answer for _ in range(3)]
+    assert answers[0] == answers[2] == json.dumps({"total": float(MANY.answer)})
+    assert answers[1] == answers[0][: len(answers[0]) // 2]
+    assert shop.faults[0]["met"] == 1

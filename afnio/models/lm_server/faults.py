@@ -6,6 +6,7 @@ As text (``Fault.parse``, the CLI's ``--fault``): ``KIND[@N][xTIMES][:option=val
     429@1x4:retry_after=0.2    the first four requests are refused
     malformed@1:role=optimizer the first optimizer request gets a reply that is no JSON
     500:p=0.05                 one request in twenty, drawn by a hash of the seed and the request
+    bad_arguments@2            the second answer that calls tools calls the first of them wrongly
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 
 from afnio.models.lm_server.roles import ROLES
 
-__all__ = ["KINDS", "Fault", "FaultPlan"]
+__all__ = ["KINDS", "NEEDS", "Fault", "FaultPlan"]
 
 KINDS: dict[str, str] = {
     "429": "too many requests, with Retry-After",
@@ -35,6 +36,9 @@ KINDS: dict[str, str] = {
     "malformed_critic": "the same for the critic only",
     "destructive": "an optimizer update that drops every rule and adds wrong ones",
     "no_placeholder": "an optimizer update that loses the prompt's {placeholders}",
+    "bad_arguments": "a tool call whose arguments break off: no JSON (Anthropic's API: none of them is there)",
+    "unknown_tool": "a call of a tool that is not there",
+    "broken_output": "an answer by a schema, whose JSON breaks off",
     "overflow": "400, the request is longer than the model's context",
 }
 _ONLY = {
@@ -42,7 +46,11 @@ _ONLY = {
     "malformed_critic": "backward",
     "destructive": "optimizer",
     "no_placeholder": "optimizer",
+    "broken_output": "forward",
 }
+NEEDS = {"bad_arguments": "tool_calls", "unknown_tool": "tool_calls", "broken_output": "schema"}
+"""Kinds that only answers of one kind can meet: those that call tools, those that fit a schema."""
+
 _SPELLED = re.compile(r"(?P<kind>\w+?)(?:@(?P<at>\d+))?(?:x(?P<times>\d+))?(?::(?P<options>.*))?")
 
 
@@ -105,9 +113,9 @@ class Fault:
         """Its arguments, as JSON takes them."""
         return asdict(self)
 
-    def concerns(self, role: str) -> bool:
-        """Whether requests of ``role`` count for it."""
-        return (self.role or _ONLY.get(self.kind, "") or role) == role
+    def concerns(self, role: str, answer: str = "") -> bool:
+        """Whether requests of ``role`` count for it, if ``answer`` is what they get (see ``FaultPlan.pick``)."""
+        return (self.role or _ONLY.get(self.kind, "") or role) == role and NEEDS.get(self.kind, answer) == answer
 
 
 class FaultPlan:
@@ -120,14 +128,17 @@ class FaultPlan:
         self.met = [0] * len(self.faults)
         self._asked: Counter[str] = Counter()
 
-    def pick(self, role: str, key: str) -> Fault | None:
-        """The first fault that the next request, of ``role`` and with the hash ``key``, meets."""
+    def pick(self, role: str, key: str, answer: str = "") -> Fault | None:
+        """The first fault that the next request, of ``role`` and with the hash ``key``, meets.
+
+        ``answer`` is what it would be answered with: ``tool_calls``, ``schema``, or ``""`` for any other text.
+        """
         if not self.faults:
             return None
         self._asked[key] += 1
         chosen = None
         for index, fault in enumerate(self.faults):
-            if not fault.concerns(role):
+            if not fault.concerns(role, answer):
                 continue
             self.seen[index] += 1
             if chosen is None and self._hits(index, fault, key):

@@ -82,7 +82,7 @@ class Handler:
     ) -> web.StreamResponse:
         simulation = self.simulation
         simulation.check(ask, _api_key(request))
-        fault = simulation.plan.pick(row.role, row.key)
+        fault = simulation.fault_for(ask, row.role, row.key)
         if fault:
             row.fault = fault.kind
             await _refuse_or_hang(request, fault, ask, simulation.settings.context_limit)

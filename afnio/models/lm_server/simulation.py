@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from afnio.models.lm_server.ask import Answer, Ask
+from afnio.models.lm_server.ask import Answer, Ask, ToolCall
 from afnio.models.lm_server.counting import count, input_tokens
-from afnio.models.lm_server.faults import Fault, FaultPlan
+from afnio.models.lm_server.faults import NEEDS, Fault, FaultPlan
 from afnio.models.lm_server.stats import Stats
 from afnio.models.lm_server.worlds import World, make_world
 
@@ -92,12 +92,24 @@ class Simulation:
         if size > limit:
             raise overflow(size, limit)
 
+    def fault_for(self, ask: Ask, role: str, key: str) -> Fault | None:
+        """The fault that a request meets, if any."""
+        kind = ""
+        if any(fault.kind in NEEDS for fault in self.plan.faults):
+            kind = "tool_calls" if self._calls(ask, role) else "schema" if ask.schema is not None else ""
+        return self.plan.pick(role, key, kind)
+
     def answer(self, ask: Ask, role: str, fault: Fault | None) -> Answer:
         """What the world says, spoiled by ``fault`` where the fault is one of content."""
-        calls = self.world.calls(ask, role) if ask.tools else []
+        calls = self._calls(ask, role)
+        if calls and fault:
+            calls[0] = spoiled(calls[0], fault)
         answer = Answer("" if calls else self._text(ask, role, fault), calls)
         count(ask, answer)
         return answer
+
+    def _calls(self, ask: Ask, role: str) -> list[ToolCall]:
+        return self.world.calls(ask, role) if ask.tools else []
 
     def _text(self, ask: Ask, role: str, fault: Fault | None) -> str:
         kind = fault.kind if fault else ""
@@ -106,7 +118,18 @@ class Simulation:
         if kind == "destructive":
             return self.world.destroy(ask)
         text = self.world.reply(ask, role)
+        if kind == "broken_output":
+            return text[: len(text) // 2]
         return _PLACEHOLDER.sub("", text) if kind == "no_placeholder" else text
+
+
+def spoiled(call: ToolCall, fault: Fault) -> ToolCall:
+    """A tool call as a fault of content leaves it."""
+    if fault.kind == "unknown_tool":
+        return ToolCall(f"{call.name}_by_telephone", call.arguments)
+    if fault.kind == "bad_arguments":
+        return ToolCall(call.name, call.arguments[: len(call.arguments) // 2])
+    return call
 
 
 def overflow(size: int, limit: int) -> Refusal:

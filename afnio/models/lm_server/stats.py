@@ -1,4 +1,4 @@
-"""What the server counts: calls and tokens by role, concurrency, and one row for each request."""
+"""What the server counts: calls, tokens and tool calls by role, concurrency, and one row for each request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ KEEP_BODIES = 4096
 
 @dataclass(slots=True)
 class Row:
-    """One request; ``arrived`` and ``done`` are Unix times in seconds, ``done`` is 0 while it is open."""
+    """One request; ``arrived`` and ``done`` are Unix times in seconds, ``done`` is 0 while it is open.
+
+    ``tool_calls`` is how many tools its answer calls.
+    """
 
     n: int
     role: str
@@ -32,11 +35,13 @@ class Row:
     cached_tokens: int = 0
     output_tokens: int = 0
     reasoning_tokens: int = 0
+    tool_calls: int = 0
 
     def bill(self, answer: Answer) -> None:
         """Write down what ``answer`` cost."""
         self.input_tokens, self.cached_tokens = answer.input_tokens, answer.cached_tokens
         self.output_tokens, self.reasoning_tokens = answer.output_tokens, answer.reasoning_tokens
+        self.tool_calls = len(answer.tool_calls)
 
 
 @dataclass(slots=True)
@@ -83,12 +88,13 @@ class Stats:
         }
 
 
-_SUMS = ("calls", "errors", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "total_tokens")
+_ADDED = ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "tool_calls")
+_SUMS = ("calls", "errors", *_ADDED, "total_tokens")
 
 
 def _add(counts: dict[str, int], row: Row) -> None:
     counts["calls"] += 1
     counts["errors"] += row.status != 200
-    for name in ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens"):
+    for name in _ADDED:
         counts[name] += getattr(row, name)
     counts["total_tokens"] += row.input_tokens + row.output_tokens

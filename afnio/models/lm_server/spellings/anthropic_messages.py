@@ -124,13 +124,22 @@ def _usage(answer: Answer) -> dict[str, Any]:
     }
 
 
-def _blocks(answer: Answer, ident: str) -> list[dict[str, Any]]:
+def _input(call: ToolCall) -> dict[str, Any]:
+    """A call's arguments: this API sends an object, so of broken ones nothing is left."""
     import orjson
 
+    try:
+        given = orjson.loads(call.arguments)
+    except orjson.JSONDecodeError:
+        return {}
+    return given if isinstance(given, dict) else {}
+
+
+def _blocks(answer: Answer, ident: str) -> list[dict[str, Any]]:
     if not answer.tool_calls:
         return [{"type": "text", "text": answer.text, "citations": None}]
     return [
-        {"type": "tool_use", "id": f"toolu_{ident}{i}", "name": call.name, "input": orjson.loads(call.arguments)}
+        {"type": "tool_use", "id": f"toolu_{ident}{i}", "name": call.name, "input": _input(call)}
         for i, call in enumerate(answer.tool_calls)
     ]
 
@@ -175,7 +184,7 @@ def _block_events(block: dict[str, Any], index: int, answer: Answer) -> Iterator
         empty: dict[str, Any] = {"text": ""}
         deltas = [{"type": "text_delta", "text": piece} for piece in pieces(block["text"])]
     else:
-        arguments = pieces(answer.tool_calls[index].arguments, 1)
+        arguments = pieces(answer.tool_calls[index].arguments if block["input"] else "{}", 1)
         empty = {"input": {}}
         deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in arguments]
     yield "content_block_start", {"index": index, "content_block": {**block, **empty}}
