@@ -129,6 +129,6 @@ def test_a_list_refused_in_the_middle_is_as_it_was() -> None:
 def test_they_show_one_line_for_each_and_shorten_long_texts() -> None:
     shown = repr(Agent())
     assert "(examples): ParameterList(" in shown
-    assert "    (0): Parameter containing: variable(data=a, role=example a, requires_grad=True)" in shown
+    assert "    (0): Parameter containing: variable(data='a', role=example a, requires_grad=True)" in shown
     assert "    (user): Parameter containing: " in shown
     assert len(repr(cog.ParameterList([parameter("x" * 1000)]))) < 1200
