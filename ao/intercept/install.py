@@ -30,6 +30,7 @@ _LIBRARIES = {
 }
 """What is patched once it is imported, and by which module of ours: imported no sooner, so that a script that asks
 nobody pays for nothing."""
+_DESK = "ao.intercept.calls"
 
 _lock = threading.RLock()
 _installed: Installed | None = None
@@ -116,7 +117,7 @@ class Installed:
 
     def _the_desk(self) -> Desk:
         if self._desk is None:
-            self._desk = importlib.import_module("ao.intercept.calls").Desk()
+            self._desk = importlib.import_module(_DESK).Desk()
             self._put_on_desk()
         assert self._desk is not None
         return self._desk
