@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from afnio.trainer.averages import Metrics
-from afnio.trainer.callbacks.base import Callback
+from afnio.trainer.callbacks.base import HOOKS, Callback
 from afnio.trainer.fit import Fit, Stage
 from afnio.trainer.gates import Verdict
 from afnio.trainer.outcome import Failure, Outcome
@@ -130,8 +131,11 @@ class Chorus(Callback):
 
 
 def _blame(error: Exception, callback: object, hook: str) -> None:
+    """Note whose ``error`` is; ``hook`` was called, and may have called the one by Lightning's name."""
     if not type(callback).__module__.startswith("afnio."):
-        error.add_note(f"Raised by the callback {type(callback).__qualname__}, in {hook}().")
+        called = [frame.f_code.co_name for frame, _ in traceback.walk_tb(error.__traceback__)]
+        where = next((name for name in reversed(called) if name in HOOKS), hook)
+        error.add_note(f"Raised by the callback {type(callback).__qualname__}, in {where}().")
 
 
 def _described(error: Exception) -> str:
