@@ -1,0 +1,193 @@
+"""The texts that models answered, findable by any stretch of them.
+
+An inverted index of grams of three tokens.  Of a long text only some grams are entered, by winnowing (Schleimer,
+Wilkerson and Aiken 2003): the smallest of each window, so that of any `GUARANTEE` tokens in a row at least one gram is
+there; and the first and last gram of each unit.  What is looked up is every gram, so one entered is enough.  Values of
+one or two tokens have a table of their own.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from tellurio.dataflow.tokens import STRONG_TOKEN, UNIT, Tokens, Vocabulary
+from tellurio.dataflow.units import keys, units
+
+__all__ = ["GRAM", "GUARANTEE", "Outputs", "Text", "grams"]
+
+GRAM = 3
+WINDOW = 4
+GUARANTEE = GRAM + WINDOW - 1
+LONG = 48
+"""Tokens from which on a text is winnowed."""
+CARRIERS = 8
+"""The most recent carriers of a gram that are kept: older ones lose every tie."""
+
+_PLACE_BITS = 24
+_MOST_TOKENS = 1 << _PLACE_BITS
+
+
+@dataclass(slots=True)
+class Text:
+    """A leaf of an answer.
+
+    Attributes:
+        call: number of the call.
+        path: JSON pointer of the leaf.
+        data: the tokens' numbers, four bytes each.
+        starts, ends: place of each token in the leaf's text.
+        units: token ranges ``(start, end, grade)``, in order.
+        light: how much less the tokens before each place weigh, as they are keys of JSON; None: there are none.
+    """
+
+    call: int
+    path: str
+    data: bytes
+    starts: array[int]
+    ends: array[int]
+    units: list[tuple[int, int, int]]
+    light: array[int] | None
+
+
+def grams(ids: list[int]) -> list[int]:
+    """A number for each three tokens in a row."""
+    return [a << 42 | b << 21 | c for a, b, c in zip(ids, ids[1:], ids[2:], strict=False)]
+
+
+class Outputs:
+    """The stored texts and the tables to find them by."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.texts: list[Text] = []
+        self.entries: dict[int, int | list[int]] = {}  # gram -> carrier and place, the most recent last
+        self.values: dict[int, list[int]] = {}  # token, or pair of tokens -> the same
+        self.carried: set[int] = set()  # tokens that some answer has
+        self._vocabulary = vocabulary
+
+    def add(self, call: int, path: str, tokens: Tokens) -> tuple[Text, list[tuple[int, int]]]:
+        """Store a leaf.  Returns it, with the grams to enter and their places."""
+        starts, ends = tokens.places()
+        marked = _ranges(tokens.text, starts, ends)
+        light = _light(tokens, starts, ends, self._vocabulary)
+        text = Text(call, path, tokens.data, array("I", starts), array("I", ends), marked, light)
+        self.texts.append(text)
+        self.carried.update(tokens.ids)
+        self._enter_values(tokens.ids, marked)
+        found = grams(tokens.ids[:_MOST_TOKENS])
+        chosen = self._chosen(tokens.ids, len(found), marked)
+        return text, [(found[place], place) for place in chosen if self._telling(tokens.ids, place)]
+
+    def enter(self, gram: int, place: int) -> None:
+        """The last text added has ``gram`` at ``place``."""
+        carrier = len(self.texts) - 1
+        entry = carrier << _PLACE_BITS | place
+        before = self.entries.get(gram)
+        if before is None:
+            self.entries[gram] = entry
+        elif isinstance(before, int):
+            if before >> _PLACE_BITS != carrier:
+                self.entries[gram] = [before, entry]
+        elif before[-1] >> _PLACE_BITS != carrier:
+            before.append(entry)
+            del before[:-CARRIERS]
+
+    def carriers(self, gram: int) -> Iterator[int]:
+        """Calls that carry ``gram``; none if it is not entered."""
+        found = self.entries.get(gram)
+        for entry in () if found is None else (found,) if isinstance(found, int) else found:
+            yield self.texts[entry >> _PLACE_BITS].call
+
+    def seeds(self, looked_up: list[int]) -> Iterator[tuple[int, int, int]]:
+        """Of the grams of a prompt: place, carrier, place in it; in order of the place."""
+        entries = self.entries
+        for place in [place for place, gram in enumerate(looked_up) if gram in entries]:
+            found = entries[looked_up[place]]
+            for entry in (found,) if isinstance(found, int) else found:
+                yield place, entry >> _PLACE_BITS, entry & (_MOST_TOKENS - 1)
+
+    def short_seeds(self, ids: list[int]) -> Iterator[tuple[int, int, int, int]]:
+        """Values of one or two tokens in a prompt: place, number of tokens, carrier, place in it."""
+        values = self.values
+        pairs = [_pair(a, b) for a, b in pairwise(ids)]
+        for length, looked_up in ((2, pairs), (1, ids)):
+            for place in [place for place, value in enumerate(looked_up) if value in values]:
+                for entry in values[looked_up[place]]:
+                    yield place, length, entry >> _PLACE_BITS, entry & (_MOST_TOKENS - 1)
+
+    def _chosen(self, ids: list[int], count: int, marked: list[tuple[int, int, int]]) -> Iterable[int]:
+        if count <= LONG:
+            return range(count)
+        chosen = set(_winnowed(self._hashes(ids, count)))
+        for start, end, _ in marked:
+            if end - start >= GRAM:
+                chosen |= {start, end - GRAM}
+        return sorted(place for place in chosen if place < count)
+
+    def _hashes(self, ids: list[int], count: int) -> list[int]:
+        """What decides among grams; those of frequent words come last."""
+        marks = [self._vocabulary.marks[token] for token in ids]
+        return [
+            (a * 0x9E3779B1 + b * 0x85EBCA77 + c * 0xC2B2AE3D) & 0xFFFFFFFF if self._telling(ids, place) else 1 << 32
+            for place, a, b, c in zip(range(count), marks, marks[1:], marks[2:], strict=False)
+        ]
+
+    def _telling(self, ids: list[int], place: int) -> bool:
+        """Whether there is more than frequent words in the gram at ``place``: those would be found everywhere."""
+        weights = self._vocabulary.weights
+        return weights[ids[place]] + weights[ids[place + 1]] + weights[ids[place + 2]] > GRAM
+
+    def _enter_values(self, ids: list[int], marked: list[tuple[int, int, int]]) -> None:
+        weights = self._vocabulary.weights
+        carrier = (len(self.texts) - 1) << _PLACE_BITS
+        values = {_pair(ids[start], ids[start + 1]): start for start, end, _ in marked if end - start == 2}
+        values |= {ids[start]: start for start, end, _ in marked if end - start == 1}
+        values |= {token: place for place, token in enumerate(ids) if weights[token] >= STRONG_TOKEN}
+        for value, place in values.items():
+            if place < _MOST_TOKENS:
+                entries = self.values.setdefault(value, [])
+                entries.append(carrier | place)
+                del entries[:-CARRIERS]
+
+
+def _pair(first: int, second: int) -> int:
+    return 1 << 42 | first << 21 | second
+
+
+def _winnowed(hashes: list[int]) -> Iterator[int]:
+    """The rightmost smallest of each window of `WINDOW`, each once."""
+    last = -1
+    for start in range(len(hashes) - WINDOW + 1):
+        if last < start:
+            window = hashes[start : start + WINDOW]
+            last = start + WINDOW - 1 - window[::-1].index(min(window))
+            yield last
+        elif hashes[start + WINDOW - 1] <= hashes[last]:
+            last = start + WINDOW - 1
+            yield last
+
+
+def _ranges(text: str, starts: list[int], ends: list[int]) -> list[tuple[int, int, int]]:
+    found: dict[tuple[int, int], int] = {}
+    for unit in units(text):
+        place = bisect_left(starts, unit.start), bisect_right(ends, unit.end)
+        if place[0] < place[1]:
+            found[place] = min(found.get(place, unit.grade), unit.grade)
+    return sorted((start, end, grade) for (start, end), grade in found.items())
+
+
+def _light(tokens: Tokens, starts: list[int], ends: list[int], vocabulary: Vocabulary) -> array[int] | None:
+    places = keys(tokens.text)
+    if not places:
+        return None
+    less = [0] * len(tokens.ids)
+    for start, end in places:
+        for place in range(bisect_left(starts, start), bisect_right(ends, end)):
+            less[place] = max(vocabulary.weights[tokens.ids[place]] - UNIT // 4, 0)
+    sums = array("I", [0])
+    for value in less:
+        sums.append(sums[-1] + value)
+    return sums

@@ -1,0 +1,195 @@
+"""Texts as tokens: words, numbers, single characters of scripts without spaces; the same however they are written.
+
+Case, whitespace, punctuation, markup, width (NFKC), escapes (``\\n``, ``\\"``, ``\\u00e9``, at any depth), HTML
+entities and the ways to write a number do not matter.  Every token knows its place in the text as it was.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from array import array
+from bisect import bisect_right
+from itertools import pairwise
+from typing import Any
+from unicodedata import normalize
+from zlib import crc32
+
+from tellurio.dataflow.words import COMMON
+
+__all__ = ["STRONG_TOKEN", "UNIT", "Tokens", "Vocabulary"]
+
+UNIT = 4
+"""Weight of an ordinary word; weights are whole numbers."""
+STRONG_TOKEN = 2 * UNIT
+"""From this weight on a token says something by itself: an order number, a hash, a long number."""
+
+# Scripts written without spaces, and Hangul, whose particles stick to the words.
+_SOLID = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
+_SOLID += "\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
+_NUMBER = (
+    r"(?<![\d.])\d{1,3}(?:[,'\u2019\u202f\u00a0]\d{3})+(?!\d)(?:\.\d+)?"  # 1,234.50
+    r"|(?<![\d.])\d+\.\d+(?![\d.]*\d)"  # 3.14, but neither 1.2.3 nor 05.03.2024
+)
+_TOKEN = re.compile(rf"[^\W\d_{_SOLID}][^\W_{_SOLID}]*|{_NUMBER}|[{_SOLID}]|[^\W_{_SOLID}]+")
+_TOKEN_OF_ASCII = re.compile(rf"[A-Za-z][A-Za-z0-9]*|{_NUMBER}|[A-Za-z0-9]+")
+_INVISIBLE = "\u00ad\u200b-\u200d\u2060\ufeff"
+_MARKS = "\u0300-\u036f\u3099\u309a"
+_SUSPECT = re.compile(rf"[\\&%{_INVISIBLE}{_MARKS}]")
+_WRITTEN = re.compile(
+    r"\\+(?:u[0-9a-fA-F]{4}|[nrtbf\"'/])?"
+    r"|&(?:amp;)*(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,31}\d{0,2});"
+    r"|%(?:2[0-9A-F]|3[A-F])"
+    rf"|[{_INVISIBLE}]+|\w[{_MARKS}]+"
+)
+
+
+class Vocabulary(dict[str, int]):
+    """Spelling -> number of the token; a new one is entered when it is asked for.
+
+    Attributes:
+        weights: of each token, by its number: what finding it twice says.
+        marks: of each token, by its number: the same in any order of arrival, for choosing among grams.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weights = bytearray()
+        self.marks: list[int] = []
+
+    def __missing__(self, spelling: str) -> int:
+        standard = _standard(spelling)
+        number = self.get(standard)
+        if number is None:
+            number = self[standard] = len(self.marks)
+            self.marks.append(crc32(standard.encode("utf-8", "surrogatepass")))
+            self.weights.append(_weight(standard))
+        self[spelling] = number
+        return number
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Vocabulary, (), {"weights": self.weights, "marks": self.marks}, None, iter(self.items())
+
+
+class Tokens:
+    """A text's tokens.
+
+    Attributes:
+        text: the text as it was.
+        spellings: of the tokens.
+        ids: their numbers in the vocabulary.
+        data: the numbers as bytes, four each, so that stretches compare at once.
+    """
+
+    __slots__ = ("_clean", "data", "ids", "spellings", "text")
+
+    def __init__(self, text: str, vocabulary: Vocabulary) -> None:
+        self.text = text
+        self._clean = _Clean(text) if _SUSPECT.search(text) else None
+        clean = self._clean.text if self._clean else text
+        self.spellings: list[str] = (_TOKEN_OF_ASCII if clean.isascii() else _TOKEN).findall(clean)
+        self.ids = list(map(vocabulary.__getitem__, self.spellings))
+        self.data = array("I", self.ids).tobytes()
+
+    def places(self) -> tuple[list[int], list[int]]:
+        """Start and end of each token in the text as it was."""
+        clean = self._clean.text if self._clean else self.text
+        starts, ends, end = [], [], 0
+        for spelling in self.spellings:
+            # Between tokens there is nothing that could begin one.
+            start = clean.index(spelling, end)
+            end = start + len(spelling)
+            starts.append(start)
+            ends.append(end)
+        if self._clean:
+            return list(map(self._clean.start, starts)), list(map(self._clean.end, ends))
+        return starts, ends
+
+
+class _Clean:
+    """A text without escapes, and the way back: the pieces that were replaced."""
+
+    __slots__ = ("ends", "starts", "text", "was_ends", "was_starts")
+
+    def __init__(self, text: str) -> None:
+        self.starts: list[int] = []  # of the replacements, in the clean text
+        self.ends: list[int] = []
+        self.was_starts: list[int] = []  # of what they replaced, in the text as it was
+        self.was_ends: list[int] = []
+        parts, done, length = [], 0, 0
+        for found in _WRITTEN.finditer(text):
+            meant = _meant(found.group())
+            parts += [text[done : found.start()], meant]
+            length += found.start() - done
+            self.starts.append(length)
+            length += len(meant)
+            self.ends.append(length)
+            self.was_starts.append(found.start())
+            self.was_ends.append(found.end())
+            done = found.end()
+        self.text = "".join([*parts, text[done:]])
+
+    def start(self, place: int) -> int:
+        """Where the character at ``place`` was."""
+        before = bisect_right(self.starts, place) - 1
+        # An empty replacement begins where the next character does.
+        if before < 0:
+            return place
+        if place < self.ends[before]:
+            return self.was_starts[before]
+        return self.was_ends[before] + place - self.ends[before]
+
+    def end(self, place: int) -> int:
+        """Where the text that ends before ``place`` ended."""
+        before = bisect_right(self.starts, place - 1) - 1
+        if before < 0:
+            return place
+        if place <= self.ends[before]:
+            return self.was_ends[before]
+        return self.was_ends[before] + place - self.ends[before]
+
+
+def _meant(written: str) -> str:
+    if written[0] == "\\":
+        escape = written.lstrip("\\")
+        if escape[:1] == "u":
+            return chr(int(escape[1:], 16))
+        return escape if escape in ("'", '"', "/") else " "
+    if written[0] == "&":
+        return html.unescape("&" + written[1:].replace("amp;", "")) if written != "&amp;" else "&"
+    if written[0] == "%":
+        return " "
+    return normalize("NFC", written) if written[0].isalnum() else ""
+
+
+def _standard(spelling: str) -> str:
+    text = normalize("NFKC", spelling).casefold()
+    if not text[:1].isdigit() or not all(c.isdecimal() or c in ".,'\u2019 " for c in text):
+        return text
+    whole, _, part = "".join(c for c in text if c.isdecimal() or c == ".").partition(".")
+    return (whole.lstrip("0") or "0") + ("." + part if (part := part.rstrip("0")) else "")
+
+
+def _weight(word: str) -> int:
+    if word in COMMON:
+        return 1
+    if word.replace(".", "").isdecimal():
+        return _weight_of_number(word)
+    if len(word) == 1:
+        return 1 if word < "\u3100" else 3
+    if any(c.isdecimal() for c in word):
+        return _weight_of_code(word)
+    return 2 if len(word) == 2 and word.isascii() else UNIT
+
+
+def _weight_of_code(token: str) -> int:
+    changes = sum(a.isdecimal() != b.isdecimal() for a, b in pairwise(token))
+    digits = "".join(c for c in token if c.isdecimal())
+    return STRONG_TOKEN if changes >= 3 or _weight_of_number(digits) >= STRONG_TOKEN else UNIT
+
+
+def _weight_of_number(token: str) -> int:
+    telling = len(token.replace(".", "").strip("0"))
+    if telling >= 4 and len(token) == 4 and token[:2] in ("19", "20"):
+        return UNIT  # a year, as it seems
+    return (1, 1, 2, UNIT)[telling] if telling < 4 else STRONG_TOKEN

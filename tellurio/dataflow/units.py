@@ -1,0 +1,97 @@
+"""The units of a text: what a program would take out of it as one value.
+
+Values in JSON (bare, fenced, in lines), lines, list items, ``Key: value``, tags, table cells, short lists between
+commas, what is quoted or bold, sentences, and names.  Keys of JSON are no units.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+__all__ = ["NAME", "SOFT", "VALUE", "Unit", "keys", "units"]
+
+
+VALUE, SOFT, NAME = 0, 1, 2
+"""How sure it is that a program takes it out: a value of a structure; what prose sets off; a name by its capitals."""
+
+
+class Unit(NamedTuple):
+    """Characters ``[start, end)`` of a text, and how sure it is that they are one: `VALUE`, `SOFT` or `NAME`."""
+
+    start: int
+    end: int
+    grade: int = VALUE
+
+
+_LINE = re.compile(r"^[ \t>]*(?:(?:[-*•+–]|#{1,6}|\(?\d{1,3}[.):]|\[[ xX]?\])[ \t]+)*(\S.*?)[ \t\r,;]*$", re.MULTILINE)
+_FIELD = re.compile(r"^[^\S\n]*[^:：\n]{1,48}?(?::[*_]*[ \t]+|：)(\S[^\n]*?)[ \t\r.,;]*$", re.MULTILINE)
+_QUOTED = re.compile(
+    r'"(?:[^"\\]|\\.)*"\s*:|"((?:[^"\\]|\\.)*)"|“([^”]*)”|«([^»]*)»|「([^」]*)」|`([^`\n]+)`|\*\*([^*\n]+)\*\*|__([^_\n]+)__'
+    r"|(?<!\w)'([^'\n]{1,200})'(?!\w)|\\boxed\{([^{}]*)\}",
+    re.DOTALL,
+)
+_KEY = re.compile(r'"((?:[^"\\\n]|\\.){0,80})"\s*:')
+_NUMBER = re.compile(r"[:\[,]\s*(-?\d[\d.eE+-]*)\s*(?=[,}\]\n]|$)")
+_TAGGED = re.compile(r"<[A-Za-z][\w:.-]*(?:\s[^<>]*)?>([^<>]+)</")
+_CELL = re.compile(r"\|[ \t]*([^|\n]*?)[ \t]*(?=\|)")
+_COMMAS = re.compile(r"^[^.,;\n]{1,60}(?:[,;][^.,;\n]{1,60}){2,}[.]?$", re.MULTILINE)
+_PIECE = re.compile(r"[^,;:\n]+")
+_NAME = re.compile(
+    r"\b(?!(?:The|A|An|In|On|At|By|For|To|Of|And|But|Or|If|It|He|She|We|They|This|That|These|Those|When|As|From|With|Is|Are"
+    r"|Was|My|Your|Our|Their|His|Her|There|Here|What|Who|How|Why|Dear|Mr|Mrs|Ms|Dr) )"
+    r"[A-Z][\w'’-]+(?: (?:of|de|van|von|del|da|la|[A-Z][\w'’.-]*))* [A-Z][\w'’-]+"
+)
+_SENTENCE = re.compile(r"[^.!?\n。！？，、；]+[.!?。！？，、；]+")
+_STRUCTURE = re.compile(r"[:,\[{]\s*$")
+_EDGES = " \t\r\n\"'`*_.,;:!?()[]{}<>“”«»"
+
+
+def units(text: str) -> list[Unit]:
+    """The units of ``text``, each place once with its surest grade, in order."""
+    found: dict[tuple[int, int], int] = {}
+    for start, end, grade in _found(text):
+        while start < end and text[start] in _EDGES:
+            start += 1
+        while end > start and text[end - 1] in _EDGES:
+            end -= 1
+        if start < end:
+            found[start, end] = min(found.get((start, end), grade), grade)
+    return sorted(Unit(start, end, grade) for (start, end), grade in found.items())
+
+
+def keys(text: str) -> list[tuple[int, int]]:
+    """Where the keys of JSON are in ``text``."""
+    return [found.span(1) for found in _KEY.finditer(text)] if '"' in text and ":" in text else []
+
+
+def _found(text: str) -> Iterator[tuple[int, int, int]]:
+    yield 0, len(text), VALUE
+    if "\n" in text or text[:1] in "-*•+#>0123456789([ ":
+        yield from ((*found.span(1), VALUE) for found in _LINE.finditer(text))
+    if ": " in text or ":*" in text or "：" in text:
+        yield from ((*found.span(1), VALUE) for found in _FIELD.finditer(text))
+    if any(mark in text for mark in "\"'`*_“«「\\"):
+        yield from _set_off(text)
+    if "{" in text or "[" in text:
+        yield from ((*found.span(1), VALUE) for found in _NUMBER.finditer(text))
+    if "</" in text:
+        yield from ((*found.span(1), VALUE) for found in _TAGGED.finditer(text))
+    if "|" in text:
+        yield from ((*found.span(1), VALUE) for found in _CELL.finditer(text))
+    if "," in text or ";" in text:
+        for line in _COMMAS.finditer(text):
+            yield from ((*found.span(), VALUE) for found in _PIECE.finditer(text, *line.span()))
+    yield from ((*found.span(), SOFT) for found in _SENTENCE.finditer(text))
+    yield from ((*found.span(), NAME) for found in _NAME.finditer(text))
+
+
+def _set_off(text: str) -> Iterator[tuple[int, int, int]]:
+    for found in _QUOTED.finditer(text):
+        if found.lastindex is None:
+            continue  # a key
+        place = found.span(found.lastindex)
+        quoted = text[found.start()] in "\"'“«「"
+        inside = quoted and not _STRUCTURE.search(text, max(found.start() - 40, 0), found.start())
+        yield *place, SOFT if inside else VALUE

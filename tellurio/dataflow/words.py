@@ -1,0 +1,107 @@
+"""Words that say nothing about where a text came from, and phrases that models write whatever they are asked."""
+
+from __future__ import annotations
+
+__all__ = ["COMMON", "STOCK"]
+
+_ENGLISH = """
+a able about above accept access across act action active add added address after again against age ago agree all
+allow almost alone along already also although always am among amount an analysis and animal another answer answers
+any anyone anything apart apply approach approve approved are area around article as ask asked assistant at
+available avoid away b back bad base based basic be became because become been before began begin behind being
+believe below benefit best better between beyond big bit black blue body book both brief bring brought build
+business but buy by c call called came can cannot car care case categories category cause center central certain
+chance change changes character check child children choice choose city class clear clearly close closed code color
+come comes command comment common company compare complete concept condition confidence consider contain contains
+content context continue control correct cost could country course cover create created current currently customer
+cut d daily data date day days deal decide decision deep default define describe description design detail detailed
+details develop development did differ difference different difficult direct direction discuss do document does
+doing don done down draft draw drive due during e each early easily easy edge effect effective either else email
+empty end energy english enough ensure enter entire error especially etc even evening event ever every everyone
+everything evidence exact exactly example examples except exist expect expected experience explain explanation
+express extra extract f face fact factor facts fail failed fall false family far fast feature features feedback feel
+few field figure file fill final finally find fine finish first five focus follow following food for force form
+format found four free friend from front full function further future g gave general generally generate get girl
+give given gives go goal goes going gone good got government great green ground group groups grow growth guide h had
+half hand happen happens happy hard has have he head health hear heart heavy held hello help helpful her here hi
+high higher him his history hit hold home hope hot hour hours house how however http https human i idea ideas
+identify if ii iii image impact import important improve improved in include included includes including increase
+indeed indicate individual information input inside instead instruction instructions into invalid is issue issues it
+item items its itself job json just keep kept key keyword keywords kind knew know knowledge known label labels land
+language large last late later law lead learn least leave led left less let letter level life light like likely
+limit limited line lines link list listed little live ll local long look looking lot love low lower m made main
+maintain major make makes making man many mark market matter may maybe me mean means measure meet meeting member men
+mention message messages method middle might mind minor minute minutes mixed model modern moment money month months
+more morning most mother move movement much multiple must my n name names national natural near nearly necessary
+need needed needs negative neutral never new news next nice night nine no none nor normal not note notes nothing now
+null number numbers o object of off offer office often oh ok okay old on once one ones online only onto open option
+options or order original other others our out output outside over overall own p page paper paragraph part parts
+party pass passed past pattern pay people per percent perhaps period person personal phrase phrases place plan plans
+play please point points policy poor popular position positive possible post power practice prepare present pretty
+previous price primary private probably problem problems process produce product program project prompt proper
+provide provided provides public purpose put quality query question questions quick quickly quite quote r range rate
+rather rating re read reading reads ready real really reason reasons receive recent recently record red reduce refer
+reject rejected relate related relevant remain remember repeat reply report request require required research
+resource respond response rest result results return review rewrite right risk role room rule rules run s safe said
+same save saw say says scale school score search second section see seem seems seen select self send sense sent
+sentence sentences sentiment separate series serious serve service services set seven several shall she short should
+show shows side sign significant similar simple simply since single situation six size slow small so social some
+someone something sometimes soon sorry sort source space speak special specific stand standard start state statement
+states stay step steps still stop story strategy street strong structure student study style subject success
+successful such suggest suggestion suggestions summarize summary support sure system t table take taken takes talk
+task tasks team tell ten tend term terms test text than thank thanks that the their them themselves then there
+therefore these they thing things think third this those though thought thoughts three through thus time times tip
+tips title to today together told tone too took tool top topic topics total toward town translate translation tree
+true try turn two type types u under understand unit unknown until up update upon urgent us use used useful user
+uses using usually v valid value values various ve version very via view w want wants was water way ways we week
+weeks weight well went were what when where whether which while white who whole whom whose why wide will with within
+without woman women word words work working works world worth would write writing written wrong x y year years yes
+yet you young your yourself z zero
+"""
+_OF_CODE = """
+imports def class self none str int float bool dict tuple len range init main print return returns np numpy pd
+pandas plt matplotlib pyplot typing optional union any const var let function async await else elif try except
+finally raise console log todo json yaml xml html css csv sql select insert where public private static void www com
+org net io github api url utf ascii base64 sha256 md5 int32 int64 float32 float64 uint8 1024 2048 4096 8192 16384
+32768 65535 65536 8080 8443 5432 3306 6379 1234 12345 123456 1234567890 9999 3.14 3.14159 models language learning
+machine data intelligence artificial
+"""
+_OF_OTHER_LANGUAGES = """
+der die das und ist ein eine nicht mit von zu den im für auf dem des es sich le la les de du un une et est que en
+pour dans el los las por con para una del se y o è il di che non per della
+"""
+COMMON = frozenset((_ENGLISH + _OF_CODE + _OF_OTHER_LANGUAGES).split())
+"""Frequent words, and what prompts and labels are full of."""
+
+STOCK = (
+    "I'm sorry, but I can't help with that request.",
+    "I'm sorry, but I can't assist with that request.",
+    "I'm sorry, but I cannot help with that. I'm sorry, but I cannot assist with that.",
+    "I'm sorry, but I can't help with this request. I'm sorry, but I can't provide that information.",
+    "I am sorry, but I can't help with that. I am sorry, but I cannot assist with that request.",
+    "I cannot help with that request. I cannot fulfill this request. I can't fulfill that request.",
+    "I'm unable to help with that. I'm unable to assist with that request. I am unable to provide that information.",
+    "As an AI language model, I don't have personal opinions or feelings. As an AI language model, I cannot",
+    "As an AI assistant, I don't have access to real-time information. As an AI, I don't have",
+    "I don't have enough information to answer that question. I do not have enough information to answer this.",
+    "I don't know the answer to that question. I'm not sure about that.",
+    "Let me know if you have any other questions. Let me know if you have any further questions.",
+    "Please let me know if you need anything else. Let me know if you'd like me to make any changes.",
+    "If you have any questions, feel free to ask. Please feel free to ask if you have any further questions.",
+    "Is there anything else I can help you with today? Is there anything else you would like to know?",
+    "I hope this helps! I hope this information helps. Hope that helps!",
+    "Sure! Here is the answer to your question. Sure, here's a summary of the text. Certainly! Here is the",
+    "Sure, I'd be happy to help! I would be happy to help you with that. I'd be happy to assist you with that.",
+    "Thank you for your question. Thank you for reaching out to us. Thank you for your patience and understanding.",
+    "It is important to note that. It's important to note that. It is worth noting that. In conclusion,",
+    "How can I help you today? How can I assist you today? Let's think step by step. Let me think step by step.",
+    "We apologize for the inconvenience. We apologize for any inconvenience this may have caused.",
+    "import numpy as np import pandas as pd import matplotlib.pyplot as plt import os import sys import json import re",
+    "from typing import Any, Dict, List, Optional, Tuple, Union from __future__ import annotations",
+    "from dataclasses import dataclass, field from pathlib import Path from collections import defaultdict",
+    "if __name__ == '__main__': main()",
+    "Lorem ipsum dolor sit amet, consectetur adipiscing elit, sed do eiusmod tempor incididunt ut labore et dolore",
+    "The quick brown fox jumps over the lazy dog.",
+    "Please consult a qualified professional for advice. Please consult with a healthcare professional.",
+)
+"""Answered to anything, by any model: found in a prompt, they say nothing."""
