@@ -11,8 +11,8 @@ from afnio.demos import Demos
 from afnio.domain import Choice, Number
 from afnio.errors import PlaceholderError
 from afnio.gradient import Gradient
+from afnio.models.paths import as_model
 from afnio.optim.checks import UNITS
-from afnio.optim.clients import as_client
 from afnio.optim.constraint import checked_constraints
 from afnio.optim.update import TGDItem
 from afnio.variable import Variable
@@ -39,7 +39,7 @@ def check_group(group: MutableMapping[str, Any], name: str, places: Collection[s
     """
     if group["model_client"] is None:
         raise ValueError(f"{name} needs a model_client: the model that rewrites the parameters.")
-    group["model_client"] = as_client(group["model_client"])
+    group["model_client"] = as_model(group["model_client"])
     for setting in ("momentum", "history"):
         check_count(setting, group.get(setting, 0), 0)
     if group["max_length"] is not None:

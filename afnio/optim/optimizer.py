@@ -15,7 +15,7 @@ from afnio import _dispatch
 from afnio.autodiff.job import StepJob
 from afnio.calls import run_async, run_inline, run_sync
 from afnio.models.invoke import is_inline
-from afnio.optim.clients import as_client
+from afnio.models.paths import as_model
 from afnio.optim.naming import name_by_role
 from afnio.optim.telling import Update, tell
 from afnio.optim.update import Proposal, Version
@@ -256,7 +256,7 @@ class Optimizer:
             ValueError: the groups do not fit, or a group has no client.
         """
         saved = state_dict["param_groups"]
-        clients = {number: as_client(client) for number, client in (model_clients or {}).items()}
+        clients = {number: as_model(client) for number, client in (model_clients or {}).items()}
         if len(saved) != len(self.param_groups):
             raise ValueError(
                 f"The saved state has {len(saved)} parameter groups, this optimizer {len(self.param_groups)}."

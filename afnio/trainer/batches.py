@@ -7,7 +7,7 @@ from typing import Any
 
 from afnio.variable import Variable
 
-__all__ = ["get_batch_size", "sample_ids", "select"]
+__all__ = ["get_batch_size", "known_ids", "sample_ids", "select"]
 
 
 def get_batch_size(batch: Any) -> int:
@@ -33,10 +33,14 @@ def select(batch: Any, indices: Sequence[int]) -> Any:
 
 def sample_ids(batch: Any) -> list[str]:
     """The ids the data loader gave the samples, else their positions in the batch."""
+    return known_ids(batch) or list(map(str, range(get_batch_size(batch))))
+
+
+def known_ids(batch: Any) -> list[str] | None:
+    """The ids the data loader gave the samples, or None."""
     size = get_batch_size(batch)
-    return list(
-        _find(batch, lambda v: v._samples if v._samples and len(v._samples) == size else None) or map(str, range(size))
-    )
+    found = _find(batch, lambda v: v._samples if v._samples and len(v._samples) == size else None)
+    return list(found) if found else None
 
 
 def _size(value: Any) -> int | None:

@@ -2,49 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from afnio import _dispatch
 from afnio.autodiff import abackward, backward
-from afnio.calls import run_sync
+from afnio.calls import adrive, drive, run_sync
 from afnio.models.invoke import is_inline
 from afnio.optim.optimizer import Optimizer
 
-__all__ = ["ASYNC", "SYNC", "Hands"]
+__all__ = ["ASYNC", "SYNC", "Closure", "Hands"]
+
+Closure = Callable[[], Any]
+"""Evaluates a batch with the values the parameters have when it is called."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hands:
-    """The two calls of a training step that an engine answers; ``step`` steps all optimizers, side by side."""
+    """The two calls of a training step that an engine answers; ``step`` steps all optimizers, side by side.
 
-    backward: Callable[[Sequence[Any]], Any]
-    step: Callable[[Sequence[Optimizer]], Any]
+    ``backward`` is given the roots, and what to compute feedback for (None: everything).  ``step`` is given what
+    evaluates the batch, for the optimizers that try values; ``drive`` makes such a call of a driven coroutine.
+    """
 
-
-def _backward(roots: Sequence[Any]) -> None:
-    backward(roots)
-
-
-async def _abackward(roots: Sequence[Any]) -> None:
-    await abackward(roots)
+    backward: Callable[[Sequence[Any], Sequence[Any] | None], Any]
+    step: Callable[[Sequence[Optimizer], Closure], Any]
+    drive: Callable[[Coroutine[Any, Any, Any]], Any]
 
 
-def _step(optimizers: Sequence[Optimizer]) -> None:
+def _backward(roots: Sequence[Any], inputs: Sequence[Any] | None) -> None:
+    backward(roots, inputs=inputs)
+
+
+async def _abackward(roots: Sequence[Any], inputs: Sequence[Any] | None) -> None:
+    await abackward(roots, inputs=inputs)
+
+
+def _step(optimizers: Sequence[Optimizer], closure: Closure) -> None:
     if _apart(optimizers) and not _is_inline(optimizers):
         run_sync(_together(optimizers))
     else:
         for optimizer in optimizers:
-            optimizer.step()
+            optimizer.step(closure if optimizer.needs_closure else None)
 
 
-async def _astep(optimizers: Sequence[Optimizer]) -> None:
+async def _astep(optimizers: Sequence[Optimizer], closure: Closure) -> None:
     if _apart(optimizers):
         await _together(optimizers)
     else:
         for optimizer in optimizers:
-            await optimizer.astep()
+            await optimizer.astep(closure if optimizer.needs_closure else None)
 
 
 async def _together(optimizers: Sequence[Optimizer]) -> None:
@@ -71,5 +79,5 @@ def _is_inline(optimizers: Sequence[Optimizer]) -> bool:
     return engine is not None and engine.inline and all(is_inline(group.get("model_client")) for group in groups)
 
 
-SYNC = Hands(_backward, _step)
-ASYNC = Hands(_abackward, _astep)
+SYNC = Hands(_backward, _step, drive)
+ASYNC = Hands(_abackward, _astep, adrive)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from afnio.autodiff.grad_mode import no_grad
@@ -16,6 +17,7 @@ from afnio.trainer.gates import Gate, Verdict
 from afnio.trainer.hands import Hands
 from afnio.trainer.outcome import Outcome
 from afnio.trainer.steps import StepRunner
+from afnio.trainer.trying import evaluation
 
 __all__ = ["Listener", "Updater"]
 
@@ -75,15 +77,24 @@ class Updater:
 
     async def _backward(self, outcome: Outcome) -> None:
         try:
-            await User(self.hands.backward, outcome.roots)
+            if any(optimizer.needs_gradients for optimizer in self.fit.optimizers):
+                await User(self.hands.backward, outcome.roots, self._learners())
         except GraphError as error:
             if "freed" in str(error):
                 error.add_note(_BY_HAND)
             raise
 
+    def _learners(self) -> list[Any] | None:
+        """What feedback is wanted for: everything, unless some optimizers learn without."""
+        optimizers = self.fit.optimizers
+        if all(optimizer.needs_gradients for optimizer in optimizers):
+            return None
+        params = [param for optimizer in optimizers if optimizer.needs_gradients for param in optimizer.params()]
+        return [param for param in params if param.requires_grad and param.is_leaf] or None
+
     async def _propose(self, outcome: Outcome, index: int, before: Sequence[Any]) -> Outcome:
         for proposal in range(1, (self.gate.proposals if self.gate else 1) + 1):
-            if not await self._step():
+            if not await self._step(outcome, index):
                 return outcome
             if self.gate is None:
                 self.fit.progress.updates += 1
@@ -93,13 +104,14 @@ class Updater:
                 return again
         return outcome
 
-    async def _step(self) -> bool:
+    async def _step(self, outcome: Outcome, index: int) -> bool:
         """Let every optimizer propose; whether anything changed."""
         values = _values(self.fit.optimizers)
         names = learnables(self.fit.agent, self.fit.optimizers)
         for optimizer in self.fit.optimizers:
             optimizer.tell_as(names, self.fit.progress.steps)
-        await User(self.hands.step, self.fit.optimizers)
+        evaluate = partial(evaluation, self.rerun, self.fit.goal, outcome.batch, index)
+        await User(self.hands.step, self.fit.optimizers, lambda: self.hands.drive(evaluate()))
         return _values(self.fit.optimizers) != values
 
     async def _again(self, outcome: Outcome, index: int) -> Outcome:
