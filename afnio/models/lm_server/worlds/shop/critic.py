@@ -34,7 +34,9 @@ _CALLED = re.compile(r'<tool_call\b[^>]*\bname="([^"]*)"[^>]*>(.*?)</tool_call>'
 _PICTURE = re.compile(r"^image (\d+):$", re.MULTILINE)
 _SEEN = re.compile(r"\(see image (\d+)\)")
 _PROMPT = re.compile(r"prompt|instruct|system|template", re.IGNORECASE)
-_DESCRIPTION = re.compile(r"\b(?:description|tool)", re.IGNORECASE)
+_DESCRIPTION = re.compile(r"\bdescription of\b|^tool\b", re.IGNORECASE)
+_SAID = re.compile(r"answer\b|tool result\b|turn\b|feedback\b", re.IGNORECASE)
+"""Roles of what came of a prompt: answers, results."""
 _FIELD = re.compile(r"\b(product|quantity|total)\b")
 _MONEY = re.compile(r"-?\d+(?:\.\d+)?")
 _TAGS = re.compile(r"<[^<>]*>")
@@ -60,22 +62,28 @@ class _Case:
 
 def about(role: str, value: str) -> str:
     """Which text a variable is, by its role and, of a tool's description, by what it says; ``""``: none of ours."""
-    if _PROMPT.search(role):
-        return "system"
-    if _DESCRIPTION.search(role) and "result" not in role:
+    if _SAID.match(role):
+        return ""
+    if _DESCRIPTION.search(role):
         return kind_of(role, value)
-    return ""
+    return "system" if _PROMPT.search(role) else ""
 
 
 def criticize(ask: Ask) -> str:
-    """The reply to a critic request: ``afnio_feedback`` JSON with one entry for each variable asked for."""
+    """The reply to a critic request: ``afnio_feedback`` JSON with one entry for each variable asked for.
+
+    A variable that is one sample's own, such as an earlier turn of it, is told of that sample only.
+    """
     turn = task_turn(ask)
     case, advice = _case(turn.text, turn.images), Advice()
     call = _plain("\n".join(_ASKED.findall(turn.text)))
+    of_one: dict[str, Advice] = {}
     for sample in samples(turn.text):
-        advice.add(_diagnose(sample, case, call))
+        found = _diagnose(sample, case, call)
+        of_one |= dict.fromkeys(_ID.findall(sample.text), found)
+        advice.add(found)
     asked = asked_variables(turn.text)
-    return feedback_reply([(variable.name, case.advice_on(variable, advice)) for variable in asked])
+    return feedback_reply([(one.name, case.advice_on(one, of_one.get(one.name, advice))) for one in asked])
 
 
 def reduce(task: str) -> str:

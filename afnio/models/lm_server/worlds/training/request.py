@@ -31,7 +31,7 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One ``<sample>``: what went in, what came out, and each thing that was said about it; ``text`` is all of it."""
+    """One ``<sample>``: what went in, what came out, and each thing that was said about it; ``text`` has all of it."""
 
     ticket: str
     output: str
@@ -60,10 +60,10 @@ def samples(task: str) -> list[Sample]:
     return [_sample(inner) for _, inner in _SAMPLE.findall(task)]
 
 
-def _sample(inner: str) -> Sample:
-    inner = _TAG.sub("", inner)
+def _sample(text: str) -> Sample:
+    inner = _TAG.sub("", text)
     given = _INPUT.findall(inner) or [inner.partition("<output")[0]]
-    return Sample("\n".join(given), "\n".join(_OUTPUT.findall(inner)), _FEEDBACK.findall(inner), inner)
+    return Sample("\n".join(given), "\n".join(_OUTPUT.findall(inner)), _FEEDBACK.findall(inner), text)
 
 
 def call_text(task: str) -> str:
