@@ -229,8 +229,9 @@ class Hooked:
                 changed = hook(self, args, kwargs, output)
                 output = output if changed is None else changed
             except Exception as error:  # noqa: BLE001 - the error of the forward is the one to report
+                kind = "global module" if number in _every_forward else "module"
                 warnings.warn(
-                    "module forward hook with ``always_call=True`` raised an exception "
+                    f"{kind} forward hook with ``always_call=True`` raised an exception "
                     f"that was silenced as another error was raised in forward: {error}",
                     stacklevel=2,
                 )
