@@ -9,10 +9,13 @@ from typing import Any
 from afnio.calls.limiter import Limits
 from afnio.models.base import AsyncChat, SyncChat
 from afnio.models.formats.anthropic_messages import ANTHROPIC_MESSAGES
-from afnio.models.hosted import DEFAULT_MAX_RETRIES, ApiKey, HostedModel, Vendor, not_given
+from afnio.models.hosted import DEFAULT_MAX_RETRIES, ApiKey, HostedModel, Vendor, bearer, not_given
 from afnio.models.model_registry import register_model
 
-__all__ = ["Anthropic", "AsyncAnthropic"]
+__all__ = ["VERSION", "Anthropic", "AsyncAnthropic"]
+
+VERSION = "2026-10-21"
+"""The version of the API that is asked for, as its SDK does."""
 
 
 class _AnthropicModel(HostedModel):
@@ -20,12 +23,12 @@ class _AnthropicModel(HostedModel):
 
     Args:
         api_key: or a function that returns one (renewed for each request); default: ``ANTHROPIC_API_KEY``.
-        auth_token: a bearer token in place of a key; default: ``ANTHROPIC_AUTH_TOKEN``, where there is no key.
+        auth_token: a token in place of a key; default: ``ANTHROPIC_AUTH_TOKEN``, where there is no key.
         base_url: default: ``ANTHROPIC_BASE_URL``, else Anthropic itself.
         timeout: seconds a call may take (default 600), None for no limit, or an ``httpx.Timeout``; of a stream, the
             wait for each piece.
         max_retries: retries after failures that may heal; 0 for none.
-        default_headers, default_query: sent with every request.
+        default_headers, default_query: sent with every request; a gateway may want the key as ``x-api-key``.
         http_client: needs the ``anthropic`` package, whose client is then used.
         limits: calls at once, requests and tokens per minute.
         model: the model's name for calls that give none.
@@ -45,8 +48,8 @@ class _AnthropicModel(HostedModel):
         base_url="https://api.anthropic.com",
         key_env="ANTHROPIC_API_KEY",
         url_env="ANTHROPIC_BASE_URL",
-        key_header=lambda key: ("X-Api-Key", key),
-        headers=(("anthropic-version", "2023-06-01"),),
+        key_header=bearer,
+        headers=(("anthropic-version", VERSION),),
         sdk="anthropic",
         more_env=("ANTHROPIC_AUTH_TOKEN",),
     )
@@ -67,29 +70,20 @@ class _AnthropicModel(HostedModel):
         model: str | None = None,
         client: Any = None,
     ) -> None:
-        if api_key is None and auth_token is None and not os.environ.get("ANTHROPIC_API_KEY"):
+        if auth_token is None and not os.environ.get("ANTHROPIC_API_KEY"):
             auth_token = os.environ.get("ANTHROPIC_AUTH_TOKEN")
-        sdk_only = {"http_client": http_client, "auth_token": auth_token if http_client is not None else None}
-        headers: Mapping[str, Any] | None = default_headers
-        if auth_token is not None and api_key is None and http_client is None:
-            api_key, headers = "", {**_token(auth_token), **(default_headers or {})}
         self._connect(
-            api_key=api_key,
+            api_key=auth_token if api_key is None else api_key,  # both are sent alike
             base_url=base_url,
             timeout=timeout,
             max_retries=max_retries,
-            default_headers=headers,
+            default_headers=default_headers,
             default_query=default_query,
             limits=limits,
             model=model,
             client=client,
-            sdk_only=sdk_only,
+            sdk_only={"http_client": http_client},
         )
-
-
-def _token(auth_token: str) -> dict[str, str | None]:
-    """The headers of a token; None: no key is sent."""
-    return {"Authorization": f"Bearer {auth_token.strip()}", "X-Api-Key": None}
 
 
 @register_model

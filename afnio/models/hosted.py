@@ -21,7 +21,7 @@ from afnio.models.base import BaseModel, ChatCompletionModel, Recipe, Route, is_
 from afnio.models.prices import listed_provider
 from afnio.models.sdk import sdk_route
 
-__all__ = ["DEFAULT_MAX_RETRIES", "ApiKey", "Headers", "HostedModel", "Vendor", "not_given"]
+__all__ = ["DEFAULT_MAX_RETRIES", "ApiKey", "Headers", "HostedModel", "Vendor", "bearer", "not_given"]
 
 DEFAULT_MAX_RETRIES = 2
 ApiKey = str | Callable[[], str | Awaitable[str]]
@@ -39,6 +39,11 @@ class _NotGiven:
 
 
 not_given = _NotGiven()
+
+
+def bearer(key: str) -> tuple[str, str]:
+    """The header of a key, as most providers want it."""
+    return "Authorization", f"Bearer {key}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,17 +9,12 @@ from typing import Any
 from afnio.calls.limiter import Limits
 from afnio.models.base import AsyncChat, EmbeddingModel, SyncChat, TextCompletionModel
 from afnio.models.formats.openai_chat import OPENAI_CHAT
-from afnio.models.hosted import DEFAULT_MAX_RETRIES, ApiKey, HostedModel, Vendor, not_given
+from afnio.models.hosted import DEFAULT_MAX_RETRIES, ApiKey, HostedModel, Vendor, bearer, not_given
 from afnio.models.model_registry import register_model
 
-__all__ = ["DEFAULT_BASE_URL", "AsyncOpenAI", "OpenAI", "bearer"]
+__all__ = ["DEFAULT_BASE_URL", "AsyncOpenAI", "OpenAI"]
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
-
-
-def bearer(key: str) -> tuple[str, str]:
-    """The header of a key, as OpenAI and who follows it want it."""
-    return "Authorization", f"Bearer {key}"
 
 
 class _OpenAIModel(HostedModel, TextCompletionModel, EmbeddingModel):

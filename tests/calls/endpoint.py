@@ -25,6 +25,40 @@ def completion(text: str = "hello", **usage: int) -> dict[str, Any]:
     }
 
 
+def message(text: str = "hello", **fields: Any) -> dict[str, Any]:
+    """An answer of the messages API."""
+    return {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "m",
+        "content": [{"type": "text", "text": text}],
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+        "usage": {"input_tokens": 10, "output_tokens": 2},
+    } | fields
+
+
+def events(*data: Any, end: bytes = b"", cut: bool = False, **headers: str) -> Answer:
+    """A stream of these events (objects, or bytes as they are); ``cut``: then the connection breaks."""
+
+    async def answer(endpoint: Endpoint, body: dict[str, Any]) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "x-request-id": "req-s"} | headers)
+        response.enable_chunked_encoding()
+        await response.prepare(endpoint.request)
+        for each in data:
+            raw = each if isinstance(each, bytes) else f"data: {json.dumps(each)}\n\n".encode()
+            await response.write(raw)
+        if cut:
+            endpoint.transport.close()  # type: ignore[union-attr]
+            return response
+        await response.write(end)
+        await response.write_eof()
+        return response
+
+    return answer
+
+
 async def hello(endpoint: Endpoint, body: dict[str, Any]) -> web.StreamResponse:
     return web.json_response(completion(), headers={"x-request-id": "req-1"})
 
@@ -74,12 +108,14 @@ class Endpoint:
             self._loop, self._stop, self.gate = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
             app = web.Application()
             app.router.add_post("/{any:.*}/chat/completions", self._chat)
+            app.router.add_post("/{any:.*}/messages", self._chat)
             runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1, access_log=None)
             await runner.setup()
             site = web.TCPSite(runner, "127.0.0.1", 0)
             await site.start()
             self.port = runner.addresses[0][1]
-            self.base_url = f"http://127.0.0.1:{self.port}/v1"
+            self.url = f"http://127.0.0.1:{self.port}"
+            self.base_url = f"{self.url}/v1"
             ready.set()
             await self._stop.wait()
             await runner.cleanup()
@@ -93,7 +129,7 @@ class Endpoint:
         self.headers.append({name.lower(): value for name, value in request.headers.items()})
         self.queries.append(dict(request.query))
         self.arrived.release()
-        self.transport = request.transport
+        self.transport, self.request = request.transport, request
         return await self.answers[min(number, len(self.answers) - 1)](self, body)
 
 
