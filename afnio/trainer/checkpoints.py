@@ -98,6 +98,8 @@ def read(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"The checkpoint {path} cannot be read: {error.strerror}.") from error
     if not isinstance(content, dict) or "agent_state_dict" not in content:
         raise CheckpointError(f"{path} is no checkpoint of a Trainer: it holds no 'agent_state_dict'.")
+    if not isinstance(content.get("trainer"), (dict, type(None))):
+        raise CheckpointError(f"{path} is no whole checkpoint of a Trainer: its 'trainer' is no dict.")
     made_by = content.get("format")
     if made_by not in (None, FORMAT):
         raise CheckpointError(

@@ -181,7 +181,7 @@ def _unchanged_on_error(fit: Fit) -> Iterator[None]:
 def log_file(content: Mapping[str, Any], checkpoint: Path) -> Path | None:
     """The call log that belongs to a checkpoint, if it is there: beside it, or beside its folder."""
     saved = (content.get("trainer") or {}).get("log")
-    if not saved:
+    if not isinstance(saved, Mapping) or not isinstance(saved.get("file"), str):
         return None
     folders = (checkpoint.parent, checkpoint.parent.parent)
     return next((path for folder in folders if (path := folder / saved["file"]).is_file()), None)

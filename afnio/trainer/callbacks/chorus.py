@@ -135,7 +135,7 @@ def _blame(error: Exception, callback: object, hook: str) -> None:
     if not type(callback).__module__.startswith("afnio."):
         called = [frame.f_code.co_name for frame, _ in traceback.walk_tb(error.__traceback__)]
         where = next((name for name in reversed(called) if name in HOOKS), hook)
-        error.add_note(f"Raised by the callback {type(callback).__qualname__}, in {where}().")
+        error.add_note(f"Raised by the callback {type(callback).__name__}, in {where}().")
 
 
 def _described(error: Exception) -> str:
