@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from contextvars import ContextVar
 from time import perf_counter
 from typing import Any, Protocol
@@ -160,10 +160,11 @@ class Call:
         self._attempts.append(Attempt(self._begun - self._zero, now - self._begun, status, error))
         self._begun = now
 
-    def tee(self, status: int, headers: list[tuple[str, str]], *, encoded: bool) -> Tee:
-        """Listen to an answer.  ``encoded``: its pieces come as they are on the wire."""
+    def tee(self, status: int, headers: list[tuple[str, str]], *, encoded: bool, decodes: Container[str] = ()) -> Tee:
+        """Listen to an answer; see ``Tee``."""
         self.failed = status >= 300
-        tee = Tee(status, headers, zero=self._zero, limit=self._desk.limit, ended=self._heard, encoded=encoded)
+        options: dict[str, Any] = {"zero": self._zero, "limit": self._desk.limit, "ended": self._heard}
+        tee = Tee(status, headers, encoded=encoded, decodes=decodes, **options)
         self._desk.opened(tee)
         return tee
 

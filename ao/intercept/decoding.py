@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 __all__ = ["Decoder", "decoder"]
@@ -16,27 +16,13 @@ class Decoder(Protocol):
         """What ``piece`` adds."""
 
 
-def decoder(encoding: str) -> Decoder | None:
-    """For a ``Content-Encoding``; None when nothing on this machine can read it.
-
-    A body in several encodings is read from the last to the first.
-    """
-    names = [name.strip().lower() for name in encoding.split(",")]
-    steps: list[Decoder] = []
-    for name in reversed(names):
-        if name in ("", "identity"):
-            continue
-        step = _MAKERS[name]() if name in _MAKERS else None
-        if step is None:
-            return None
-        steps.append(step)
-    if not steps:
-        return _plain
-    return steps[0] if len(steps) == 1 else _Chain(steps)
-
-
-def _plain(piece: bytes) -> bytes:
-    return piece
+def decoder(encodings: Sequence[str]) -> Decoder | None:
+    """For a body in these encodings, undone from the last to the first; None when there is none that we can read."""
+    steps = [_MAKERS[name]() if name in _MAKERS else None for name in reversed(encodings)]
+    known = [step for step in steps if step is not None]
+    if not known or len(known) < len(steps):
+        return None
+    return known[0] if len(known) == 1 else _Chain(known)
 
 
 class _Chain:

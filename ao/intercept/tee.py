@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager
 from time import perf_counter
 from typing import Any
 
@@ -25,6 +26,7 @@ class Tee:
         limit: bytes to keep; of what comes after, only the length is.
         ended: called once with this object.
         encoded: the pieces are compressed, if ``Content-Encoding`` says so.  They are kept decompressed.
+        decodes: the encodings that the library decompresses for the script; a body in another one is kept as it came.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class Tee:
         limit: int,
         ended: Callable[[Tee], None],
         encoded: bool,
+        decodes: Container[str],
     ) -> None:
         self.status = status
         self.headers = headers
@@ -46,13 +49,15 @@ class Tee:
         self.error: BaseException | None = None
         self.first: float | None = None
         self.last: float | None = None
+        self.busy = False
         self._zero = zero
         self._room = limit
         self._ended: Callable[[Tee], None] | None = ended
         self._process = os.getpid()
         self._encoded = encoded
+        self._encodings = _encodings(headers)
         self._decode: Decoder | None = None
-        self._raw = False
+        self._raw = any(name not in decodes for name in self._encodings)
 
     @property
     def open(self) -> bool:
@@ -70,6 +75,15 @@ class Tee:
             piece = self._decoded(piece)
         if piece:
             self._keep(piece)
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """The library is at work; what it closes now, the script has not."""
+        self.busy = True
+        try:
+            yield
+        finally:
+            self.busy = False
 
     def finish(self, *, complete: bool, error: BaseException | None = None) -> None:
         """There will be no more: the body is at its end (``complete``), or was left, or broke (``error``)."""
@@ -98,8 +112,7 @@ class Tee:
 
     def _decoded(self, piece: bytes) -> bytes:
         if self._decode is None:
-            encoding = ",".join(value for name, value in self.headers if name.lower() == "content-encoding")
-            known = decoder(encoding)
+            known = None if self._raw else decoder(self._encodings)
             self._raw, self._decode = known is None, known or _unread
         decode: Decoder = self._decode
         try:
@@ -110,9 +123,16 @@ class Tee:
 
     def _say_plain(self) -> None:
         """What is kept is decompressed, so the headers kept with it must not say otherwise."""
-        if any(name.lower() == "content-encoding" for name, _ in self.headers):
+        if self._encodings:
             gone = ("content-encoding", "content-length")
             self.headers = [(name, value) for name, value in self.headers if name.lower() not in gone]
+
+
+def _encodings(headers: list[tuple[str, str]]) -> list[str]:
+    """In the order they were applied."""
+    told = ",".join(value for name, value in headers if name.lower() == "content-encoding")
+    names = (name.strip().lower() for name in told.split(","))
+    return [name for name in names if name not in ("", "identity")]
 
 
 def _unread(piece: bytes) -> bytes:

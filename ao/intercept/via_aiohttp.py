@@ -21,6 +21,8 @@ __all__ = ["patch"]
 
 _WITHOUT_BODY = ("GET", "HEAD", "OPTIONS", "TRACE")
 
+_DECODES = ("gzip", "deflate", "br", "zstd")
+
 
 def patch(aiohttp: Any, patches: Patches, desk: Desk) -> None:
     """See the requests of ``aiohttp.ClientSession``.
@@ -89,7 +91,7 @@ class _Sent:
     def teed(self, response: Any, call: Call) -> Any:
         session = self._request.session
         encoded = session is not None and not session.auto_decompress
-        tee = call.tee(response.status, list(response.headers.items()), encoded=encoded)
+        tee = call.tee(response.status, list(response.headers.items()), encoded=encoded, decodes=_DECODES)
         content = response.content
         if content.at_eof():
             tee.finish(complete=True)

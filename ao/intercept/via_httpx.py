@@ -32,6 +32,7 @@ class _Library:
         self.name: str = httpx.__name__
         self.httpx = httpx
         self.desk = desk
+        self.decodes: Any = getattr(getattr(httpx, "_decoders", None), "SUPPORTED_DECODERS", ("gzip", "deflate"))
         self.teed = type("TeedStream", (_Teed, httpx.SyncByteStream), {})
         self.ateed = type("TeedStream", (_ATeed, httpx.AsyncByteStream), {})
         self.replayed = type("ReplayedStream", (_Replayed, httpx.SyncByteStream), {})
@@ -91,6 +92,7 @@ class _Sent:
         self.url = str(request.url)
         self.headers = request.headers
         self._httpx = library.httpx
+        self._decodes = library.decodes
         self._request = request
         self._teed = teed
         self._replayed = replayed
@@ -127,7 +129,7 @@ class _Sent:
     def teed(self, response: Any, call: Call) -> Any:
         headers = [(name, value) for name, value in response.headers.multi_items()]
         whole = self._read_already(response)
-        tee = call.tee(response.status_code, headers, encoded=whole is None)
+        tee = call.tee(response.status_code, headers, encoded=whole is None, decodes=self._decodes)
         if whole is None:
             response.stream = self._teed(response.stream, tee)
         else:

@@ -129,7 +129,8 @@ class _Sent:
             call.tried(attempt.status, None if attempt.error is None else type(attempt.error).__name__)
         whole = self._options.get("preload_content", True)
         encoded = not self._options.get("decode_content", True)
-        tee = call.tee(response.status, list(response.headers.items()), encoded=encoded)
+        decodes = getattr(self._response, "CONTENT_DECODERS", ("gzip", "deflate"))
+        tee = call.tee(response.status, list(response.headers.items()), encoded=encoded, decodes=decodes)
         if whole:
             tee.feed(response.data)
             tee.finish(complete=True)
@@ -174,7 +175,8 @@ def _reader(before: Any) -> Any:
         if tee is None or not tee.open:
             return before(self, amt, decode_content, *args, **options)
         try:
-            data = before(self, amt, decode_content, *args, **options)
+            with tee.reading():
+                data = before(self, amt, decode_content, *args, **options)
         except BaseException as error:
             tee.finish(complete=False, error=error)
             raise
@@ -198,24 +200,26 @@ def _chunk_reader(before: Any) -> Any:
 
 
 def _teed(response: Any, tee: Tee, pieces: Iterator[bytes], decode_content: Any) -> Iterator[bytes]:
-    try:
-        for piece in pieces:
-            _feed(response, tee, piece, decode_content)
-            yield piece
-    except GeneratorExit:
-        raise
-    except BaseException as error:
-        tee.finish(complete=False, error=error)
-        raise
-    tee.finish(complete=True)
+    while True:
+        try:
+            with tee.reading():
+                piece = next(pieces, None)
+        except BaseException as error:
+            tee.finish(complete=False, error=error)
+            raise
+        if piece is None:
+            tee.finish(complete=True)
+            return
+        _feed(response, tee, piece, decode_content)
+        yield piece
 
 
 def _closer(before: Any) -> Any:
-    """``close`` and ``drain_conn``: the script does not want the rest."""
+    """``close`` and ``drain_conn``: the script does not want the rest.  (Closing by a read that fails is not this.)"""
 
     def close(self: Any) -> Any:
         tee: Tee | None = self.__dict__.get(_TEE)
-        if tee is not None:
+        if tee is not None and not tee.busy:
             tee.finish(complete=_exhausted(self))
         return before(self)
 
