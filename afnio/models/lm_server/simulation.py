@@ -154,8 +154,13 @@ def refusal_of(fault: Fault, ask: Ask, limit: int) -> Refusal | None:
 
 
 def key_of(path: str, body: dict[str, Any]) -> str:
-    """The ``key`` of ``afnio.calls.Request``: SHA-256 of the path below ``/v1`` and the canonical body, in hex."""
+    """The ``key`` of ``afnio.calls.Request``: SHA-256 of the path and the canonical body, in hex.
+
+    Whether the answer is streamed is no part of what is asked.
+    """
     import orjson
 
-    canonical = orjson.dumps({"path": path.removeprefix("/v1"), "body": body}, option=orjson.OPT_SORT_KEYS)
+    asked = {name: value for name, value in body.items() if name not in ("stream", "stream_options")}
+    path = path if path == "/v1/messages" else path.removeprefix("/v1")  # its base URL ends before the version
+    canonical = orjson.dumps({"path": path, "body": asked}, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(canonical).hexdigest()
