@@ -11,10 +11,10 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
 
 from afnio.calls import _json
 from afnio.calls.loop import on_exit
+from afnio.calls.redact import public_url as public_url
 from afnio.calls.request import Request
 from afnio.calls.sse import EventParser
 from afnio.calls.transport import RawResponse, Take, Timeout
@@ -180,16 +180,6 @@ def without_secrets(content: bytes, headers: Mapping[str, str]) -> bytes:
         if SECRET_HEADERS.search(name) and len(key) >= 4:
             content = content.replace(key, b"***")
     return content
-
-
-def public_url(url: str) -> str:
-    """``url`` without user name, password, query."""
-    try:
-        parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
-        return urlunsplit((parts.scheme, host, parts.path, "", ""))
-    except ValueError:
-        return "an invalid URL"
 
 
 # ---------------------------------------------------------------------------------------------- the pool

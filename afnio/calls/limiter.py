@@ -6,12 +6,15 @@ plain functions of the time, so that they can be tested without waiting.
 
 from __future__ import annotations
 
+import logging
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from afnio.calls.redact import public_url
 from afnio.calls.request import Request
 
 if TYPE_CHECKING:
@@ -19,14 +22,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Limiter", "Limits", "limiter_of"]
 
+logger = logging.getLogger("afnio.calls")
+
 MINUTE = 60.0
 LONGEST_PAUSE = 120.0  # who asks for more is not waited for: the calls fail and say so
 GROWTH = 0.1  # of a place, for each success: back by a tenth per round trip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Limits:
-    """What one model at one endpoint may be asked: calls at once, requests and tokens per minute (None: no limit)."""
+    """What one model at one endpoint may be asked: calls at once, requests and tokens per minute (None: no limit).
+
+    Where several clients limit the same model, the stricter of each holds, as long as they live.
+    """
 
     concurrency: int = 256
     rpm: int | None = None
@@ -170,7 +178,39 @@ class _Window:
         return wait
 
 
-_limiters: dict[tuple[str, str, str], tuple[object, Limiter]] = {}
+@dataclass(slots=True)
+class _Shared:
+    """The limiter of a model on a loop, and the limits its clients asked for."""
+
+    loop: object
+    limiter: Limiter
+    asked: list[weakref.ref[Limits]] = field(default_factory=list)
+
+    def hold(self, limits: Limits, where: tuple[str, str, str]) -> None:
+        """See that ``limits`` are kept, beside those of other clients."""
+        alive = [known for ref in self.asked if (known := ref()) is not None]
+        if limits not in alive:
+            if alive:
+                logger.warning(
+                    "Clients with different limits share %s at %s: the stricter of each limit holds for all of them.",
+                    where[2],
+                    public_url(where[1]),
+                )
+            alive.append(limits)
+            self.asked = [weakref.ref(each) for each in alive]
+        strictest = alive[0] if len(alive) == 1 else _strictest(alive)
+        if strictest != self.limiter.limits:
+            self.limiter.change(strictest)
+
+
+def _strictest(limits: list[Limits]) -> Limits:
+    def least(name: str) -> int | None:
+        return min([value for each in limits if (value := getattr(each, name)) is not None], default=None)
+
+    return Limits(min([each.concurrency for each in limits]), least("rpm"), least("tpm"))
+
+
+_limiters: dict[tuple[str, str, str], _Shared] = {}
 
 
 def limiter_of(request: Request, limits: Limits | None) -> Limiter:
@@ -179,9 +219,9 @@ def limiter_of(request: Request, limits: Limits | None) -> Limiter:
 
     loop = asyncio.get_running_loop()
     key = (request.provider, request.endpoint, request.model)
-    entry = _limiters.get(key)
-    if entry is None or entry[0] is not loop:  # the loop is another one after a fork
-        entry = _limiters[key] = (loop, Limiter(limits or Limits()))
-    elif limits is not None and limits != entry[1].limits:
-        entry[1].change(limits)
-    return entry[1]
+    shared = _limiters.get(key)
+    if shared is None or shared.loop is not loop:  # the loop is another one after a fork
+        shared = _limiters[key] = _Shared(loop, Limiter(limits or Limits()))
+    if limits is not None:
+        shared.hold(limits, key)
+    return shared.limiter

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from urllib.parse import urlsplit, urlunsplit
 
-__all__ = ["EMAIL", "PATTERNS", "patterns", "redact_with", "redacted"]
+__all__ = ["EMAIL", "PATTERNS", "patterns", "public_url", "redact_with", "redacted"]
 
 PATTERNS: tuple[re.Pattern[bytes], ...] = (
     re.compile(rb"\bsk-[A-Za-z0-9_-]{16,}"),  # OpenAI, Anthropic and who follows them
@@ -72,3 +73,13 @@ def redact_with(hook: Hook | None) -> Callable[[], None]:
 def redacted(record: bytes) -> bytes:
     """``record`` as it may be stored."""
     return _hook(record)
+
+
+def public_url(url: str) -> str:
+    """``url`` without user name, password, query."""
+    try:
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+        return urlunsplit((parts.scheme, host, parts.path, "", ""))
+    except ValueError:
+        return "an invalid URL"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
 
 import pytest
@@ -162,3 +163,23 @@ def test_one_limiter_for_each_provider_endpoint_and_model() -> None:
 def test_a_limit_is_at_least_one(bad: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         Limits(**bad)
+
+
+def test_clients_with_other_limits_do_not_undo_each_others(caplog: pytest.LogCaptureFixture) -> None:
+    async def look() -> None:
+        request = ask()
+        request.endpoint = "http://user:pw@shared/v1"
+        first, second = Limits(concurrency=8, rpm=100), Limits(concurrency=16, rpm=50, tpm=10)
+        limiter = limiter_of(request, first)
+        for _ in range(3):
+            for limits in (first, second, None, Limits(concurrency=8, rpm=100)):
+                assert limiter_of(request, limits) is limiter
+        assert limiter.limits == Limits(concurrency=8, rpm=50, tpm=10), "the stricter of each"
+        assert len(caplog.records) == 1
+        assert "at http://shared/v1" in caplog.text
+        del first, limits
+        gc.collect()
+        limiter_of(request, second)
+        assert limiter.limits == second, "a client that is gone limits nobody"
+
+    asyncio.run(look())
