@@ -30,9 +30,9 @@ def patch(urllib3: Any, patches: Patches, desk: Desk) -> None:
     """See the requests of all pools, and what is read from their responses."""
     pool, response = urllib3.connectionpool.HTTPConnectionPool, urllib3.response.HTTPResponse
     patches.wrap(pool, "urlopen", lambda urlopen: _opener(urlopen, desk, response))
-    for name in ("read", "read1"):
-        if hasattr(response, name):
-            patches.wrap(response, name, _reader)
+    patches.wrap(response, "read", lambda read: _reader(read, all_by_default=True))
+    if hasattr(response, "read1"):
+        patches.wrap(response, "read1", lambda read: _reader(read, all_by_default=False))
     patches.wrap(response, "read_chunked", _chunk_reader)
     patches.wrap(response, "close", _closer)
     patches.wrap(response, "drain_conn", _closer)
@@ -167,8 +167,8 @@ def _absolute(pool: Any, url: str) -> str:
     return f"{pool.scheme}://{host}{port}{url}"
 
 
-def _reader(before: Any) -> Any:
-    """``read`` and its like: what they return, the script gets."""
+def _reader(before: Any, *, all_by_default: bool) -> Any:
+    """``read`` and ``read1``: what they return, the script gets.  Without a size, the first reads all."""
 
     def read(self: Any, amt: Any = None, decode_content: Any = None, *args: Any, **options: Any) -> Any:
         tee: Tee | None = self.__dict__.get(_TEE)
@@ -181,7 +181,8 @@ def _reader(before: Any) -> Any:
             tee.finish(complete=False, error=error)
             raise
         _feed(self, tee, data, decode_content)
-        if (not data and amt != 0) or amt is None or amt < 0 or _exhausted(self):
+        everything = all_by_default and (amt is None or amt < 0)
+        if everything or (not data and amt != 0) or _exhausted(self):
             tee.finish(complete=True)
         return data
 
@@ -220,7 +221,7 @@ def _closer(before: Any) -> Any:
     def close(self: Any) -> Any:
         tee: Tee | None = self.__dict__.get(_TEE)
         if tee is not None and not tee.busy:
-            tee.finish(complete=_exhausted(self))
+            tee.finish(complete=_exhausted(self) and not getattr(self, "chunked", False))
         return before(self)
 
     return close

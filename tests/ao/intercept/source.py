@@ -68,7 +68,7 @@ def _handler(source: Source) -> type[BaseHTTPRequestHandler]:
             except (BrokenPipeError, ConnectionResetError):
                 self.close_connection = True
 
-        do_GET = do_POST
+        do_GET = do_POST  # noqa: N815
 
         def _send(self, answer: Answer) -> None:
             if answer.chunks is None:
