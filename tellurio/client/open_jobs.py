@@ -85,8 +85,12 @@ def _await_end(client: Client, run_id: str, job_id: str) -> None:
     """Wait until the job is over; one that needs its client, or takes too long, is cancelled."""
     path = f"/api/v1/runs/{quote(run_id, safe='')}/jobs/{quote(job_id, safe='')}"
     until = time.monotonic() + WAIT
-    while (state := _state(client, path)) == "running" and time.monotonic() < until:
+    state = _state(client, path)
+    if state == "running":
+        logger.info("The server still works on job %s of a script that was killed: waiting for it.", job_id)
+    while state == "running" and time.monotonic() < until:
         time.sleep(PAUSE)
+        state = _state(client, path)
     if state in ("running", "waiting"):
         client.delete(path)
 
