@@ -143,7 +143,9 @@ def _listed(provider: str, model: str, usage: Usage) -> Cost:
     plain = _plain.get((provider, model), _UNSEEN)
     if plain is None:
         return UNPRICED
-    if isinstance(plain, _Price) and not (usage.input_audio_tokens or usage.output_audio_tokens):
+    if isinstance(plain, _Price) and not (
+        usage.input_audio_tokens or usage.output_audio_tokens or usage.cache_write_tokens
+    ):
         return _cost(plain, usage, table)
     try:
         found = genai_prices.calc_price(_their_usage(usage), model, provider_id=provider)
@@ -183,6 +185,7 @@ def _their_usage(usage: Usage) -> Any:
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
         cache_read_tokens=usage.cached_tokens or None,
+        cache_write_tokens=usage.cache_write_tokens or None,
         input_audio_tokens=usage.input_audio_tokens or None,
         output_audio_tokens=usage.output_audio_tokens or None,
     )
