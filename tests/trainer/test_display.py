@@ -168,6 +168,20 @@ def test_in_a_notebook_the_cell_is_printed_again(
     assert last[-1].startswith("Best: val_loss")
 
 
+def test_colab_is_a_notebook_and_ipython_in_a_terminal_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    class ZMQInteractiveShell: ...
+
+    class Shell(ZMQInteractiveShell): ...
+
+    class TerminalInteractiveShell: ...
+
+    ipython = types.ModuleType("IPython")
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    for shell, kind in ((Shell, Notebook), (TerminalInteractiveShell, Lines), (lambda: None, Lines)):
+        monkeypatch.setattr(ipython, "get_ipython", shell, raising=False)
+        assert isinstance(display_here(), kind)
+
+
 def test_the_display_fits_where_the_output_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(display_here(), Lines)
 
