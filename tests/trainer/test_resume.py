@@ -13,6 +13,7 @@ import pytest
 
 from afnio.calls import Budget, CallLog
 from afnio.errors import CheckpointError
+from afnio.models.lm_server.worlds.tickets.job import JOB_PROMPT
 from afnio.serialization import load, save
 from afnio.trainer import Callback, EarlyStopping, Fit
 from tests.trainer.job import Agent, AsyncAgent, engine, loader, model, quiet
@@ -40,9 +41,11 @@ def run(
 ) -> Run:
     """One process: a fresh model, agent and Trainer; the model kills it at its ``kill_at``-th request."""
 
+    error = args.pop("error", Killed)
+
     def before(body: dict[str, Any], number: int) -> None:
         if number == kill_at:
-            raise Killed
+            raise error
 
     engine_args = args.pop("engine_args", {})
     client = model(*args.pop("faults", (FAULT,)), before=before)
@@ -53,6 +56,7 @@ def run(
             trainer.fit(agent, *data, ckpt_path=resume)
     except Killed:
         assert kill_at is not None
+    if kill_at is not None and len(client.requests) >= kill_at:
         del client.requests[kill_at - 1]  # it was never answered; those beside it, of an async step, were
     requests = [json.dumps(body, sort_keys=True) for body in client.requests]
     found = trainer.state.costs if trainer.state else None
@@ -93,6 +97,25 @@ def test_killed_at_any_request_it_repeats_none_and_ends_the_same(whole: Run, tmp
         second = run(root, resume="last", faults=faults_left(first.requests))
         assert first.requests + second.requests == whole.requests
         same_end(second, whole)
+
+
+@pytest.mark.parametrize("agent_type", [Agent, AsyncAgent])
+def test_ctrl_c_at_any_request_keeps_what_was_judged_and_the_fit_goes_on(
+    tmp_path: Path, agent_type: type[Agent]
+) -> None:
+    expected = run(tmp_path / "whole", agent_type=agent_type)
+    judged = {JOB_PROMPT}
+    for number, kill_at in enumerate(range(1, len(expected.requests) + 1, 3)):
+        root = tmp_path / str(number)
+        first = run(root, kill_at, agent_type=agent_type, error=KeyboardInterrupt)
+        assert first.trainer.interrupted
+        assert first.trainer.stop_reason == "interrupted by Ctrl-C."
+        judged.add(first.prompt)
+        second = run(root, resume="last", agent_type=agent_type, faults=faults_left(first.requests))
+        assert sorted(first.requests + second.requests) == sorted(expected.requests)
+        same_end(second, expected)
+    kept = {load(path)["agent_state_dict"]["prompt"].data for path in checkpoints(tmp_path / "whole")}
+    assert judged <= kept
 
 
 def test_killed_again_and_again(whole: Run, tmp_path: Path) -> None:
