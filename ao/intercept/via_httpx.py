@@ -98,10 +98,13 @@ class _Sent:
         self._replayed = replayed
 
     def body(self) -> bytes | None:
+        request = self._request
         try:
-            content: bytes = self._request.content
+            content: bytes = request.content
         except self._httpx.RequestNotRead:
-            return None
+            if not isinstance(request.stream, self._httpx.ByteStream):
+                return None
+            content = request.read()  # of a redirected request; it can be read as often as one likes
         return content
 
     def request(self, live: Live) -> Any:
