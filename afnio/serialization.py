@@ -47,6 +47,12 @@ __all__ = ["load", "save"]
 
 VERSION = 1
 
+_ALWAYS_READ = 64 << 20
+"""Bytes of a member that are read however well it was compressed; what `save` writes beyond is not compressed."""
+
+_MOST_SHRUNK = 100
+"""How many times larger than its compressed form a larger member may be."""
+
 _VARIABLES: dict[str, tuple[type[Variable], tuple[str, ...]]] = {
     "variable": (Variable, ()),
     "parameter": (Parameter, ()),
@@ -125,7 +131,8 @@ def _pack(obj: object) -> bytes:
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, member in (("manifest.json", json.dumps(manifest).encode("ascii")), ("data.json", data)):
             # ZipInfo's own date, not today's: the same object makes the same bytes.
-            archive.writestr(zipfile.ZipInfo(name), member, zipfile.ZIP_DEFLATED)
+            packed = zipfile.ZIP_DEFLATED if len(member) <= _ALWAYS_READ else zipfile.ZIP_STORED
+            archive.writestr(zipfile.ZipInfo(name), member, packed)
     return out.getvalue()
 
 
@@ -133,19 +140,30 @@ def _unpack(content: bytes) -> Any:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         names = archive.namelist()
         if names == ["data.pkl"]:
-            return _pickles.loads(archive.read("data.pkl"))
+            return _pickles.loads(_member(archive, "data.pkl"))
         if "manifest.json" not in names or "data.json" not in names:
             raise CheckpointError("it is a zip file, but not one that save() wrote")
-        manifest = json.loads(archive.read("manifest.json"))
+        manifest = json.loads(_member(archive, "manifest.json"))
         if manifest["version"] != VERSION:
             raise CheckpointError(
                 f"it has format version {manifest['version']!r} and this release reads version {VERSION}; "
                 "upgrade with `pip install -U afnio-studio`"
             )
-        data = archive.read("data.json")
+        data = _member(archive, "data.json")
     if hashlib.sha256(data).hexdigest() != manifest["sha256"]:
         raise CheckpointError("its content was changed after it was written (the SHA-256 sums differ)")
     return _Decoder().decode(json.loads(data))
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """The content of a member, unless it was made to fill the memory: zip shrinks what says nothing a thousandfold."""
+    info = archive.getinfo(name)
+    if info.file_size > max(_ALWAYS_READ, _MOST_SHRUNK * info.compress_size):
+        raise CheckpointError(
+            f"its {name} would grow from {info.compress_size:,} to {info.file_size:,} bytes, as no checkpoint does; if "
+            "you made it yourself, unpack it and zip it again without compression (zip -0)"
+        )
+    return archive.read(name)
 
 
 @contextmanager
@@ -159,6 +177,7 @@ def _faults_named(name: str) -> Iterator[None]:
     # A damaged or hand-made file can fail in any of these ways: what zipfile meets in a bad header, json in
     # bad text, the decoder in data of another shape.
     except (
+        MemoryError,
         zlib.error,
         NotImplementedError,
         RuntimeError,
