@@ -11,6 +11,7 @@ from afnio.models.lm_server.ask import Ask, Tool, ToolCall, Turn
 __all__ = ["Conversation", "Done", "conversation", "kind_of"]
 
 _SEARCH = re.compile(r"search|look[ _-]?up|find|catalog|fetch", re.IGNORECASE)
+_REPAIR = re.compile(r"\breply\b.*\b(?:JSON|schema|contract)\b", re.IGNORECASE | re.DOTALL)
 _CALCULATOR = re.compile(r"calc|comput|arithmetic|evaluat|expression", re.IGNORECASE)
 
 
@@ -54,7 +55,7 @@ def kind_of(name: str, description: str) -> str:
 
 def conversation(ask: Ask) -> Conversation:
     """The request as a conversation with a customer."""
-    last = max([index for index, turn in enumerate(ask.turns) if turn.role == "user"], default=-1)
+    last = _asked_at(ask)
     kinds = {tool.name: kind_of(tool.name, tool.description) for tool in ask.tools}
     tools = {kind: tool for tool in reversed(ask.tools) if (kind := kinds[tool.name])}
     question = ask.turns[last] if last >= 0 else Turn("user", "")
@@ -67,6 +68,14 @@ def conversation(ask: Ask) -> Conversation:
         else:
             done.append(Done(given, result.text, result.failed or result.text.lower().startswith("error")))
     return found
+
+
+def _asked_at(ask: Ask) -> int:
+    """Where the customer asks: the last user message, unless it only sends an answer back that broke the schema."""
+    said = [index for index, turn in enumerate(ask.turns) if turn.role == "user"]
+    while len(said) > 1 and ask.schema is not None and _REPAIR.search(ask.turns[said[-1]].text):
+        said.pop()
+    return said[-1] if said else -1
 
 
 def _calls(turns: list[Turn]) -> list[tuple[ToolCall, Turn]]:
