@@ -17,7 +17,7 @@ from afnio.optim.constraint import checked_constraints
 from afnio.optim.evaluation import Evaluation
 from afnio.optim.groups import check_count, check_group, check_params, label_of, tgd_item
 from afnio.optim.optimizer import HISTORY, Params
-from afnio.optim.pool import Candidate, Pool, mean
+from afnio.optim.pool import NAMELESS, Candidate, Pool, mean
 from afnio.optim.search import Search, propose
 from afnio.optim.update import Proposal, TGDItem, Version, tgd_update
 from afnio.variable import Variable
@@ -37,10 +37,12 @@ EVOLUTION_MESSAGES: list[dict[str, Any]] = [
 class Evolution(Search):
     """Reflective evolutionary search: several proposals from several parents, tried, the best kept.
 
-    A step evaluates the pool's candidates on the batch by the closure, draws ``parents`` of those that are best on
-    some sample, has the model write ``proposals`` new versions of each from the feedback on it (all at once, each in a
-    direction of its own), merges two that are best on different samples, tries what came of it, and holds the best.
-    So a step never makes its batch worse, and a proposal that cannot be used costs only itself.
+    A step evaluates the pool's candidates on the batch by the closure, takes the present one and others that are best
+    on some sample as parents, has the model write ``proposals`` new versions of each from the feedback on it (all at
+    once, each in a direction of its own), merges two that are best on different samples, and tries what came of it.
+    It holds the best of those that do no worse on the batch than the present values; samples of earlier batches
+    count too, where a candidate has not seen them by the scores of its parents.  So a step never makes its batch
+    worse, and a proposal that cannot be used costs only itself.
 
     Args:
         params: parameters, or pairs, or groups: see `TGD`.  Texts, `Choice` and `Number`.
@@ -126,7 +128,7 @@ class Evolution(Search):
         members = list(self.pool.members)
         found = await self._evaluated(bench, members)
         batch = set(found[here.number].named(self._unnamed()))
-        parents = self.pool.parents(self.parents, random.Random(f"{self.seed}:{self._steps}"))
+        parents = self.pool.parents(self.parents, random.Random(f"{self.seed}:{self._steps}"), here)
         await self._reflect(bench, parents, found, here)
         known = self.pool.count
         await self._breed(parents, found)
@@ -139,13 +141,12 @@ class Evolution(Search):
     async def _evaluated(self, bench: Bench, members: Sequence[Candidate]) -> dict[int, Evaluation]:
         found = await bench.evaluate([member.values for member in members])
         for member, evaluation in zip(members, found, strict=True):
-            old = {name: score for name, score in member.scores.items() if not name.startswith("#")}
-            member.scores = old | evaluation.named(self._unnamed())
+            member.scored(evaluation.named(self._unnamed()))
         return {member.number: evaluation for member, evaluation in zip(members, found, strict=True)}
 
     def _unnamed(self) -> str:
         """What samples without an id are called: never the same in two steps, for they are other samples."""
-        return f"#{self._steps}."
+        return f"{NAMELESS}{self._steps}."
 
     async def _reflect(
         self, bench: Bench, parents: Sequence[Candidate], found: Mapping[int, Evaluation], here: Candidate
@@ -185,7 +186,7 @@ class Evolution(Search):
         due = [each for each in due if each[3]]
         return [
             (
-                (parent.values, (parent.number,)),
+                (parent.values, (parent,)),
                 [
                     (place, self._item(param, group, parent.values[place], grads, n))
                     for place, param, group, grads in due
@@ -211,7 +212,7 @@ class Evolution(Search):
                 plan.append(
                     (place, self._item(param, group, mine, [Gradient(text, f"feedback to {param.role}")], None))
                 )
-        return (tuple(values), (one.number, other.number)), plan
+        return (tuple(values), (one, other)), plan
 
     def _placed(self) -> list[tuple[Variable, dict[str, Any]]]:
         return [(param, group) for group in self.param_groups for param in group["params"]]
@@ -231,11 +232,9 @@ class Evolution(Search):
     def _decide(
         self, here: Candidate, fresh: Sequence[Candidate], batch: set[str], found: Mapping[int, Evaluation]
     ) -> None:
-        """Hold the best on the batch; the present values if none is better."""
-        best = max(
-            self.pool.members,
-            key=lambda one: (mean(one.scores, batch), one is here, mean(one.scores), -one.number),
-        )
+        """Hold the best of those that do the batch no harm: on it and on what is known of earlier ones."""
+        harmless = [one for one in self.pool.members if mean(one.scores, batch) >= mean(here.scores, batch)]
+        best = max(harmless, key=lambda one: (mean(one.estimate), one is here, -one.number))
         for member in fresh:
             self._note(member, batch, found)
         origin = next((number for number in best.parents if number in found), None)

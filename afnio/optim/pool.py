@@ -8,11 +8,17 @@ Source: the Pareto selection of GEPA, Agrawal et al., arXiv:2507.19457.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-__all__ = ["Candidate", "Pool", "mean"]
+__all__ = ["NAMELESS", "Candidate", "Pool", "mean"]
+
+NAMELESS = "#"
+"""What the ids of samples begin with that have no name of their own."""
+
+REMEMBERED = 256
+"""Samples without a name whose scores are kept: they do not come again."""
 
 
 @dataclass(slots=True)
@@ -23,6 +29,7 @@ class Candidate:
         number: counts the candidates, from 0, the start.
         values: one for each parameter.
         scores: sample id -> score, higher is better.
+        guesses: what it is taken to score on samples of earlier batches, which it has not seen: what its parents did.
         parents: numbers of those it was made from.
         reasoning: why each value is as it is, in the model's words.
     """
@@ -30,8 +37,22 @@ class Candidate:
     number: int
     values: tuple[Any, ...]
     scores: dict[str, float] = field(default_factory=dict)
+    guesses: dict[str, float] = field(default_factory=dict)
     parents: tuple[int, ...] = ()
     reasoning: tuple[str, ...] = ()
+
+    @property
+    def estimate(self) -> dict[str, float]:
+        """Sample id -> its score, known or guessed."""
+        return {**self.guesses, **self.scores}
+
+    def scored(self, scores: Mapping[str, float]) -> None:
+        """Take in scores; of samples without a name only the last `REMEMBERED` are kept."""
+        self.scores |= scores
+        for table in (self.scores, self.guesses):
+            nameless = [name for name in table if name.startswith(NAMELESS)]
+            for name in nameless[:-REMEMBERED]:
+                del table[name]
 
 
 @dataclass(slots=True)
@@ -52,12 +73,13 @@ class Pool:
     count: int = 0
     merged: set[tuple[int, int]] = field(default_factory=set)
 
-    def add(self, values: Sequence[Any], parents: Sequence[int] = (), reasoning: Sequence[str] = ()) -> Candidate:
+    def add(self, values: Sequence[Any], parents: Sequence[Candidate] = (), reasoning: Sequence[str] = ()) -> Candidate:
         """A candidate with these values: the one there is, or a new one."""
         known = self.find(values)
         if known is not None:
             return known
-        made = Candidate(self.count, tuple(values), {}, tuple(parents), tuple(reasoning))
+        numbers = tuple(parent.number for parent in parents)
+        made = Candidate(self.count, tuple(values), {}, _inherited(parents), numbers, tuple(reasoning))
         self.start = self.start or made.values
         self.count += 1
         self.members.append(made)
@@ -70,25 +92,25 @@ class Pool:
     def wins(self) -> dict[int, set[str]]:
         """Number of each member that none makes superfluous -> the samples on which none is better.
 
-        Only samples that all were scored on count.
+        Samples of earlier batches count too, by the scores of a member or of its parents.
         """
-        common = self._common()
-        best = {sample: max(member.scores[sample] for member in self.members) for sample in common}
+        found = {member.number: member.estimate for member in self.members}
+        common = set.intersection(*map(set, found.values())) if found else set()
+        best = {sample: max(scores[sample] for scores in found.values()) for sample in common}
         wins = {
-            member.number: {sample for sample in common if member.scores[sample] == best[sample]}
-            for member in self.members
+            number: {sample for sample in common if scores[sample] == best[sample]} for number, scores in found.items()
         }
-        for member in sorted(self.members, key=lambda one: (mean(one.scores, common), -one.number)):
+        for member in sorted(self.members, key=lambda one: (mean(found[one.number], common), -one.number)):
             others = [samples for number, samples in wins.items() if number != member.number]
             if others and wins[member.number] <= set().union(*others):
                 del wins[member.number]
         return wins
 
-    def parents(self, count: int, rng: random.Random) -> list[Candidate]:
-        """At most ``count`` members to go on from, drawn by the number of samples they are best on."""
+    def parents(self, count: int, rng: random.Random, first: Candidate) -> list[Candidate]:
+        """At most ``count`` members to go on from: ``first``, the others drawn by the samples they are best on."""
         wins = self.wins()
-        front = [member for member in self.members if member.number in wins]
-        drawn: list[Candidate] = []
+        front = [member for member in self.members if member.number in wins and member is not first]
+        drawn = [first]
         while front and len(drawn) < count:
             weights = [max(len(wins[member.number]), 1) for member in front]
             drawn.append(front.pop(rng.choices(range(len(front)), weights)[0]))
@@ -112,19 +134,15 @@ class Pool:
 
     def prune(self, keep: Candidate) -> None:
         """Let go of the worst until the pool has its size again; ``keep`` stays."""
-        wins, common = self.wins(), self._common()
+        wins = self.wins()
         ranked = sorted(
             self.members,
-            key=lambda one: (one is keep, one.number in wins, mean(one.scores, common), -one.number),
+            key=lambda one: (one is keep, one.number in wins, mean(one.estimate), -one.number),
             reverse=True,
         )
         kept = {member.number for member in ranked[: self.size]}
         self.members = [member for member in self.members if member.number in kept]
         self.merged = {pair for pair in self.merged if set(pair) <= kept}
-
-    def _common(self) -> set[str]:
-        scored = [set(member.scores) for member in self.members]
-        return set.intersection(*scored) if scored else set()
 
     # state
 
@@ -144,6 +162,7 @@ class Pool:
                 one["number"],
                 tuple(one["values"]),
                 dict(one["scores"]),
+                dict(one["guesses"]),
                 tuple(one["parents"]),
                 tuple(one["reasoning"]),
             )
@@ -157,6 +176,16 @@ def mean(scores: dict[str, float], samples: Iterable[str] | None = None) -> floa
     """The mean score over ``samples``, or over all; a sample without a score counts 0."""
     names = list(scores if samples is None else samples)
     return sum(scores.get(name, 0.0) for name in names) / len(names) if names else 0.0
+
+
+def _inherited(parents: Sequence[Candidate]) -> dict[str, float]:
+    """What a child is taken to score where it was not tried: the mean of its parents."""
+    estimates = [parent.estimate for parent in parents]
+    samples = {name: None for scores in estimates for name in scores}
+    return {
+        name: sum(scores[name] for scores in estimates if name in scores) / sum(name in scores for scores in estimates)
+        for name in samples
+    }
 
 
 def _pair(one: Candidate, other: Candidate) -> tuple[int, int]:

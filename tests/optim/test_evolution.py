@@ -400,7 +400,7 @@ def test_a_state_of_another_agent_is_refused(inline: Lab) -> None:
     state = optimizer.state_dict()
     state["pool"] = {
         **state["pool"],
-        "members": [{"number": 0, "values": ["a"], "scores": {}, "parents": [], "reasoning": []}],
+        "members": [{"number": 0, "values": ["a"], "scores": {}, "guesses": {}, "parents": [], "reasoning": []}],
     }
     with pytest.raises(ValueError, match="another number of parameters"):
         optimizer.load_state_dict(state)
@@ -437,10 +437,13 @@ def test_scores_of_samples_without_a_name_are_not_taken_for_those_of_another_bat
     optimizer = Evolution([Parameter("a")], inline.client)
     optimizer.step(lambda: [1, 0, 0])
     optimizer.step(lambda: [0, 1])
-    assert optimizer.pool.members[0].scores == {"#2.0": 0, "#2.1": 1}
     optimizer.step(lambda: Evaluation([1, 0], ["x", "y"]))
-    optimizer.step(lambda: Evaluation([1], ["z"]))
-    assert optimizer.pool.members[0].scores == {"x": 1, "y": 0, "z": 1}
+    optimizer.step(lambda: Evaluation([1, 1], ["y", "z"]))
+    known = {"#1.0": 1, "#1.1": 0, "#1.2": 0, "#2.0": 0, "#2.1": 1, "x": 1, "y": 1, "z": 1}
+    assert optimizer.pool.members[0].scores == known
+    for _ in range(40):
+        optimizer.step(lambda: [1] * 10)
+    assert len(optimizer.pool.members[0].scores) == 256 + 3
 
 
 def test_the_words_are_stored_with_the_call(tmp_path: Path, inline: Lab) -> None:
@@ -516,9 +519,11 @@ def test_laws_of_the_pool(made: tuple[int, list[list[int]]], seed: int) -> None:
     assert set().union(*wins.values()) == set(best)  # every sample has one that is best on it
     by_number = {member.number: member for member in pool.members}
     assert all(by_number[number].scores[sample] == best[sample] for number, won in wins.items() for sample in won)
-    parents = pool.parents(2, random.Random(seed))
-    assert {parent.number for parent in parents} <= set(wins)
-    assert len({parent.number for parent in parents}) == len(parents) == min(2, len(wins))
+    first, *others = parents = pool.parents(2, random.Random(seed), pool.members[0])
+    assert first is pool.members[0]
+    assert {parent.number for parent in others} <= set(wins)
+    assert len({parent.number for parent in parents}) == len(parents)
+    assert others or set(wins) == {0}
     for one, other in pool.pairs(9):
         assert wins[one.number] - wins[other.number]
         assert wins[other.number] - wins[one.number]
