@@ -7,10 +7,12 @@ from collections.abc import Iterable
 
 __all__ = ["public_headers", "public_text", "public_url"]
 
-_NAMES = r"(?:api[-_]?)?key|(?:access|auth|id|refresh|security)[-_]?token|token|sig(?:nature)?|secret|password"
-_QUERY = re.compile(rf"([?&])(?:[\w.-]*[-_.])?(?:{_NAMES})=[^&#\s'\"]*", re.IGNORECASE)
+_SECRET = re.compile(
+    r"(?:.*[-_.])?(?:(?:api)?key|(?:access|auth|id|refresh|security)?[-_]?token|sig|signature|secret|password)",
+    re.IGNORECASE,
+)
+_QUERY = re.compile(r"\?[^#\s'\"?]*=[^#\s'\"?]*")
 _USER = re.compile(r"(://)[^/@\s'\"]+@")
-_EMPTY = re.compile(r"\?&+|[?&]+(?=$|[#\s'\"])|(?<=&)&+")
 _HEADER = re.compile(
     r"cookie|authori[sz]|authenticat|(?:^|-)(?:api-?)?key$|apikey|secret|credential|(?:access|auth|security|id)-?token",
     re.IGNORECASE,
@@ -26,11 +28,15 @@ def public_text(text: str) -> str:
     """``text`` with the credentials of all URLs in it taken out."""
     if "@" in text:
         text = _USER.sub(r"\1", text)
-    if "=" in text:
-        text, found = _QUERY.subn(r"\1", text)
-        if found:
-            text = _EMPTY.sub(lambda match: "?" if match[0].startswith("?&") else "", text)
-    return text
+    return _QUERY.sub(_without_keys, text) if "=" in text else text
+
+
+def _without_keys(query: re.Match[str]) -> str:
+    arguments = query[0][1:].split("&")
+    kept = [each for each in arguments if not _SECRET.fullmatch(each.partition("=")[0])]
+    if len(kept) == len(arguments):
+        return query[0]
+    return "?" + "&".join(kept) if kept else ""
 
 
 def public_headers(headers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
