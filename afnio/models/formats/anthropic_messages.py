@@ -53,6 +53,8 @@ class AnthropicMessages:
         """
         args = dict(args)
         system, turns = spelled_messages(messages)
+        if system and not turns:  # the API wants something to answer
+            system, turns = None, [{"role": "user", "content": system}]
         longest = [args.pop(name, None) for name in ("max_tokens", "max_completion_tokens")]
         body = {"model": model, "max_tokens": longest[0] or longest[1] or _longest(model, args), "messages": turns}
         if system:
