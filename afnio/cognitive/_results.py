@@ -39,7 +39,7 @@ def result_of(
     Args:
         turn: the answer.
         shape: what it should look like.
-        messages: what it answered.
+        messages: the conversation, this answer included.
         unfinished: position -> why there is no answer to be read.
 
     Raises:
@@ -50,7 +50,7 @@ def result_of(
         turn,
         turn._content,
         StopReasonView(outcome.stop_reason for outcome in outcomes),
-        messages=[*map(dict, messages), {"role": "assistant", "content": [turn]}],
+        messages=[dict(message) for message in messages],
     )
     if shape is not None:
         errors = [(unfinished or {}).get(index) or _fault(turn, each) for index, each in enumerate(outcomes)]

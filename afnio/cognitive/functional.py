@@ -109,7 +109,7 @@ def chat_turn(
         **completion_args,
     )
     check(turn)
-    return result_of(turn, shape, messages)
+    return result_of(turn, shape, [*messages, {"role": "assistant", "content": [turn]}])
 
 
 async def achat_turn(
@@ -134,7 +134,7 @@ async def achat_turn(
         **completion_args,
     )
     check(turn)
-    return result_of(turn, shape, messages)
+    return result_of(turn, shape, [*messages, {"role": "assistant", "content": [turn]}])
 
 
 def run_tools(

@@ -200,7 +200,8 @@ class _Progress:
         for index in self.errors:
             self.ends[index] = None
         unfinished = {index: self._unfinished(index, limit) for index, going in enumerate(self.going) if going}
-        result = result_of(self._final(), shape, thread, unfinished)
+        said = {"role": "assistant", "content": [self.turns[-1]]}  # those that ended before have nothing in it
+        result = result_of(self._final(), shape, [*thread, said], unfinished)
         if self.errors:
             failed = BatchError(self.errors, len(self.ends))
             failed.result = result

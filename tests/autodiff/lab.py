@@ -21,15 +21,17 @@ from pathlib import Path
 from typing import Any
 
 import afnio
+import afnio.cognitive as cog
 from afnio import functional as F
 from afnio._dispatch import Engine, use_engine
+from afnio._op_result import OpResult
 from afnio.autodiff import EngineSettings, LocalEngine, Loss
 from afnio.calls import Budget
 from afnio.calls.request import Request
 from afnio.models import backward_client
 from afnio.models.formats.openai_chat import OPENAI_CHAT
 from afnio.models.lm_server import LMServer
-from afnio.models.lm_server.ask import Ask
+from afnio.models.lm_server.ask import Answer, Ask, ToolCall
 from afnio.models.lm_server.roles import role_of, task_of
 from afnio.models.lm_server.simulation import Refusal
 from afnio.models.lm_server.spellings import openai_chat
@@ -42,6 +44,9 @@ from tests.tellurio.running import ServerProcess
 
 Rule = Callable[[Ask, str], Any]
 """(request, who asks) -> text, or an object to be sent as JSON; may raise `Refusal`."""
+
+Calling = Callable[[Ask], Sequence[ToolCall]]
+"""Request with tools -> the tools the model calls, or none: then the rule answers."""
 
 _ASKED = re.compile(r"^Give feedback on: (.*)\.$", re.MULTILINE)
 _SAMPLE = re.compile(r'<sample id="(.*?)">\n(.*?)\n</sample>', re.DOTALL)
@@ -117,6 +122,7 @@ class Brain:
     """Answers by rule and remembers what it was asked.  A world for the server, a script in process."""
 
     rule: Rule = field(default_factory=by_role)
+    calling: Calling = lambda ask: ()
     asked: list[Asked] = field(default_factory=list)
     name: str = "brain"
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -127,6 +133,14 @@ class Brain:
             self.asked.append(Asked(role, ask))
             answer = self.rule(ask, role)
         return answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
+
+    def calls(self, ask: Ask, role: str) -> list[ToolCall]:
+        """The tools it calls."""
+        calls = list(self.calling(ask)) if ask.tools else []
+        if calls:
+            with self._lock:
+                self.asked.append(Asked(role, ask))
+        return calls
 
     def destroy(self, ask: Ask) -> str:
         """Not used here."""
@@ -143,17 +157,14 @@ class Brain:
     def _script(self, body: dict[str, Any]) -> Any:
         ask = openai_chat.parse(body)
         try:
-            return openai_chat.render(ask, _answer(self.reply(ask, role_of(ask))), "brain")
+            role = role_of(ask)
+            calls = self.calls(ask, role)
+            answer = Answer("" if calls else self.reply(ask, role), calls, input_tokens=10, output_tokens=5)
+            return openai_chat.render(ask, answer, "brain")
         except Refusal as refusal:
             request = Request("scripted", "scripted://", "", "brain", body, OPENAI_CHAT)
             said = openai_chat.error(refusal.status, refusal.kind, refusal.message, refusal.code)
             return OPENAI_CHAT.error(refusal.status, {}, said, request)
-
-
-def _answer(text: str) -> Any:
-    from afnio.models.lm_server.ask import Answer
-
-    return Answer(text, input_tokens=10, output_tokens=5)
 
 
 class Served:
@@ -167,6 +178,10 @@ class Served:
     def reply(self, ask: Ask, role: str) -> str:
         """What the present test's brain says."""
         return self.brain.reply(ask, role)
+
+    def calls(self, ask: Ask, role: str) -> list[ToolCall]:
+        """What the present test's brain calls."""
+        return self.brain.calls(ask, role)
 
     def destroy(self, ask: Ask) -> str:
         """Not used here."""
@@ -204,6 +219,29 @@ class Lab:
         if self.drive == "sync":
             return F.chat_completion(self.client, messages, inputs, **args)
         return asyncio.run(F.achat_completion(self.client, messages, inputs, **args))
+
+    def turn(self, messages: Any, inputs: Any = None, **args: Any) -> OpResult[Any]:
+        """One `ChatTurn`."""
+        args = {"model": "brain", **args}
+        if self.drive == "sync":
+            return F.chat_turn(self.client, messages, inputs, **args)
+        return asyncio.run(F.achat_turn(self.client, messages, inputs, **args))
+
+    def loop(self, loop: cog.ToolLoop, messages: Any, inputs: Any = None, **args: Any) -> OpResult[Any]:
+        """One conversation with tools."""
+        args = {"model": "brain", **args}
+        result: OpResult[Any]
+        if self.drive == "sync":
+            result = loop(self.client, messages, inputs, **args)
+        else:
+            result = asyncio.run(loop.acall(self.client, messages, inputs, **args))
+        return result
+
+    def run_tools(self, turn: Any, tools: Any, **how: Any) -> list[Any]:
+        """The tools that a turn called."""
+        if self.drive == "sync":
+            return [*F.run_tools(turn, tools, **how)]
+        return [*asyncio.run(F.arun_tools(turn, tools, **how))]
 
     def judge(self, messages: Any, prediction: Variable, target: Any = None, **args: Any) -> Loss:
         """One `LMJudgeEvaluator`."""
