@@ -10,6 +10,7 @@ from afnio.calls.request import Reply, Request
 from afnio.calls.transport import RawResponse, Timeout
 from afnio.models.base import ChatCompletionModel, Route
 from afnio.models.formats.openai_chat import OPENAI_CHAT, PATH
+from afnio.models.formats.openai_messages import answered
 from afnio.models.paths import as_model
 from afnio.models.sdk import is_sdk_client, sdk_provider, sdk_route
 
@@ -88,7 +89,10 @@ class _Adapter(ChatCompletionModel):
 
 
 class _UserTransport:
-    """A user's ``achat`` (on the LM loop) or ``chat`` (in a thread). Usage is estimated: they return only text."""
+    """A user's ``achat`` (on the LM loop) or ``chat`` (in a thread), which return a text or a list of blocks.
+
+    Usage is estimated.
+    """
 
     inline = False
 
@@ -104,9 +108,12 @@ class _UserTransport:
 
     async def send(self, request: Request, timeout: Timeout) -> RawResponse:
         """Ask once; the user's own errors pass through as they are."""
-        text = await (self._ask(**request.body) if self._is_async else in_thread(self._ask, **request.body))
-        if not isinstance(text, str):
+        answer = await (self._ask(**request.body) if self._is_async else in_thread(self._ask, **request.body))
+        if isinstance(answer, list):
+            return RawResponse(200, {"choices": [{"message": answered(answer)}]})
+        if not isinstance(answer, str):
             raise TypeError(
-                f"{self._ask.__qualname__}() must return the answer's text (str), got {type(text).__name__}."
+                f"{self._ask.__qualname__}() must return the answer's text (str) or a list of content blocks, "
+                f"got {type(answer).__name__}."
             )
-        return RawResponse(200, {"choices": [{"message": {"role": "assistant", "content": text}}]})
+        return RawResponse(200, {"choices": [{"message": {"role": "assistant", "content": answer}}]})

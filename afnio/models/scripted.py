@@ -6,14 +6,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from afnio._content_blocks import _validate_content_block
 from afnio.calls import _json
 from afnio.calls.request import Request
 from afnio.calls.transport import RawResponse, Timeout
 from afnio.errors import ScriptError
 from afnio.models.base import AsyncChat, Route, SyncChat
 from afnio.models.formats.openai_chat import OPENAI_CHAT, PATH
-from afnio.models.formats.openai_messages import spelled_messages
+from afnio.models.formats.openai_messages import answered
 from afnio.models.model_registry import register_model
 
 __all__ = ["Answer", "Scripted"]
@@ -81,9 +80,8 @@ class _Script:
         if isinstance(answer, dict) and "choices" in answer:
             return RawResponse(200, answer)
         if isinstance(answer, list):
-            return RawResponse(200, _body(body, *_message(answer)))
-        text = _text(answer)
-        return RawResponse(200, _body(body, {"role": "assistant", "content": text}, len(text)))
+            return RawResponse(200, _body(body, answered(answer)))
+        return RawResponse(200, _body(body, {"role": "assistant", "content": _text(answer)}))
 
 
 def _text(answer: Any) -> str:
@@ -99,25 +97,12 @@ def _text(answer: Any) -> str:
     )
 
 
-def _message(blocks: list[Any]) -> tuple[dict[str, Any], int]:
-    """An assistant message of ``blocks``, and its length in characters."""
-    for block in blocks:
-        _validate_content_block(block)
-    (message,) = spelled_messages([{"role": "assistant", "content": [*blocks, _THOUGHT]}])
-    thoughts = "".join([block["thinking"] for block in blocks if block["type"] == "thinking"])
-    if thoughts:
-        message["reasoning_content"] = thoughts
-    calls = message.get("tool_calls", ())
-    said = sum([len(call["function"]["name"]) + len(call["function"]["arguments"]) for call in calls])
-    return message, said + len(message["content"] or "") + len(thoughts)
-
-
-_THOUGHT = {"type": "thinking", "thinking": ""}  # so that a list of text blocks alone is spelled as one text too
-
-
-def _body(request: dict[str, Any], message: dict[str, Any], length: int) -> dict[str, Any]:
+def _body(request: dict[str, Any], message: dict[str, Any]) -> dict[str, Any]:
     sent = sum([_length(message.get("content")) for message in request["messages"]]) // 4 + 1
-    said = length // 4 + 1
+    called = [call["function"] for call in message.get("tool_calls", ())]
+    texts = [message["content"] or "", message.get("reasoning_content", "")]
+    texts += [each[part] for each in called for part in ("name", "arguments")]
+    said = sum(map(len, texts)) // 4 + 1
     finish = "tool_calls" if message.get("tool_calls") else "stop"
     return {
         "object": "chat.completion",

@@ -454,6 +454,17 @@ def test_a_users_own_model_streams_its_whole_text_in_the_end() -> None:
     assert given == ["one", " two"]
 
 
+def test_a_users_own_model_may_answer_with_blocks() -> None:
+    call = {"type": "tool_use", "id": "t", "name": "f", "input": {}}
+
+    class Mine(ChatCompletionModel):
+        async def achat(self, *, messages: Any, **completion_args: Any) -> Any:
+            return [{"type": "text", "text": "so"}, call]
+
+    reply = run_sync(complete(Mine(), ASK, tools=[WEATHER]))
+    assert (reply.text, reply.content[1], reply.stop_reason) == ("so", call, "tool_use")
+
+
 def test_streams_within_the_lm_loop(server: LMServer) -> None:
     model = AsyncOpenAI(api_key="k", base_url=server.base_url, model="m")
 

@@ -9,9 +9,15 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from afnio._content_blocks import KNOWN_BLOCK_TYPES, TEXT, ContentBlockError, _strip_framework_keys
+from afnio._content_blocks import (
+    KNOWN_BLOCK_TYPES,
+    TEXT,
+    ContentBlockError,
+    _strip_framework_keys,
+    _validate_content_block,
+)
 
-__all__ = ["spelled_choice", "spelled_messages", "spelled_tools"]
+__all__ = ["answered", "spelled_choice", "spelled_messages", "spelled_tools"]
 
 _OURS = KNOWN_BLOCK_TYPES - {TEXT}  # a text block is the same in both
 _CHOICES = frozenset({"auto", "required", "none"})
@@ -62,6 +68,20 @@ def _assistant(message: dict[str, Any]) -> dict[str, Any]:
         if thoughts:  # who tells his thoughts in this field wants them back between tool calls
             spelled["reasoning_content"] = "".join(thoughts)
     return spelled
+
+
+def answered(blocks: Iterable[Any]) -> dict[str, Any]:
+    """The message of an answer that holds ``blocks`` (text, tool_use, thinking).
+
+    Raises:
+        ContentBlockError: one of them is no block.
+    """
+    blocks = list(blocks)
+    for block in blocks:
+        _validate_content_block(block)
+    message = _assistant({"role": "assistant", "content": blocks})
+    thoughts = "".join([block["thinking"] for block in blocks if block["type"] == "thinking"])
+    return message | {"reasoning_content": thoughts} if thoughts else message
 
 
 def _call(block: Mapping[str, Any]) -> dict[str, Any]:
