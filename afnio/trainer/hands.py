@@ -66,10 +66,14 @@ async def _together(optimizers: Sequence[Optimizer]) -> None:
 
 
 def _apart(optimizers: Sequence[Optimizer]) -> bool:
-    """Whether several optimizers can step side by side: no parameter has two of them, no ``step`` is a user's own."""
+    """Whether several optimizers can step side by side.
+
+    Not where a parameter has two of them, a ``step`` is a user's own, or one tries values while it steps: what it
+    measures would depend on what the others have written by then.
+    """
     params = [id(param) for optimizer in optimizers for param in optimizer.params()]
-    own = any(type(optimizer).step is not Optimizer.step for optimizer in optimizers)
-    return len(optimizers) > 1 and len(set(params)) == len(params) and not own
+    alone = any(each.needs_closure or type(each).step is not Optimizer.step for each in optimizers)
+    return len(optimizers) > 1 and len(set(params)) == len(params) and not alone
 
 
 def _is_inline(optimizers: Sequence[Optimizer]) -> bool:

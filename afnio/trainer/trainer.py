@@ -319,7 +319,8 @@ class Trainer:
             TypeError: the loaders do not say how many samples they have.
         """
         check_agent(agent)
-        plan = Plan(self.max_epochs, self.max_steps, self.gate is not None, model, calls_per_sample, output_tokens)
+        gated = self.gate is not None and agent.automatic_optimization
+        plan = Plan(self.max_epochs, self.max_steps, gated, model, calls_per_sample, output_tokens)
         optimizers = optimizers_of(agent.configure_optimizers(), agent)
         return estimate_fit(agent, optimizers, train_dataloader, val_dataloader, plan)
 

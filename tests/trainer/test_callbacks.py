@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from afnio.calls import Budget
+from afnio.errors import StepError
 from afnio.serialization import load
 from afnio.trainer import Callback, EarlyStopping, Fit, ModelCheckpoint, Trainer
 from afnio.trainer.callbacks.base import HOOKS
@@ -101,6 +102,22 @@ def test_what_a_callback_puts_into_a_checkpoint_comes_back(tmp_path: Path) -> No
     assert again.loaded == {"steps": 2}
 
 
+def test_early_stopping_by_a_metric_of_its_own() -> None:
+    class Scores(Callback):
+        def on_stage_end(self, fit: Fit, stage: Any, metrics: Any) -> None:
+            fit.metrics["val_errors"] = [5, 4, 3, 3, 3, 3][fit.progress.epoch]
+
+    _, trainer = trained(Scores(), EarlyStopping(2, monitor="val_errors", mode="min"), max_epochs=6)
+    assert trainer.stop_reason == "val_errors was no better than 3.0000 for 2 epochs"
+    assert state(trainer).progress.epoch == 5
+    _, trainer = trained(Scores(), EarlyStopping(2, monitor="val_errors", mode="min", target=4), max_epochs=6)
+    assert trainer.stop_reason == "val_errors reached 4.0000"
+    with pytest.raises(StepError, match="monitor='f1'.* is none of the metrics: train_loss, val_loss"):
+        trained(EarlyStopping(monitor="f1"))
+    with pytest.raises(ValueError, match="mode must be"):
+        EarlyStopping(mode="best")
+
+
 # one that raises
 
 CALLED = [
@@ -108,6 +125,18 @@ CALLED = [
     for name in HOOKS
     if not any(part in name for part in ("test", "predict", "exception", "skip", "failure", "undo", "load", "fit_end"))
 ]
+
+
+@pytest.mark.parametrize("error", [OSError, TypeError])
+def test_an_error_while_a_checkpoint_is_made_is_no_full_disk(tmp_path: Path, error: type[Exception]) -> None:
+    class Later(Callback):
+        def on_save_checkpoint(self, fit: Fit, checkpoint: dict[str, Any]) -> None:
+            if fit.progress.steps == 1:
+                raise error("mine")
+
+    with pytest.raises(error, match="mine") as caught:
+        trained(Later(), root=tmp_path)
+    assert "Raised by the callback Later, in on_save_checkpoint()." in caught.value.__notes__
 
 
 @pytest.mark.parametrize("hook", CALLED)

@@ -47,9 +47,9 @@ class Checkpointing(Callback):
         """
         if fit.checkpoint is not None:
             return
-        path = self._folder.of_epoch(0)
+        path, content = self._folder.of_epoch(0), self._pack()
         try:
-            self._folder.write(self._pack(), path)
+            self._folder.write(content, path)
         except (OSError, TypeError) as error:
             raise CheckpointError(
                 f"No checkpoint can be written to {self._folder.path}: {error} Choose another default_root_dir=, "
@@ -71,8 +71,10 @@ class Checkpointing(Callback):
         self._write(fit, paths)
 
     def _write(self, fit: Fit, paths: list[Path]) -> None:
+        if not paths:
+            return
+        content = self._pack()
         try:
-            content = self._pack()
             for path in paths:
                 self._folder.write(content, path)
                 self._written(fit, path)

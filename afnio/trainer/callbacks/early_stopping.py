@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from afnio.errors import StepError
 from afnio.trainer.callbacks.base import Callback
 from afnio.trainer.fit import Fit
 
@@ -12,37 +13,65 @@ __all__ = ["EarlyStopping"]
 
 
 class EarlyStopping(Callback):
-    """Ends the fit when the best score was not bettered for ``patience`` epochs.
+    """Ends the fit when a score was not bettered for ``patience`` epochs.
 
     Args:
         patience: epochs to wait.
         min_delta: a smaller gain counts as none.
         target: a score that is good enough: the fit ends when it is reached.
+        monitor: name of the metric, with its prefix: ``"val_loss"``; None: what the Trainer calls best.
+        mode: ``"max"``: higher is better, ``"min"``: lower is; None: as for the Trainer.
+
+    Raises:
+        ValueError: ``patience`` or ``mode`` is something else.
+        StepError: at the end of an epoch: there is no metric ``monitor``.
 
     Modelled on https://lightning.ai/docs/pytorch/stable/api/lightning.pytorch.callbacks.EarlyStopping.html
     """
 
-    def __init__(self, patience: int = 3, min_delta: float = 0.0, target: float | None = None) -> None:
-        if patience < 1:
-            raise ValueError(f"patience must be at least 1, got {patience}.")
+    def __init__(
+        self,
+        patience: int = 3,
+        min_delta: float = 0.0,
+        target: float | None = None,
+        *,
+        monitor: str | None = None,
+        mode: str | None = None,
+    ) -> None:
+        if not isinstance(patience, int) or patience < 1:
+            raise ValueError(f"patience must be an int of at least 1, got {patience!r}.")
+        if mode not in (None, "max", "min"):
+            raise ValueError(f"mode must be 'max' (higher scores are better), 'min' or None, got {mode!r}.")
         self.patience, self.min_delta, self.target = patience, min_delta, target
+        self.monitor, self.mode = monitor, mode
         self._score: float | None = None
         self._waited = 0
 
     def on_epoch_end(self, fit: Fit) -> None:
-        """Compare the best score with the one remembered."""
-        if fit.best is None:
+        """Compare the score with the one remembered."""
+        name, score = self._now(fit)
+        if name is None:
             return
-        score, goal = fit.best.score, fit.goal
-        if self.target is not None and not goal.better(self.target, score):
-            fit.stop(f"{fit.best.metric} reached {score:.4f}")
-        gain = 0.0 if self._score is None else (score - self._score) * (1 if goal.mode == "max" else -1)
+        sign = 1 if (self.mode or fit.goal.mode) == "max" else -1
+        if self.target is not None and (score - self.target) * sign >= 0:
+            fit.stop(f"{name} reached {score:.4f}")
+        gain = 0.0 if self._score is None else (score - self._score) * sign
         if self._score is None or gain > self.min_delta:
             self._score, self._waited = score, 0
             return
         self._waited += 1
         if self._waited >= self.patience:
-            fit.stop(f"{fit.best.metric} was no better than {self._score:.4f} for {self._waited} epochs")
+            fit.stop(f"{name} was no better than {self._score:.4f} for {self._waited} epochs")
+
+    def _now(self, fit: Fit) -> tuple[str | None, float]:
+        """Name and value of the metric; no name where there is nothing to compare yet."""
+        if self.monitor is None:
+            return (None, 0.0) if fit.best is None else (fit.best.metric, fit.best.score)
+        if self.monitor not in fit.metrics:
+            raise StepError(
+                f"EarlyStopping(monitor={self.monitor!r}) is none of the metrics: {', '.join(sorted(fit.metrics))}."
+            )
+        return self.monitor, fit.metrics[self.monitor]
 
     def state_dict(self) -> dict[str, Any]:
         """The score waited on, and for how long."""
