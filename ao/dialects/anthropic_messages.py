@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ao.dialects import _json
-from ao.dialects.base import Asked, Dialect, at, count, listed
+from ao.dialects.base import Asked, Dialect, at, count, fields, listed
 from ao.dialects.events import sse
 
 __all__ = ["AnthropicMessages"]
@@ -44,7 +44,8 @@ class AnthropicMessages(Dialect):
             "input_tokens": count(told, "input_tokens") + read + written,
             "output_tokens": count(told, "output_tokens"),
         }
-        return usage | ({"cached_tokens": read} if read else {})
+        parts = {"cached_tokens": read, "cache_write_tokens": written}
+        return usage | {name: number for name, number in parts.items() if number}
 
     def ended(self, body: bytes) -> bool:
         return b"event: message_stop" in body[-256:]
@@ -56,14 +57,14 @@ class AnthropicMessages(Dialect):
         for event in events:
             kind, index = at(event, "type"), count(event, "index")
             if kind == "message_start":
-                body |= event.get("message") or {}
+                body |= fields(event, "message")
             elif kind == "content_block_start":
-                blocks[index] = dict(event.get("content_block") or {})
+                blocks[index] = dict(fields(event, "content_block"))
             elif kind == "content_block_delta":
-                _add(blocks.setdefault(index, {}), at(event, "delta") or {}, inputs, index)
+                _add(blocks.setdefault(index, {}), fields(event, "delta"), inputs, index)
             elif kind == "message_delta":
-                body |= {name: value for name, value in (at(event, "delta") or {}).items() if value is not None}
-                body["usage"] = (body.get("usage") or {}) | _told(at(event, "usage"))
+                body |= {name: value for name, value in fields(event, "delta").items() if value is not None}
+                body["usage"] = fields(body, "usage") | _told(event)
             elif kind == "error":
                 body |= {"type": "error", "error": at(event, "error")}
         for index, text in inputs.items():
@@ -86,7 +87,7 @@ def _add(block: dict[str, Any], delta: dict[str, Any], inputs: dict[int, str], i
     if kind == "input_json_delta":
         inputs[index] = inputs.get(index, "") + str(delta.get("partial_json") or "")
     elif kind == "citations_delta":
-        block["citations"] = [*(block.get("citations") or []), delta.get("citation")]
+        block["citations"] = [*listed(block, "citations"), delta.get("citation")]
     else:
         for name, value in delta.items():
             if name == "signature":
@@ -95,8 +96,8 @@ def _add(block: dict[str, Any], delta: dict[str, Any], inputs: dict[int, str], i
                 block[name] = str(block.get(name) or "") + value
 
 
-def _told(usage: Any) -> dict[str, Any]:
-    return {name: value for name, value in usage.items() if value is not None} if isinstance(usage, dict) else {}
+def _told(event: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields(event, "usage").items() if value is not None}
 
 
 def _parsed(text: str, otherwise: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ao.dialects import _json
 
-__all__ = ["Asked", "Dialect", "at", "count", "listed"]
+__all__ = ["Asked", "Dialect", "at", "count", "fields", "listed"]
 
 
 class Asked:
@@ -78,9 +78,9 @@ class Dialect:
         return ""
 
     def usage(self, body: Any) -> dict[str, int] | None:
-        """Tokens: ``input_tokens``, ``output_tokens`` and, as parts of these, ``cached_tokens``, ``reasoning_tokens``.
+        """Tokens, by the names of ``afnio.calls.Usage``; None when the answer reports none.
 
-        None when the answer reports none.
+        ``input_tokens``, ``output_tokens`` and, as parts of these, ``cached_tokens``, ``reasoning_tokens`` and others.
         """
         return None
 
@@ -117,6 +117,12 @@ def at(value: Any, *path: str | int) -> Any:
         else:
             return None
     return value
+
+
+def fields(value: Any, *path: str | int) -> dict[str, Any]:
+    """The object there; empty when there is none."""
+    found = at(value, *path)
+    return found if isinstance(found, dict) else {}
 
 
 def listed(value: Any, *path: str | int) -> list[Any]:

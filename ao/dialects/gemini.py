@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ao.dialects import _json
-from ao.dialects.base import Asked, Dialect, at, count, listed
+from ao.dialects.base import Asked, Dialect, at, count, fields, listed
 from ao.dialects.events import sse
 
 __all__ = ["Gemini", "GeminiEmbeddings"]
@@ -66,17 +66,17 @@ class Gemini(Dialect):
 
 
 def _add(candidate: dict[str, Any], told: Any) -> None:
-    content = dict(candidate.get("content") or {})
-    parts: list[Any] = list(content.get("parts") or [])
+    content = dict(fields(candidate, "content"))
+    parts = list(listed(content, "parts"))
     for part in listed(told, "content", "parts"):
         before: Any = parts[-1] if parts else None
         if _plain(part) and _plain(before) and at(part, "thought") == at(before, "thought"):
             parts[-1] = before | part | {"text": before["text"] + part["text"]}
         else:
             parts.append(part)
-    candidate |= told
-    if content or "content" in told:
-        candidate["content"] = content | (at(told, "content") or {}) | {"parts": parts}
+    candidate |= fields(told)
+    if content or "content" in fields(told):
+        candidate["content"] = content | fields(told, "content") | {"parts": parts}
 
 
 def _plain(part: Any) -> bool:

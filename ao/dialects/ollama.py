@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from ao.dialects.base import Asked, Dialect, at, count
+from ao.dialects.base import Asked, Dialect, at, count, fields
 from ao.dialects.events import lines
 
 __all__ = ["OllamaChat", "OllamaEmbeddings", "OllamaGenerate"]
@@ -46,13 +46,13 @@ class OllamaChat(_Ollama):
         body: dict[str, Any] = {}
         message: dict[str, Any] = {}
         for event in events:
-            for name, value in (at(event, "message") or {}).items():
+            for name, value in fields(event, "message").items():
                 message[name] = _grown(name, message.get(name), value)
             body |= event if isinstance(event, dict) else {}
         return body | ({"message": message} if message else {})
 
     def spell(self, body: Any, asked: Asked) -> list[bytes] | None:
-        message = at(body, "message") or {}
+        message = fields(body, "message")
         head = {name: body[name] for name in ("model", "created_at") if name in body}
         end = body | {"done": True, "message": {"role": at(message, "role") or "assistant", "content": ""}}
         return lines([head | {"message": message, "done": False}, end])

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from ao.dialects.base import Asked, Dialect, at, count, listed
+from ao.dialects.base import Asked, Dialect, at, count, fields, listed
 from ao.dialects.events import sse
 
 __all__ = ["OpenAIChat", "OpenAICompletions", "chat_usage", "deployed", "done"]
@@ -82,7 +82,7 @@ class OpenAIChat(Dialect):
         top |= {"object": "chat.completion.chunk"}
         pieces = []
         for choice in listed(body, "choices"):
-            index, message = count(choice, "index"), at(choice, "message") or {}
+            index, message = count(choice, "index"), fields(choice, "message")
             delta = {name: value for name, value in message.items() if name != "tool_calls"}
             calls = [{"index": number} | call for number, call in enumerate(listed(message, "tool_calls"))]
             if calls:
@@ -97,13 +97,13 @@ class OpenAIChat(Dialect):
 
 def _add(choice: dict[str, Any], told: Any) -> None:
     message = choice.setdefault("message", {})
-    _merge(message, at(told, "delta") or {})
-    for name, value in told.items():
+    _merge(message, fields(told, "delta"))
+    for name, value in fields(told).items():
         if name in ("delta", "index"):
             continue
         if name == "logprobs" and value:
-            known = choice.get("logprobs") or {}
-            choice["logprobs"] = known | {k: (known.get(k) or []) + (v or []) for k, v in value.items()}
+            known = fields(choice, "logprobs")
+            choice["logprobs"] = known | {each: listed(known, each) + listed(value, each) for each in fields(value)}
         elif value is not None or name not in choice:
             choice[name] = value
 
@@ -132,7 +132,7 @@ def _merge_list(known: list[Any], told: list[Any]) -> None:
             continue
         while len(known) <= index:
             known.append({})
-        _merge(known[index], {name: part for name, part in value.items() if name != "index"})
+        _merge(known[index], {name: part for name, part in fields(value).items() if name != "index"})
 
 
 class OpenAICompletions(Dialect):
@@ -166,7 +166,7 @@ class OpenAICompletions(Dialect):
             for told in listed(event, "choices"):
                 choice = choices.setdefault(count(told, "index"), {"text": ""})
                 text = choice["text"] + str(at(told, "text") or "")
-                choice |= {name: value for name, value in told.items() if value is not None} | {"text": text}
+                choice |= {name: value for name, value in fields(told).items() if value is not None} | {"text": text}
         return body | {"choices": [choices[index] for index in sorted(choices)]}
 
     def spell(self, body: Any, asked: Asked) -> list[bytes] | None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from ao.dialects.base import Asked, Dialect, at, count, listed
+from ao.dialects.base import Asked, Dialect, at, count, fields, listed
 from ao.dialects.events import sse
 from ao.dialects.openai_chat import deployed
 
@@ -56,7 +56,7 @@ class OpenAIResponses(Dialect):
         for event in events:
             kind = at(event, "type")
             if kind in _FINAL:
-                return at(event, "response") or {}
+                return fields(event, "response")
             if kind == "error":
                 body["error"] = {name: value for name, value in event.items() if name != "type"}
             elif isinstance(at(event, "response"), dict):
@@ -83,7 +83,7 @@ class OpenAIResponses(Dialect):
 def _add(items: dict[int, dict[str, Any]], event: Any) -> None:
     kind, index = at(event, "type"), count(event, "output_index")
     if kind in ("response.output_item.added", "response.output_item.done"):
-        items[index] = event.get("item") or {}
+        items[index] = fields(event, "item")
     elif kind == "response.function_call_arguments.delta":
         item = items.setdefault(index, {"type": "function_call"})
         item["arguments"] = str(item.get("arguments") or "") + str(at(event, "delta") or "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,10 +40,19 @@ def read(dialect: str, status: int | None, body: bytes, *, streamed: bool) -> Re
     """
     reader = dialects.get(dialect)
     value = _value(reader, body, streamed=streamed)
-    error = reader.error(value)
+    error = _tried(reader.error, value, "")
     if not error and status is not None and status >= 400:
         error = value.strip()[:500] if isinstance(value, str) and value.strip() else f"status {status}"
-    return Reading(value, reader.text(value), reader.answering(value), reader.usage(value), error)
+    text, model = _tried(reader.text, value, ""), _tried(reader.answering, value, "")
+    return Reading(value, text, model, _tried(reader.usage, value, None), error)
+
+
+def _tried(reading: Callable[[Any], Any], value: Any, otherwise: Any) -> Any:
+    """A dialect that fails on an odd answer (a user's own, say) must not lose the call."""
+    try:
+        return reading(value)
+    except Exception:  # noqa: BLE001
+        return otherwise
 
 
 def _value(reader: dialects.Dialect, body: bytes, *, streamed: bool) -> Any:
@@ -54,13 +64,16 @@ def _value(reader: dialects.Dialect, body: bytes, *, streamed: bool) -> Any:
         return whole
     events = parse(body) if streamed else []
     if events:
-        return reader.fold(events)
+        return _tried(reader.fold, events, events)
     return body.decode(errors="replace") if whole is None else whole
 
 
 def respell(dialect: str, asked: Asked, body: Any, *, streamed: bool) -> list[bytes] | None:
     """The pieces of an answer that says ``body`` (an edited one), streamed if the script asked for a stream.
 
-    None when the dialect can't spell a stream.
+    None when the dialect can't spell a stream, or can't make one of this body.
     """
-    return dialects.get(dialect).spell(body, asked) if streamed else [_json.dumps(body)]
+    if not streamed:
+        return [_json.dumps(body)]
+    pieces: list[bytes] | None = _tried(lambda value: dialects.get(dialect).spell(value, asked), body, None)
+    return pieces

@@ -79,7 +79,7 @@ class Desk:
         try:
             return self._call_of(recorder, sent)
         except Exception as error:  # noqa: BLE001 - the script must not notice
-            self.say(f"A call was not recorded: {type(error).__name__}: {public_text(str(error))}")
+            self.failed_on(error)
             return None
 
     def _call_of(self, recorder: Recorder, sent: Sent) -> Call | None:
@@ -131,6 +131,10 @@ class Desk:
                 tee.finish(complete=False, error=EOFError("still being read when recording ended"))
                 self._open.discard(tee)
 
+    def failed_on(self, error: Exception) -> None:
+        """We could not do what we wanted; the script has what it wanted."""
+        self.say(f"A call was not recorded: {type(error).__name__}: {public_text(str(error))}")
+
     def opened(self, tee: Tee) -> None:
         """An answer is on its way."""
         self._open.add(tee)
@@ -177,13 +181,19 @@ class Call:
         said = None if tee.error is None else _spelled(tee.error)
         self.failed = self.failed or tee.error is not None
         headers, body, chunks = public_headers(tee.headers), bytes(tee.kept), tuple(tee.chunks)
-        complete = tee.complete or (tee.error is None and dialects.get(self.exchange.dialect).ended(body))
+        complete = tee.complete or (tee.error is None and self._ended(body))
         self._tell(tee.status, headers, body, chunks, tee.omitted, complete, said, tee.first, tee.last)
         if tee.omitted:
             self._desk.say(
                 f"An answer of {self.exchange.label} is longer than {self._desk.limit:,} bytes; the rest of it was "
                 "counted, not kept, so that it can't be replayed."
             )
+
+    def _ended(self, body: bytes) -> bool:
+        try:
+            return dialects.get(self.exchange.dialect).ended(body)
+        except Exception:  # noqa: BLE001 - a dialect of the user's own must not fail the script
+            return False
 
     def _tell(
         self,

@@ -35,7 +35,11 @@ def flow(desk: Desk, sent: Sent) -> Flow:
         raise
     finally:
         leave(token)
-    return sent.teed(response, call)
+    try:
+        return sent.teed(response, call)
+    except Exception as error:  # noqa: BLE001 - a response that only looks like one of the library's
+        desk.failed_on(error)
+        return response
 
 
 def drive(steps: Flow, act: Callable[[Decision], Any]) -> Any:
