@@ -18,10 +18,12 @@ from hypothesis import strategies as st
 
 import afnio
 from afnio import cognitive as cog
+from afnio import functional as F
 from afnio.cognitive import Choice, Demos, Number, Parameter
+from afnio.optim import TGD
 from afnio.trial import trial
 from afnio.variable import Variable
-from tests.autodiff.lab import Lab, system, user
+from tests.autodiff.lab import Lab, by_role, system, user
 
 
 class Agent(cog.Module):
@@ -219,3 +221,26 @@ def test_trials_nest_and_end_with_an_error() -> None:
         assert (agent.k.data, agent.warmth.data) == (4, 1.5)
         raise KeyError
     assert (agent.k.data, agent.warmth.data) == (3, 0.5)
+
+
+# learned as settings of a call
+
+
+def test_settings_of_a_call_are_learned_by_feedback_on_its_answer(lab: Lab) -> None:
+    model, warmth = Choice(["brain", "small"], role="model"), Number(0.5, 0, 2, role="temperature")
+    lab.brain.rule = by_role(
+        optimizer=lambda ask: {"reasoning": "r", "value": "small" if 'role="model"' in ask.user else 1.5}
+    )
+    answer = lab.chat([user(Variable("{x}"))], {"x": ["a", "b"]}, model=model, temperature=warmth)
+    lab.backward(F.exact_match_evaluator(answer, ["x", "y"]))
+    assert [len(param.grad) for param in (model, warmth)] == [1, 1]
+    lab.step(TGD([model, warmth], lab.client, model="brain"))
+    assert (model.data, warmth.data) == ("small", 1.5)
+
+
+def test_a_tried_setting_is_what_is_sent(inline: Lab) -> None:
+    warmth = Number(0.5, 0, 2, role="temperature")
+    with trial({warmth: 1.25}):
+        inline.chat([user(Variable("hi"))], temperature=warmth)
+    inline.chat([user(Variable("hi"))], temperature=warmth)
+    assert [body["temperature"] for body in inline.client.requests] == [1.25, 0.5]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from afnio import cognitive as cog
+from afnio.calls import Budget
 from afnio.errors import BudgetExceeded
 from afnio.optim import TGD, Evolution, FewShot
 from afnio.trainer import Trainer
 from tests.trainer.job import Agent, AsyncAgent, counts, engine, loader, model, quiet, role, state
+from tests.trainer.test_resume import run, same_end
 
 
 class Shown(Agent):
@@ -128,8 +131,6 @@ def test_a_sample_that_cannot_be_scored_counts_as_wrong() -> None:
 
 @pytest.mark.parametrize("calls", [20, 45, 60])
 def test_the_budget_ends_a_search_and_the_best_so_far_is_kept(calls: int) -> None:
-    from afnio.calls import Budget
-
     client = model()
     agent = Shown(client)
     trainer = quiet(budget=Budget(calls=calls))
@@ -140,3 +141,28 @@ def test_the_budget_ends_a_search_and_the_best_so_far_is_kept(calls: int) -> Non
             assert calls < 24
     assert len(client.requests) <= calls
     assert "Classify the support ticket" in agent.prompt.data
+
+
+class Searching(Shown):
+    """As the tests of resuming make it."""
+
+    def __init__(self, client: Any, **_: Any) -> None:
+        super().__init__(client)
+
+
+class FewShotAgent(Searching):
+    """Learns examples."""
+
+    how = "few shot"
+
+
+@pytest.mark.parametrize("agent_type", [Searching, FewShotAgent])
+def test_killed_anywhere_a_search_goes_on_without_paying_twice(agent_type: type[Agent], tmp_path: Path) -> None:
+    args: dict[str, Any] = {"agent_type": agent_type, "faults": ()}
+    whole = run(tmp_path / "whole", **args)
+    for kill_at in range(1, len(whole.requests) + 1, 11):
+        root = tmp_path / str(kill_at)
+        first = run(root, kill_at, **args)
+        second = run(root, resume="last", **args)
+        assert first.requests + second.requests == whole.requests
+        same_end(second, whole)
