@@ -179,6 +179,7 @@ class ContentIndex:
             return
         _, chosen = self._outputs.add(number, leaf.path, tokens)
         self._enter(number, chosen)
+        self._program.used(set(tokens.ids), number, self._parents[number] | {number})
         for start, end, other in variants(leaf.text):
             text, chosen = self._outputs.add(number, leaf.path, Tokens(other, self._vocabulary))
             text.starts, text.ends = array("I", [start] * len(text.starts)), array("I", [end] * len(text.ends))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from array import array
+import re
 from bisect import bisect_left, bisect_right
+from itertools import accumulate
 from typing import NamedTuple
 
 from tellurio.dataflow.cover import Run
@@ -26,7 +27,12 @@ ENOUGH_WHOLE = 3 * UNIT // 2
 """A whole answer."""
 ENOUGH_VALUES = 4 * UNIT
 """Several values of one answer together, and values side by side."""
+LONG_UNIT = 8
+"""Tokens of a unit whose words need not weigh anything: nobody writes the same by chance."""
 A_LITTLE = UNIT
+
+
+_AMID = re.compile(r"[ \t]*\w")
 
 
 class Verdict(NamedTuple):
@@ -44,10 +50,8 @@ class Judge:
     """Judges the runs of one text of a prompt."""
 
     def __init__(self, tokens: Tokens, looked_up: list[int], program: Program) -> None:
-        self._tokens, self._program = tokens, program
-        self._sums = array("I", [0])
-        for weight in program.evidence(tokens.ids, looked_up):
-            self._sums.append(self._sums[-1] + weight)
+        self._tokens, self._looked_up, self._program = tokens, looked_up, program
+        self._sums: list[int] = []
         self._places: tuple[list[int], list[int]] | None = None
         self._units: set[tuple[int, int]] | None = None
 
@@ -64,6 +68,8 @@ class Judge:
     def _of_run(self, run: Run, text: Text) -> Verdict:
         end = run.origin + run.end - run.start
         weight = self._weight(run, text, run.origin, end)
+        if end - run.origin >= LONG_UNIT and self._is_long_unit(run, text, end):
+            return Verdict(max(weight, ENOUGH), True, True)
         if weight < A_LITTLE:
             return NOTHING
         if weight >= (ENOUGH if run.origin and end < len(text.starts) else ENOUGH_AT_AN_END):
@@ -78,11 +84,26 @@ class Judge:
         strong = beside or (bool(shares) and weight >= ENOUGH_ON_BOTH_SIDES and self._is_unit(run))
         return Verdict(weight, strong, any(share >= A_LITTLE for share in shares))
 
+    def _is_long_unit(self, run: Run, text: Text, end: int) -> bool:
+        """A whole answer that is not the program's; or a sentence that nobody else has written, in frequent words."""
+        shift = run.start - run.origin
+        if end - run.origin == len(text.starts):
+            grams = self._looked_up[run.start : run.end - GRAM + 1]
+            return 2 * self._program.ours(grams) < len(grams)
+        longest = max(
+            ((stop - start, start) for start, stop, grade in self._inside(run.origin, end, text) if grade != NAME),
+            default=(0, 0),
+        )
+        grams = self._looked_up[longest[1] + shift : longest[1] + longest[0] + shift - GRAM + 1]
+        return longest[0] >= LONG_UNIT and self._program.novel(grams) >= LONG_UNIT - GRAM
+
     def _inside(self, start: int, end: int, text: Text) -> list[tuple[int, int, int]]:
         first = bisect_left(text.units, (start, 0, 0))
         return [unit for unit in text.units[first : first + 24] if unit[1] <= end]
 
     def _weight(self, run: Run, text: Text, start: int, end: int) -> int:
+        if not self._sums:
+            self._sums = list(accumulate(self._program.evidence(self._tokens.ids, self._looked_up), initial=0))
         shift = run.start - run.origin
         weight = self._sums[end + shift] - self._sums[start + shift]
         if text.light is not None:
@@ -114,6 +135,13 @@ class Judge:
         return NOTHING
 
     def _is_unit(self, run: Run) -> bool:
+        """Whether the prompt has it as a value too; what stands beside it says so in most cases."""
+        text, (starts, ends) = self._tokens.text, self.places()
+        if (
+            _AMID.match(text, ends[run.end - 1])
+            or text[max(starts[run.start] - 2, 0) : starts[run.start]].strip().isalnum()
+        ):
+            return False
         if self._units is None:
             starts, ends = self.places()
             self._units = {

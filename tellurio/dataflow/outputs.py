@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from tellurio.dataflow.tokens import STRONG_TOKEN, UNIT, Tokens, Vocabulary
-from tellurio.dataflow.units import keys, units
+from tellurio.dataflow.units import VALUE, keys, units
 
 __all__ = ["GRAM", "GUARANTEE", "Outputs", "Text", "grams"]
 
@@ -26,6 +26,9 @@ LONG = 48
 """Tokens from which on a text is winnowed."""
 CARRIERS = 8
 """The most recent carriers of a gram that are kept: older ones lose every tie."""
+
+COPIES, MENTIONS = 64, 4
+"""So many times a gram, and a short value, is looked for in one text."""
 
 _PLACE_BITS = 24
 _MOST_TOKENS = 1 << _PLACE_BITS
@@ -104,18 +107,29 @@ class Outputs:
     def seeds(self, looked_up: list[int]) -> Iterator[tuple[int, int, int]]:
         """Of the grams of a prompt: place, carrier, place in it; in order of the place."""
         entries = self.entries
-        for place in [place for place, gram in enumerate(looked_up) if gram in entries]:
-            found = entries[looked_up[place]]
+        times: dict[int, int] = {}
+        for place in _places(looked_up, entries.keys() & looked_up):
+            gram = looked_up[place]
+            times[gram] = times.get(gram, 0) + 1
+            if times[gram] > COPIES:
+                continue
+            found = entries[gram]
             for entry in (found,) if isinstance(found, int) else found:
                 yield place, entry >> _PLACE_BITS, entry & (_MOST_TOKENS - 1)
 
     def short_seeds(self, ids: list[int]) -> Iterator[tuple[int, int, int, int]]:
         """Values of one or two tokens in a prompt: place, number of tokens, carrier, place in it."""
-        values = self.values
-        pairs = [_pair(a, b) for a, b in pairwise(ids)]
+        values, weights = self.values, self._vocabulary.weights
+        pairs = [1 << 42 | a << 21 | b for a, b in pairwise(ids)]
         for length, looked_up in ((2, pairs), (1, ids)):
-            for place in [place for place, value in enumerate(looked_up) if value in values]:
-                for entry in values[looked_up[place]]:
+            times: dict[int, int] = {}
+            for place in _places(looked_up, values.keys() & looked_up):
+                value = looked_up[place]
+                times[value] = times.get(value, 0) + 1
+                if times[value] > MENTIONS:
+                    continue
+                light = sum(weights[token] for token in ids[place : place + length]) < UNIT
+                for entry in values[value][-1 if light else 0 :]:
                     yield place, length, entry >> _PLACE_BITS, entry & (_MOST_TOKENS - 1)
 
     def _chosen(self, ids: list[int], count: int, marked: list[tuple[int, int, int]]) -> Iterable[int]:
@@ -143,8 +157,8 @@ class Outputs:
     def _enter_values(self, ids: list[int], marked: list[tuple[int, int, int]]) -> None:
         weights = self._vocabulary.weights
         carrier = (len(self.texts) - 1) << _PLACE_BITS
-        values = {_pair(ids[start], ids[start + 1]): start for start, end, _ in marked if end - start == 2}
-        values |= {ids[start]: start for start, end, _ in marked if end - start == 1}
+        values = {1 << 42 | ids[start] << 21 | ids[start + 1]: start for start, end, _ in marked if end - start == 2}
+        values |= {ids[start]: start for start, end, grade in marked if end - start == 1 and grade == VALUE}
         values |= {token: place for place, token in enumerate(ids) if weights[token] >= STRONG_TOKEN}
         for value, place in values.items():
             if place < _MOST_TOKENS:
@@ -153,8 +167,8 @@ class Outputs:
                 del entries[:-CARRIERS]
 
 
-def _pair(first: int, second: int) -> int:
-    return 1 << 42 | first << 21 | second
+def _places(looked_up: list[int], found: set[int]) -> list[int]:
+    return [place for place, value in enumerate(looked_up) if value in found] if found else []
 
 
 def _winnowed(hashes: list[int]) -> Iterator[int]:

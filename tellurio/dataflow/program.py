@@ -17,8 +17,8 @@ from tellurio.dataflow.words import STOCK
 
 __all__ = ["Program"]
 
-HABIT = 3
-"""So many calls that wrote the same without having read it make a habit."""
+HALF, HARDLY = 3, 6
+"""So many calls that used a word of their own accord make it say half as much, or hardly anything."""
 
 
 class Program:
@@ -27,7 +27,8 @@ class Program:
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.fixed: set[int] = set(chain.from_iterable(grams(Tokens(phrase, vocabulary).ids) for phrase in STOCK))
         self.words: set[int] = set()
-        self.written: dict[int, int] = {}  # gram -> calls that wrote it of their own accord, after the first
+        self.habits: dict[int, int] = {}  # gram -> calls that wrote it of their own accord, after the first
+        self._users: dict[int, list[int]] = {}  # token -> the first calls that used it of their own accord
         self._vocabulary = vocabulary
 
     def learn(self, ids: list[int], looked_up: list[int], explained: Iterable[Run], outputs: Outputs) -> None:
@@ -36,21 +37,32 @@ class Program:
         entries, carried = outputs.entries, outputs.carried
         for start, end in [*((run.start, run.end) for run in explained if run.end - run.start >= GRAM), (len(ids), 0)]:
             if at < start:
-                self.fixed.update(gram for gram in looked_up[max(at - GRAM + 1, 0) : start] if gram not in entries)
-                self.words.update(word for word in ids[at:start] if word not in carried)
+                self.fixed |= set(looked_up[max(at - GRAM + 1, 0) : start]).difference(entries)
+                self.words |= set(ids[at:start]) - carried
             at = end
 
     def wrote(self, gram: int, parents: set[int], outputs: Outputs) -> None:
-        """A call that read the answers of ``parents`` has answered with ``gram``."""
+        """A call that read the answers of ``parents`` (and wrote its own) has answered with ``gram``."""
         if gram in outputs.entries and parents.isdisjoint(outputs.carriers(gram)):
-            self.written[gram] = self.written.get(gram, 0) + 1
+            self.habits[gram] = self.habits.get(gram, 0) + 1
+
+    def used(self, ids: Iterable[int], call: int, parents: set[int]) -> None:
+        """A call that read the answers of ``parents`` has answered with these tokens: words of the trade say less."""
+        weights = self._vocabulary.weights
+        for token in ids:
+            if weights[token] > 1:
+                users = self._users.setdefault(token, [])
+                if parents.isdisjoint(users):
+                    users.append(call)
+                    if len(users) in (HALF, HARDLY):
+                        weights[token] = weights[token] // 2 if len(users) == HALF else 1
 
     def evidence(self, ids: list[int], looked_up: list[int]) -> list[int]:
         """How much each token of a prompt's text says: nothing where all grams through it are the program's."""
         weights = [self._vocabulary.weights[token] for token in ids]
         if not looked_up:
             return [0 if token in self.words else weight for token, weight in zip(ids, weights, strict=True)]
-        fixed, written = self.fixed, self.written
+        fixed, habits = self.fixed, self.habits
         known = [1 if gram in fixed else 0 for gram in looked_up]
         if any(known):
             known = [known[0], known[0], *known, known[-1], known[-1]]
@@ -59,12 +71,20 @@ class Program:
                 weight if not share else 0 if share == GRAM else weight // 2
                 for weight, share in zip(weights, shares, strict=True)
             ]
-        if written:
+        if habits:
             for place, gram in enumerate(looked_up):
-                if written.get(gram, 0) + 1 >= HABIT:
+                if count := habits.get(gram):
                     for token in range(place, place + GRAM):
-                        weights[token] = min(weights[token], 1)
+                        weights[token] = min(weights[token], 1 if count < HALF - 1 else 0)
         return weights
+
+    def novel(self, looked_up: list[int]) -> int:
+        """How many of these grams are neither the program's nor a habit."""
+        return sum(gram not in self.fixed and gram not in self.habits for gram in looked_up)
+
+    def ours(self, looked_up: list[int]) -> int:
+        """How many of these grams are the program's."""
+        return sum(gram in self.fixed for gram in looked_up)
 
     def weight(self, token: int) -> int:
         """Of a token by itself."""

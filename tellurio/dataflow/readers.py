@@ -259,17 +259,33 @@ def _all_answers(body: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "", {name: value for name, value in body.items() if isinstance(value, (str, list, dict))}
 
 
+def _tool_parts(body: dict[str, Any]) -> Iterator[tuple[str, Any, bool]]:
+    if "arguments" in body:
+        yield "/arguments", body["arguments"], False
+
+
 def _no_answers(body: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     yield from ()
 
 
+_CHAT = Reader(_chat_parts, _chat_answers)
+_GEMINI = Reader(_gemini_parts, _gemini_answers)
+_OLLAMA = Reader(_ollama_parts, _whole("message", "response"))
+
 readers: dict[str, Reader] = {
-    "openai.chat": Reader(_chat_parts, _chat_answers),
+    "openai.chat": _CHAT,
+    "openai.completions": _CHAT,
     "openai.responses": Reader(_responses_parts, _whole("output")),
     "openai.embeddings": Reader(lambda body: _plain(body, "input"), _no_answers),
     "anthropic.messages": Reader(_anthropic_parts, _whole("content")),
-    "gemini": Reader(_gemini_parts, _gemini_answers),
-    "ollama": Reader(_ollama_parts, _whole("message", "response")),
+    "gemini": _GEMINI,
+    "gemini.generate": _GEMINI,
+    "gemini.embeddings": Reader(lambda body: _plain(body, "content", "requests"), _no_answers),
+    "ollama": _OLLAMA,
+    "ollama.chat": _OLLAMA,
+    "ollama.generate": _OLLAMA,
+    "ollama.embeddings": Reader(lambda body: _plain(body, "input", "prompt"), _no_answers),
+    "mcp.tools": Reader(_tool_parts, _whole("content", "structuredContent")),
     "other": Reader(_everything, _all_answers),
 }
 """API format -> its reader.  Enter your own; a format that is not here is guessed by the body's fields."""

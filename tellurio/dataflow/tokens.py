@@ -29,7 +29,7 @@ _SOLID = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u340
 _SOLID += "\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
 _NUMBER = (
     r"(?<![\d.])\d{1,3}(?:[,'\u2019\u202f\u00a0]\d{3})+(?!\d)(?:\.\d+)?"  # 1,234.50
-    r"|(?<![\d.])\d+\.\d+(?![\d.]*\d)"  # 3.14, but neither 1.2.3 nor 05.03.2024
+    r"|(?<![\d.])\d{1,30}\.\d{1,30}(?![\d.]{0,30}\d)"  # 3.14, but neither 1.2.3 nor 05.03.2024
 )
 _TOKEN = re.compile(rf"[^\W\d_{_SOLID}][^\W_{_SOLID}]*|{_NUMBER}|[{_SOLID}]|[^\W_{_SOLID}]+")
 _TOKEN_OF_ASCII = re.compile(rf"[A-Za-z][A-Za-z0-9]*|{_NUMBER}|[A-Za-z0-9]+")

@@ -25,11 +25,11 @@ class Unit(NamedTuple):
     grade: int = VALUE
 
 
-_LINE = re.compile(r"^[ \t>]*(?:(?:[-*•+–]|#{1,6}|\(?\d{1,3}[.):]|\[[ xX]?\])[ \t]+)*(\S.*?)[ \t\r,;]*$", re.MULTILINE)
-_FIELD = re.compile(r"^[^\S\n]*[^:：\n]{1,48}?(?::[*_]*[ \t]+|：)(\S[^\n]*?)[ \t\r.,;]*$", re.MULTILINE)
+_LINE = re.compile(r"^[ \t>]*(?:(?:[-*•+–]|#{1,6}|\(?\d{1,3}[.):]|\[[ xX]?\])[ \t]+)*(\S.*)$", re.MULTILINE)
+_FIELD = re.compile(r"^[^\S\n]*[^:：\n]{1,48}?(?::[*_]*[ \t]+|：)(\S[^\n]*)$", re.MULTILINE)
 _QUOTED = re.compile(
-    r'"(?:[^"\\]|\\.)*"\s*:|"((?:[^"\\]|\\.)*)"|“([^”]*)”|«([^»]*)»|「([^」]*)」|`([^`\n]+)`|\*\*([^*\n]+)\*\*|__([^_\n]+)__'
-    r"|(?<!\w)'([^'\n]{1,200})'(?!\w)|\\boxed\{([^{}]*)\}",
+    r'"(?:[^"\\]|\\.)*"\s*:|"((?:[^"\\]|\\.)*)"|“([^”]{0,2000})”|«([^»]{0,2000})»|「([^」]{0,2000})」|`([^`\n]{1,500})`|\*\*([^*\n]{1,500})\*\*|__([^_\n]{1,500})__'
+    r"|(?<!\w)'([^'\n]{1,200})'(?!\w)|\\boxed\{([^{}]{0,500})\}",
     re.DOTALL,
 )
 _KEY = re.compile(r'"((?:[^"\\\n]|\\.){0,80})"\s*:')
@@ -43,7 +43,7 @@ _NAME = re.compile(
     r"|Was|My|Your|Our|Their|His|Her|There|Here|What|Who|How|Why|Dear|Mr|Mrs|Ms|Dr) )"
     r"[A-Z][\w'’-]+(?: (?:of|de|van|von|del|da|la|[A-Z][\w'’.-]*))* [A-Z][\w'’-]+"
 )
-_SENTENCE = re.compile(r"[^.!?\n。！？，、；]+[.!?。！？，、；]+")
+_SENTENCE = re.compile(r"[^.!?\n。！？，、；]+")
 _STRUCTURE = re.compile(r"[:,\[{]\s*$")
 _EDGES = " \t\r\n\"'`*_.,;:!?()[]{}<>“”«»"
 

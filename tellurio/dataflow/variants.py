@@ -15,7 +15,7 @@ _DATE = re.compile(r"(?<!\d)(\d{4})-(\d{2})-(\d{2})(?!\d)")
 _WRITTEN_DATE = re.compile(
     rf"\b(?:(\d{{1,2}})(?:st|nd|rd|th)?\.? )?({'|'.join(_MONTHS)})(?: (\d{{1,2}})(?:st|nd|rd|th)?)?,? (\d{{4}})\b"
 )
-_LONG_NUMBER = re.compile(r"(?<![\d.,\w])\d+\.\d{3,}(?![\d.]*\d)")
+_LONG_NUMBER = re.compile(r"(?<![\d.,\w])\d{1,30}\.\d{3,30}(?![\d.]{0,30}\d)")
 MOST = 64
 """So many values of a text are written in other ways; what follows is found as it is."""
 

@@ -67,8 +67,11 @@ org net io github api url utf ascii base64 sha256 md5 int32 int64 float32 float6
 machine data intelligence artificial
 """
 _OF_OTHER_LANGUAGES = """
-der die das und ist ein eine nicht mit von zu den im für auf dem des es sich le la les de du un une et est que en
-pour dans el los las por con para una del se y o è il di che non per della
+hope finds dear regards sincerely appreciate appreciated appreciates assistance attention earliest convenience
+immediate immediately inquiry inquire inquiring regarding concern concerns concerning forward greatly resolution
+resolve swift swiftly promptly hesitate contact reaching sender receiver recipient warm kind kindly utilizing
+utilize ongoing additional der die das und ist ein eine nicht mit von zu den im für auf dem des es sich le la les de
+du un une et est que en pour dans el los las por con para una del se y o è il di che non per della
 """
 COMMON = frozenset((_ENGLISH + _OF_CODE + _OF_OTHER_LANGUAGES).split())
 """Frequent words, and what prompts and labels are full of."""
@@ -88,6 +91,11 @@ STOCK = (
     "Let me know if you have any other questions. Let me know if you have any further questions.",
     "Please let me know if you need anything else. Let me know if you'd like me to make any changes.",
     "If you have any questions, feel free to ask. Please feel free to ask if you have any further questions.",
+    "I hope this message finds you well. I hope this email finds you well. My name is. I am writing to request.",
+    "Dear Sir or Madam, To whom it may concern, Thank you for your prompt attention to this matter. Best regards,",
+    "Thank you for your time and assistance. I look forward to your response. I look forward to hearing from you soon.",
+    "Please do not hesitate to contact us if you have any questions. Please reply at your earliest convenience.",
+    "Any guidance would be greatly appreciated. I am reaching out to inquire about. We look forward to it.",
     "Is there anything else I can help you with today? Is there anything else you would like to know?",
     "I hope this helps! I hope this information helps. Hope that helps!",
     "Sure! Here is the answer to your question. Sure, here's a summary of the text. Certainly! Here is the",

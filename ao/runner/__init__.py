@@ -1,0 +1,1 @@
+"""Running a script, and what a script may call: `context_manager`, `string_matching`."""
