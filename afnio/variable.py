@@ -123,7 +123,7 @@ class Variable:
     @property
     def shape(self) -> tuple[Any, ...]:
         """Sizes of the nested lists; ``()`` for a scalar; `JAGGED` for each level below one that is uneven."""
-        return _shape(self._data)
+        return _shape(self.data)
 
     @property
     def variable_id(self) -> None:
@@ -132,17 +132,17 @@ class Variable:
 
     def is_floating_point(self) -> bool:
         """Whether the value is a float, or a list whose leaves (at least one) are all floats."""
-        leaves = [leaf for leaf in _leaves(self._data) if leaf is not None]
+        leaves = [leaf for leaf in _leaves(self.data) if leaf is not None]
         return bool(leaves) and all(isinstance(leaf, float) for leaf in leaves)
 
     def to(self, dtype: type | None = None) -> Variable:
         """A new Variable whose leaves are cast to ``dtype`` (``str``, ``int`` or ``float``); None copies."""
-        data = copy.deepcopy(self._data) if dtype is None else _cast(self._data, dtype)
+        data = copy.deepcopy(self.data) if dtype is None else _cast(self.data, dtype)
         return Variable(data, self.role, self.requires_grad)
 
     def detach(self) -> Variable:
         """A new Variable with the same data and role that is in no graph."""
-        other = Variable(self._data, self.role)
+        other = Variable(self.data, self.role)
         other._samples = self._samples
         return other
 
@@ -157,7 +157,7 @@ class Variable:
             raise TypeError(f"copy_() expects a Variable, got {type(src).__name__}.")
         if self.shape != src.shape:
             raise ValueError(f"copy_() expects the same shape: this Variable has {self.shape}, the source {src.shape}.")
-        self._data = copy.deepcopy(src._data)
+        self._data = copy.deepcopy(src.data)
         self.role = src.role
         self.requires_grad = src.requires_grad
         return self
@@ -318,7 +318,7 @@ class Variable:
             raise RuntimeError("Only leaf Variables can be deep-copied; use detach() first.")
         other = type(self).__new__(type(self))
         memo[id(self)] = other
-        Variable.__init__(other, copy.deepcopy(self._data, memo), self.role, self.requires_grad)
+        Variable.__init__(other, copy.deepcopy(self.data, memo), self.role, self.requires_grad)
         other._samples = self._samples
         for name, value in self._extras().items():
             setattr(other, name, copy.deepcopy(value, memo))
@@ -326,17 +326,17 @@ class Variable:
 
     def __reduce__(self) -> Any:
         # Only the value travels: a graph belongs to the process that built it.
-        value = (self._data, self.role, self.requires_grad)
+        value = (self.data, self.role, self.requires_grad)
         return (_rebuild, (type(self), value, self._grad if self._is_leaf else None, self._samples, self._extras()))
 
     def _extras(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self._extra} | getattr(self, "__dict__", {})
 
     def __repr__(self) -> str:
-        return self._show("Variable", repr(self._data))
+        return self._show("Variable", repr(self.data))
 
     def __str__(self) -> str:
-        return self._show("variable", _short(self._data))
+        return self._show("variable", _short(self.data))
 
     def _show(self, name: str, data: str) -> str:
         if self._grad_fn is not None and self.requires_grad:
@@ -351,7 +351,7 @@ def is_variable(obj: object) -> bool:
 
 def is_scalar_variable(obj: object) -> bool:
     """Whether ``obj`` is a Variable that holds one str, int or float."""
-    return isinstance(obj, Variable) and isinstance(obj._data, (str, int, float))
+    return isinstance(obj, Variable) and isinstance(obj.data, (str, int, float))
 
 
 def _rebuild(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from afnio.autodiff import abackward, backward
@@ -22,7 +23,10 @@ Values = tuple[Any, ...]
 
 
 class Bench:
-    """Runs a closure with values tried in its parameters.  The parameters themselves are never changed.
+    """Runs a closure with values tried in its parameters, which are afterwards as they were.
+
+    From sync code one value is tried at a time.  From async code all are, each in a context of its own; threads that
+    the closure starts then see the values only if they copy the context, as ``asyncio.to_thread`` does.
 
     Args:
         params: the parameters.
@@ -59,8 +63,20 @@ class Bench:
     def _grads(self) -> list[list[Variable]]:
         return [list(param.grad) for param in self._params]
 
+    @contextmanager
+    def _written(self, values: Values) -> Iterator[None]:
+        """The parameters really hold ``values``: threads that the user's code starts know nothing of a trial."""
+        before = [param._data for param in self._params]
+        try:
+            for param, value in zip(self._params, values, strict=True):
+                param._data = value
+            yield
+        finally:
+            for param, value in zip(self._params, before, strict=True):
+                param._data = value
+
     def _one(self, values: Values) -> Evaluation:
-        with self._trying(values), enable_grad():
+        with self._trying(values), self._written(values), enable_grad():
             found = read_evaluation(self._closure())
             found.grads = self._grads()
             return found

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import io
 import json
+import pickle
 import random
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -543,8 +546,31 @@ def test_values_that_are_equal_but_of_another_type_are_other_candidates() -> Non
     assert pool.add([1]) is pool.members[0]
 
 
-def test_trials_do_not_reach_whoever_does_not_try() -> None:
+def test_threads_and_copies_that_a_closure_makes_see_what_is_tried(inline: Lab) -> None:
     prompt = Parameter("Know", "prompt")
-    with trial({prompt: "Else"}):
-        assert prompt.data == "Else"
-    assert prompt.data == "Know"
+    prompt.append_grad(Gradient("more"))
+    inline.brain.rule = by_role(optimizer=adds("one", "two"))
+    seen: list[Any] = []
+
+    def closure() -> int:
+        with ThreadPoolExecutor() as threads:
+            there = threads.submit(lambda: prompt.data).result()
+        seen.append((prompt.data, there, prompt.detach().data, copy.deepcopy(prompt).data, str(prompt)))
+        return len(prompt.data)
+
+    Evolution([prompt], inline.client).step(closure)
+    assert [data for data, *_ in seen] == ["Know", "Know one", "Know two"]
+    for data, *others in seen:
+        assert others[:3] == [data] * 3
+        assert data in others[3]
+
+
+def test_copies_made_in_a_trial_are_of_what_is_tried() -> None:
+    prompt, list_, k = Parameter("Know", "prompt"), Parameter(["a"], "list"), Number(1, 0, 9)
+    with trial({prompt: "Else", list_: ["a", "b"], k: 5}):
+        assert [copy.deepcopy(p).data for p in (prompt, list_, k)] == ["Else", ["a", "b"], 5]
+        assert [pickle.loads(pickle.dumps(p)).data for p in (prompt, list_, k)] == ["Else", ["a", "b"], 5]
+        assert (prompt.detach().data, list_.shape, k.to(str).data) == ("Else", (2,), "5")
+        assert "Else" in repr(prompt)
+        assert Parameter("x", "y").copy_(prompt).data == "Else"
+    assert [p.data for p in (prompt, list_, k)] == ["Know", ["a"], 1]

@@ -17,7 +17,7 @@ from afnio.domain import Choice, Number
 from afnio.errors import PlaceholderError, ReplyContractError
 from afnio.gradient import Gradient
 from afnio.models.scripted import Scripted
-from afnio.optim import TGD, TGD_MESSAGES, Constraint
+from afnio.optim import TGD, TGD_MESSAGES, Constraint, Evolution
 from afnio.optim.functional import atgd, tgd
 from afnio.optim.update import Version
 from afnio.parameter import Parameter
@@ -321,3 +321,53 @@ def test_the_version_of_the_words_is_stored_with_the_call_and_with_its_repair(tm
         TGD([p], client, messages=own).step()
     stored = [json.loads(line)["words"] for line in (tmp_path / "calls.jsonl").read_text().splitlines()]
     assert stored == [OPTIMIZER.label, f"{OPTIMIZER.label} {REPAIR.label}", ""]
+
+
+# models by their paths
+
+
+@pytest.mark.parametrize("kind", [TGD, Evolution])
+def test_a_model_may_be_named_by_its_path(monkeypatch: pytest.MonkeyPatch, kind: Any) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "any")
+    groups: list[dict[str, Any]] = [
+        {"params": [Parameter("a", "p")]},
+        {"params": [Parameter("b", "q")], "model_client": "anthropic/claude-sonnet-4-5"},
+    ]
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "any")
+    optimizer = kind(groups, "openai/gpt-5")
+    assert [group["model_client"].get_provider() for group in optimizer.param_groups] == ["openai", "anthropic"]
+    optimizer.load_state_dict(optimizer.state_dict(), model_clients={1: "openai/gpt-5"})
+    assert [group["model_client"].get_provider() for group in optimizer.param_groups] == ["openai", "openai"]
+    with pytest.raises(ValueError, match="Unknown provider 'nobody'"):
+        kind([Parameter("a", "p")], "nobody/gpt-5")
+
+
+# groups
+
+
+OWN: dict[str, Any] = {
+    "model_client": Scripted([]),
+    "messages": messages("{variable} {feedback}"),
+    "inputs": {"shop": "Bakery"},
+    "constraints": ["Be kind."],
+    "momentum": 3,
+    "max_length": 30,
+    "length_unit": "tokens",
+    "history": 1,
+    "demos": True,
+    "completion_args": {"model": "other"},
+}
+
+
+def test_every_setting_may_be_a_groups_own() -> None:
+    optimizer = TGD([Parameter("a", "p")], Scripted([]), model="m")
+    groups = optimizer.param_groups
+    assert set(OWN) == set(groups[0]) - {"params"}
+    for name, value in OWN.items():
+        given_ = {"params": [Parameter("b", name)], name: value}
+        before = dict(given_)
+        optimizer.add_param_group(given_)
+        assert given_ == before  # what was given is the user's
+        assert groups[-1][name] == value
+        assert all(groups[-1][other] == groups[0][other] for other in OWN if other != name)
+    assert optimizer.param_groups is groups
