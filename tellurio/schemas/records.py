@@ -76,6 +76,7 @@ class Begin(TypedDict, total=False):
         command: how it was started; of a subrun it is its parent's.
         client: versions, as ``te.init`` tells them.
         lease: seconds without a sign of life after which it counts as crashed.
+        created: Unix time at which it began.
     """
 
     id: str
@@ -87,6 +88,7 @@ class Begin(TypedDict, total=False):
     command: Command
     client: dict[str, Any]
     lease: float
+    created: float
 
 
 _SPECIAL = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}

@@ -29,7 +29,10 @@ __all__ = ["Feeding", "collecting"]
 PIECE = 1 << 20
 
 LIVE = 0.2
-"""Seconds between two looks at the journals of recorders that live."""
+"""Seconds between two looks at the journals of recorders that live, and at the folder that new ones come to."""
+
+AGAIN = 5.0
+"""Seconds after which a recorder is tried again whose journal could not be stored."""
 
 
 def collecting(store: Store, settings: ServerSettings, hub: Hub) -> Hook:
@@ -48,20 +51,16 @@ def collecting(store: Store, settings: ServerSettings, hub: Hub) -> Hook:
 class Feeding:
     """Feeds the store from the journals of the recorders of this machine, while they are written.
 
-    A recorder that begins knocks (`poke`); without that it is found within a sweep.
+    A recorder that begins makes a folder: that is all it has to do to be found.
     """
 
     def __init__(self, store: Store, settings: ServerSettings, hub: Hub) -> None:
         self._home = settings.journals_home
         self._host = _StoreHost(store, settings.blob_limit, hub)
         self._feeds: dict[Path, Feed] = {}
-        self._idle = settings.sweep_seconds
-        self._poked = asyncio.Event()
+        self._seen = -1
+        self._again = 0.0
         self._task: asyncio.Task[None] | None = None
-
-    def poke(self) -> None:
-        """Look now."""
-        self._poked.set()
 
     async def start(self) -> None:
         """Begin; where no clients are beside this server there is nothing to do."""
@@ -80,13 +79,25 @@ class Feeding:
 
     async def _for_ever(self) -> None:
         while True:
-            await asyncio.to_thread(self._step)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._poked.wait(), LIVE if self._feeds else self._idle)
-            self._poked.clear()
+            changed = self._changed()
+            if changed or self._feeds:
+                await asyncio.to_thread(self._step, look=changed)
+            await asyncio.sleep(LIVE)
 
-    def _step(self) -> None:
-        if self._poked.is_set() or not self._feeds:
+    def _changed(self) -> bool:
+        """Whether there may be recorders that are not known: a folder was made, or one was given up for a while."""
+        assert self._home is not None
+        try:
+            now = (self._home / "journals").stat().st_mtime_ns
+        except OSError:
+            return False
+        changed = now != self._seen or time.monotonic() > self._again
+        if changed:
+            self._seen, self._again = now, time.monotonic() + AGAIN
+        return changed
+
+    def _step(self, *, look: bool = True) -> None:
+        if look:
             self._look()
         for folder, feed in list(self._feeds.items()):
             try:

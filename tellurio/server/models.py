@@ -217,10 +217,76 @@ class Project(Answer):
     role: Role = Field(description="the caller's")
 
 
-class Poked(Answer):
-    """What a poke came to."""
+class NewRun(Given):
+    """A Run to begin.  The same ``id`` again is the same Run."""
 
-    looking: bool = Field(description="whether this server looks for recorders on its own machine")
+    id: RunId
+    name: Word | None = None
+    description: Prose | None = None
+    config: Object | None = None
+    tags: Tags = Field(default_factory=list)
+    parent_id: RunId | None = None
+    budget: Object | None = None
+    client: Object | None = None
+    lease: float = Field(30.0, ge=1.0, le=86_400.0, description="seconds without a sign of life: it counts as crashed")
+    kind: RunKind = "run"
+    command: Object | None = Field(None, description="how a recorded script was started")
+
+
+class RunChange(Given):
+    """What to change; what is left out stays.  ``status`` ends the Run."""
+
+    status: End | None = None
+    reason: Annotated[Text, Field(max_length=2000)] | None = None
+    name: Word | None = None
+    description: Prose | None = None
+    notes: Prose | None = None
+    tags: Tags | None = None
+
+
+class RunSums(Answer):
+    """What a Run's calls add up to."""
+
+    usd: str | None
+    calls: int
+    reused: int
+    input_tokens: int
+    output_tokens: int
+    unpriced: int
+
+
+class Run(Answer):
+    """One tracked execution."""
+
+    id: str
+    project_id: str
+    namespace_slug: str
+    project_slug: str
+    slug: str
+    name: str
+    description: str | None
+    notes: str | None
+    status: Status
+    reason: str | None
+    parent_id: str | None
+    kind: RunKind
+    config: dict[str, Any]
+    tags: list[str]
+    budget: dict[str, Any] | None
+    client: dict[str, Any]
+    created: float
+    updated: float
+    ended: float | None
+    heartbeat: float
+    user: User
+    cost: RunSums
+
+
+class Found(Answer):
+    """A Run that was looked for."""
+
+    run: Run
+    command: dict[str, Any] | None = Field(description="how a recorded script was started")
 
 
 class GraphRun(Answer):
@@ -319,71 +385,6 @@ class Difference(Answer):
     new: list[str] = Field(description="asked anew")
     missing: list[str] = Field(description="calls of the first Run that did not come again")
     reordered: list[str]
-
-
-class NewRun(Given):
-    """A Run to begin.  The same ``id`` again is the same Run."""
-
-    id: RunId
-    name: Word | None = None
-    description: Prose | None = None
-    config: Object | None = None
-    tags: Tags = Field(default_factory=list)
-    parent_id: RunId | None = None
-    budget: Object | None = None
-    client: Object | None = None
-    lease: float = Field(30.0, ge=1.0, le=86_400.0, description="seconds without a sign of life: it counts as crashed")
-    kind: RunKind = "run"
-    command: Object | None = Field(None, description="how a recorded script was started")
-
-
-class RunChange(Given):
-    """What to change; what is left out stays.  ``status`` ends the Run."""
-
-    status: End | None = None
-    reason: Annotated[Text, Field(max_length=2000)] | None = None
-    name: Word | None = None
-    description: Prose | None = None
-    notes: Prose | None = None
-    tags: Tags | None = None
-
-
-class RunSums(Answer):
-    """What a Run's calls add up to."""
-
-    usd: str | None
-    calls: int
-    reused: int
-    input_tokens: int
-    output_tokens: int
-    unpriced: int
-
-
-class Run(Answer):
-    """One tracked execution."""
-
-    id: str
-    project_id: str
-    namespace_slug: str
-    project_slug: str
-    slug: str
-    name: str
-    description: str | None
-    notes: str | None
-    status: Status
-    reason: str | None
-    parent_id: str | None
-    kind: RunKind
-    config: dict[str, Any]
-    tags: list[str]
-    budget: dict[str, Any] | None
-    client: dict[str, Any]
-    created: float
-    updated: float
-    ended: float | None
-    heartbeat: float
-    user: User
-    cost: RunSums
 
 
 class ListedRun(Run):

@@ -94,7 +94,7 @@ def insert_calls(
 
     Args:
         entries: ``(origin, job_id, record)``; the origin says who recorded it and as which: a second one of the same
-            Run is not stored.
+            Run is not stored.  But a recorder tells of a call after each attempt: the record with more attempts wins.
 
     Returns:
         the key of each call; None for one that was there.
@@ -108,13 +108,36 @@ def insert_calls(
         content = _json.dumps(record)
         clean = redacted(content)
         row = _row(record if clean == content else orjson.loads(clean))
-        key = execute(c, _INSERT, (run_key, origin, job_id, *row, *_place(record), clean)).scalar()
+        values = (run_key, origin, job_id, *row, *_place(record), clean)
+        key = execute(c, _INSERT, values).scalar()
+        if key is None and record.get("call_id") and _take_back(c, run_key, origin, row):
+            key = execute(c, _INSERT, values).scalar()
         keys.append(key)
         if key is not None:
             new.append(row)
     if new:
         _add_up(c, run_key, new)
     return keys
+
+
+def _take_back(c: Connection, run_key: int, origin: str, row: tuple[Any, ...]) -> bool:
+    """Remove what was stored of a call of which ``row`` tells more; whether it does."""
+    columns = "key, attempts, source, input_tokens, output_tokens, usd_pico"
+    old = execute(c, f"SELECT {columns} FROM calls WHERE run_key = ? AND origin = ?", (run_key, origin)).one()  # noqa: S608
+    if old.attempts >= row[_ATTEMPTS]:
+        return False
+    execute(c, "DELETE FROM edges WHERE run_key = ? AND to_call = ?", (run_key, old.key))
+    execute(c, "DELETE FROM calls WHERE key = ?", (old.key,))
+    if old.source == "live":
+        less = "calls = calls - 1, input_tokens = input_tokens - ?, output_tokens = output_tokens - ?"
+        paid = "usd_pico = usd_pico - ?, unpriced = unpriced - ?"
+        sums = (old.input_tokens, old.output_tokens, old.usd_pico or 0, int(old.usd_pico is None), run_key)
+        execute(c, f"UPDATE runs SET {less}, {paid} WHERE key = ?", sums)  # noqa: S608
+    return True
+
+
+_ATTEMPTS = 9
+"""Where in a row the attempts are."""
 
 
 def _row(record: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -183,6 +183,7 @@ class _Batch:
         self.told: set[str] = set()  # what its records that are no metrics are about
         self.end: _End | None = None
         self.subruns: dict[str, _Subrun] = {}
+        self.numbers: dict[str, int] = {}  # origin of a call -> number of its record
         self.newest = 0.0
 
     def read(self, lines: islice[bytes]) -> None:
@@ -247,7 +248,10 @@ class _Batch:
         call = priced(record["record"])
         check_call(call)
         about = self if record.get("r") is None else self._subrun(n, record["r"])
-        about.calls.append((f"{self.client_id}:{n}", None, call))
+        call_id = call.get("call_id")
+        origin = f"call:{call_id[:100]}" if isinstance(call_id, str) else f"{self.client_id}:{n}"
+        self.numbers.setdefault(origin, n)
+        about.calls.append((origin, None, call))
         if about is not self:
             about.end = None
 
@@ -325,7 +329,7 @@ class _Batch:
             try:
                 insert_calls(c, run_key, calls)
             except ValueError as error:
-                raise IngestRefused(int(calls[0][0].rpartition(":")[2]), str(error)) from None
+                raise IngestRefused(self.numbers[calls[0][0]], str(error)) from None
 
 
 _READERS: dict[str, Callable[[_Batch, int, float, dict[str, Any]], Writing | None]] = {

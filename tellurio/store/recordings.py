@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -14,11 +14,11 @@ from sqlalchemy import Connection
 from tellurio.store._sql import execute
 from tellurio.store.edits import edits
 from tellurio.store.names import slugify
-from tellurio.store.projects import make_namespace, make_project, namespace, project
+from tellurio.store.projects import make_namespace, make_project, namespace, project, project_by_id, role_in
 from tellurio.store.runs import make_run, run, subruns
 from tellurio.store.users import local_user
 
-__all__ = ["PROJECT", "begin_recording", "diff", "recorded_calls"]
+__all__ = ["PROJECT", "Ambiguous", "begin_recording", "diff", "find", "recorded_calls"]
 
 PROJECT = "Recordings"
 """Where recordings go that name no project."""
@@ -48,7 +48,7 @@ def begin_recording(c: Connection, told: Mapping[str, Any]) -> dict[str, Any]:
         make_namespace(c, space, space, user["id"])
     name = str(told.get("project") or PROJECT)
     where = project(c, space, slugify(name)) or make_project(c, space, name, "RESTRICTED", user["id"])
-    names = ("name", "parent_id", "client", "command", "lease", "kind")
+    names = ("name", "parent_id", "client", "command", "lease", "kind", "created")
     options = {each: told[each] for each in names if told.get(each)}
     return make_run(c, where["id"], user["id"], id=id, **options)
 
@@ -67,8 +67,65 @@ def _begun(c: Connection, id: str, told: Mapping[str, Any]) -> dict[str, Any]:
     return begun
 
 
+class Ambiguous(ValueError):
+    """Several Runs are meant; the message names some."""
+
+
+def find(c: Connection, user_id: str, reference: str) -> dict[str, Any] | None:
+    """The Run that a person means, among those the user may see; None: there is none.
+
+    Args:
+        reference: an id, the beginning of one (four letters at least), a name, or ``"last"``: the latest recording.
+            Of several Runs of a name it is the latest.
+
+    Raises:
+        Ambiguous: several ids begin like that.
+    """
+    if reference == "last":
+        return _first_seen(c, user_id, execute(c, _LAST))
+    if len(reference) >= 4 and not set(reference) - set("0123456789abcdef-"):
+        low, high = reference, reference + "g"
+        query = "SELECT id FROM runs WHERE id >= ? AND id < ? ORDER BY id LIMIT 10"
+        found = [run for row in execute(c, query, (low, high)) if (run := _seen(c, user_id, row.id)) is not None]
+        if len(found) > 1 and found[0]["id"] != reference:
+            some = ", ".join(f"{each['id']} ({each['name']})" for each in found[:5])
+            raise Ambiguous(f"several Runs begin with {reference!r}: {some}. Give more of the id.")
+        if found:
+            return found[0]
+    return _first_seen(c, user_id, execute(c, _NAMED, (reference, reference)))
+
+
+_LAST = "SELECT id FROM runs WHERE kind IN ('recording', 'rerun') ORDER BY key DESC LIMIT 100"
+_NAMED = "SELECT id FROM runs WHERE name = ? OR slug = ? ORDER BY key DESC LIMIT 100"
+
+
+def _first_seen(c: Connection, user_id: str, rows: Iterable[Any]) -> dict[str, Any] | None:
+    return next((found for row in rows if (found := _seen(c, user_id, row.id)) is not None), None)
+
+
+def _seen(c: Connection, user_id: str, id: str) -> dict[str, Any] | None:
+    found = run(c, id)
+    inside = None if found is None else project_by_id(c, found["project_id"])
+    return found if inside is not None and role_in(c, user_id, inside) is not None else None
+
+
 _RECORDED = "SELECT key, run_key, source, error, record FROM calls WHERE run_key = ? ORDER BY key"
-_REPLAYED = ("lineage", "site", "occurrence", "format", "model", "status", "response", "chunks", "headers", "error")
+_REPLAYED = (
+    *(
+        "lineage",
+        "site",
+        "occurrence",
+        "format",
+        "model",
+        "status",
+        "response",
+        "raw",
+        "raw_base64",
+        "chunks",
+        "headers",
+    ),
+    *("error", "complete", "omitted"),
+)
 
 
 def recorded_calls(c: Connection, run_id: str) -> Iterator[dict[str, Any]]:

@@ -79,6 +79,7 @@ def make_run(
     kind: str = "run",
     command: Mapping[str, Any] | None = None,
     status: str = "RUNNING",
+    created: float | None = None,
 ) -> dict[str, Any]:
     """A new Run, RUNNING or a DRAFT.  The same ``id`` again (a request that was sent twice) is the same Run, as it is.
 
@@ -88,6 +89,7 @@ def make_run(
         lease: seconds without a sign of life after which it counts as crashed.
         kind: one of `KINDS`.
         command: how the script was started, if it is recorded.
+        created: when it began, if that was told later; in the future it is now.
 
     Raises:
         ValueError: the id is no UUID or another project's, or another value cannot be what it is for.
@@ -117,7 +119,8 @@ def make_run(
         "kind": kind,
         "command": None if command is None else _json("command", command),
         "ended_by_client": False,
-        **dict.fromkeys(("created", "updated", "heartbeat"), now),
+        "created": now if created is None else max(0.0, min(created, now)),
+        **dict.fromkeys(("updated", "heartbeat"), now),
         "lease": lease,
         **dict.fromkeys((*_SUMS, "usd_pico"), 0),
     }
@@ -266,7 +269,7 @@ def begin_subrun(
         parent = given.get("parent_id") or root
         name = given.get("name")
         options: dict[str, Any] = {"id": id, "name": name, "parent_id": parent, "client": client, "kind": "subrun"}
-        return int(make_run(c, project_id, user_id, **options)["key"])
+        return int(make_run(c, project_id, user_id, **options, created=_time(given.get("created")))["key"])
     if known.project_id != project_id or known.kind != "subrun":
         raise ValueError(f"there is no subrun {id} of this recording")
     if told is not None and orjson.loads(known.client) == _UNTOLD:
@@ -275,6 +278,10 @@ def begin_subrun(
         values |= {"client": _json("client", told.get("client") or {})}
         c.execute(update(t.runs).where(t.runs.c.id == id).values(**values))
     return int(known.key)
+
+
+def _time(told: Any) -> float | None:
+    return float(told) if isinstance(told, (int, float)) else None
 
 
 _UNTOLD = {"untold": True}

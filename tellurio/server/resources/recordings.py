@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 import orjson
-from fastapi import Query
+from fastapi import Path, Query
 from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,7 +16,7 @@ from tellurio.server.answers import answer
 from tellurio.server.doors import Permission, Resource
 from tellurio.server.faults import of_input
 from tellurio.server.gate import caller
-from tellurio.server.models import Difference, Graph, NewEdit, Poked, Run
+from tellurio.server.models import Difference, Found, Graph, NewEdit, Run
 from tellurio.server.refusals import unknown
 from tellurio.store import edges, edits
 from tellurio.store import recordings as stored
@@ -29,11 +29,15 @@ recordings = Resource("recordings")
 ONE = "/runs/{run_id}"
 
 
-@recordings.route("POST", "/recordings/poke", permission=Permission.USER, answer=Poked)
-async def poke(request: Request) -> Response:
-    """Look for recorders of this machine that have begun.  Without it they are found within some seconds."""
-    request.app.state.feeding.poke()
-    return answer({"looking": request.app.state.settings.journals_home is not None})
+@recordings.route("GET", "/recordings/{reference}", permission=Permission.USER, answer=Found)
+async def find_recording(request: Request, reference: Annotated[str, Path(max_length=300)]) -> Response:
+    """The Run that a person means by an id, the beginning of one, a name, or ``last``; and how it was started."""
+    who = caller(request)
+    with of_input():
+        found = await request.app.state.store.aread(_found, who.user["id"], reference)
+    if found is None:
+        raise unknown("Run", reference)
+    return answer(found)
 
 
 @recordings.route("GET", ONE + "/graph", permission=Permission.READ, answer=Graph)
@@ -79,6 +83,14 @@ async def get_difference(request: Request, other: str) -> Response:
     if found is None:
         raise unknown("Run", other)
     return answer(found)
+
+
+def _found(connection: Connection, user_id: str, reference: str) -> dict[str, Any] | None:
+    run = stored.find(connection, user_id, reference)
+    if run is None:
+        return None
+    command = stored_runs.command_of(connection, run["id"])
+    return {"run": {name: value for name, value in run.items() if name != "key"}, "command": command}
 
 
 def _graph(connection: Connection, run_key: int, options: dict[str, bool]) -> dict[str, Any] | None:

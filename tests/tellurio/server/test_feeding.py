@@ -59,14 +59,8 @@ def until(server: ServerProcess, path: str, holds: Callable[[Any], bool]) -> Any
     raise AssertionError(f"{path}: {answer.status_code} {answer.text[:500]}")
 
 
-def poke(server: ServerProcess) -> None:
-    with server.client() as client:
-        assert client.post("/api/v1/recordings/poke").json() == {"looking": True}
-
-
 def test_a_run_is_there_while_its_recorder_lives_and_ends_as_it_says(server: ServerProcess) -> None:
     recorder = Recorder(server.home)
-    poke(server)
     run = until(server, f"/api/v1/runs/{recorder.id}", lambda run: run["status"] == "RUNNING")
     assert (run["kind"], run["project_slug"], run["name"]) == ("recording", "agents", "agent")
     part = str(uuid.uuid4())
@@ -105,7 +99,6 @@ def test_a_recorder_that_is_killed_leaves_all_its_calls_and_a_crashed_run(server
     child = subprocess.Popen([sys.executable, "-c", SCRIPT, server.home, root], stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
     run_id = child.stdout.readline().strip()
-    poke(server)
     until(server, f"/api/v1/runs/{run_id}", lambda run: run["status"] == "RUNNING")
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
@@ -117,7 +110,6 @@ def test_a_recorder_that_is_killed_leaves_all_its_calls_and_a_crashed_run(server
 def test_a_server_that_is_killed_meanwhile_loses_nothing(server: ServerProcess) -> None:
     recorder = Recorder(server.home)
     recorder.call("before")
-    poke(server)
     until(server, f"/api/v1/runs/{recorder.id}/calls", lambda calls: len(calls) == 1)
     server.kill()
     recorder.call("while it was away")
@@ -136,7 +128,6 @@ def test_a_recording_that_cannot_be_begun_holds_up_nobody(server: ServerProcess)
     good.journal.append("s", {"status": "COMPLETED"})
     for recorder in (bad, good):
         recorder.journal.close()
-    poke(server)
     until(server, f"/api/v1/runs/{good.id}", lambda run: run["status"] == "COMPLETED")
     assert "recording_not_stored" in server.log
     assert bad.journal.folder.exists()

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from tests.tellurio.running import ServerProcess
-from tests.tellurio.server.test_feeding import Recorder, poke, until
+from tests.tellurio.server.test_feeding import Recorder, until
 from tests.tellurio.store.journal import call_record
 
 Dict = dict[str, Any]
@@ -50,7 +50,6 @@ def recorded(server: ServerProcess, calls: list[Dict], part: list[Dict] = [], **
             recorder.journal.append("c", {"record": each, "r": id})
     recorder.journal.append("s", {"status": "COMPLETED"})
     recorder.journal.close()
-    poke(server)
     until(server, f"/api/v1/runs/{recorder.id}", lambda run: run["status"] == "COMPLETED")
     return recorder.id
 
@@ -84,7 +83,6 @@ def test_edges_are_stored_as_the_calls_come(server: ServerProcess) -> None:
     recorder = Recorder(server.home)
     first, second = call("What did you see?", ANSWER, 1000.0), call(f"Shorten: {ANSWER}", "Mould.", 1001.0)
     recorder.journal.append("c", {"record": first})
-    poke(server)
     until(server, f"/api/v1/runs/{recorder.id}/calls", lambda calls: len(calls) == 1)
     recorder.journal.append("c", {"record": second})
     graph = until(server, f"/api/v1/runs/{recorder.id}/graph", lambda graph: len(graph["calls"]) == 2)
@@ -143,7 +141,6 @@ def test_an_edit_that_cannot_be_is_refused_with_the_place(
 def test_a_run_that_goes_on_cannot_be_edited(server: ServerProcess, client: httpx2.Client) -> None:
     recorder = Recorder(server.home)
     recorder.call("hello")
-    poke(server)
     (one,) = until(server, f"/api/v1/runs/{recorder.id}/calls", lambda calls: len(calls) == 1)
     change = {"call": one["call_id"], "field": "output", "path": "", "value": {}}
     answer = client.post(f"/api/v1/runs/{recorder.id}/edits", json=change)

@@ -135,6 +135,18 @@ def test_a_record_about_no_subrun_is_refused_with_its_batch(store: Store, run: D
     assert store.read(calls, run["key"]) == []
 
 
+def test_of_a_call_that_was_tried_again_the_last_attempt_is_kept_and_counted_once(store: Store, run: Dict) -> None:
+    failed = recorded(attempts=1, usage={}, error="status 429", url="https://api.openai.com/v1")
+    done = {**failed, "attempts": 2, "usage": {"input_tokens": 10, "output_tokens": 5}, "error": None}
+    send(store, run, [line(1, "c", record=failed), line(2, "c", record=done)])
+    send(store, run, [line(1, "c", record=failed)], client=str(uuid.uuid4()))  # told again by somebody who is late
+    (kept,) = store.read(calls, run["key"])
+    assert (kept["attempts"], kept["error"], kept["input_tokens"]) == (2, None, 10)
+    cost = found(store, run["id"])["cost"]
+    assert (cost["calls"], cost["input_tokens"], cost["unpriced"]) == (1, 10, 0)
+    assert float(cost["usd"]) == float(kept["usd"]) > 0
+
+
 def test_another_process_may_write_of_a_subrun_before_its_beginning_is_read(store: Store, run: Dict) -> None:
     outer, id = str(uuid.uuid4()), str(uuid.uuid4())
     send(store, run, [line(1, "c", record=recorded(), r=id)], client=str(uuid.uuid4()))

@@ -1,0 +1,44 @@
+"""Where this user's recordings, settings and local server are; what must be known before anything heavy is imported."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+__all__ = ["config", "folder", "home", "journals", "server"]
+
+
+def home() -> str:
+    """The home folder; as ``tellurio.client.paths.home``, which a recorder cannot afford to import."""
+    given = os.environ.get("TELLURIO_HOME")
+    return os.path.abspath(os.path.expanduser(given or os.path.join("~", ".tellurio")))
+
+
+def journals() -> str:
+    """The folder of the Runs' journals."""
+    return os.path.join(home(), "journals")
+
+
+def folder(run_id: str) -> str:
+    """The folder of a Run's journals."""
+    return os.path.join(journals(), run_id)
+
+
+def config() -> dict[str, Any]:
+    """The user's settings, as far as they can be read; `tellurio.client.config` says what is wrong with the rest."""
+    return _json(os.path.join(home(), "config.json"))
+
+
+def server() -> dict[str, Any]:
+    """Where the local server listens, and its user's key; empty while it does not run."""
+    return _json(os.path.join(home(), "server", "server.json"))
+
+
+def _json(path: str) -> dict[str, Any]:
+    try:
+        with open(path, "rb") as file:
+            found = json.loads(file.read())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

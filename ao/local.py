@@ -1,0 +1,51 @@
+"""Who stores recordings: the local server, started if it does not run; or a process that feeds a server elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+
+from ao.home import config, home, server
+
+__all__ = ["alive", "ensure_server"]
+
+_START = "from tellurio.client.local import ensure_local_server as start; start()"
+
+
+def ensure_server(folder: str) -> None:
+    """See that somebody stores what is recorded in ``folder``; waits for nobody, and no error is the script's.
+
+    A local server that runs finds the folder by itself.  Otherwise a process is started that starts it, or that sends
+    the folder to the server that was configured.
+    """
+    if config().get("url") or os.environ.get("TELLURIO_BACKEND_HTTP_BASE_URL"):
+        _spawn(["-m", "tellurio.client.feeding", folder])
+    elif not alive(server().get("pid")):
+        _spawn(["-c", _START])
+
+
+def alive(pid: object) -> bool:
+    """Whether there is such a process."""
+    if not isinstance(pid, int) or pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except OSError as error:
+        return isinstance(error, PermissionError)
+    return True
+
+
+def _spawn(arguments: list[str]) -> None:
+    """A process of its own, quiet: it outlives the script, and Ctrl-C in its terminal is not for it."""
+    command = [sys.executable, *arguments]
+    environment = {name: value for name, value in os.environ.items() if name != "AO_RUN"}
+    with contextlib.suppress(OSError):
+        if not hasattr(os, "posix_spawn"):
+            import subprocess
+
+            quiet = subprocess.DEVNULL
+            subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, env=environment, cwd=home())
+            return
+        nothing = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]
+        os.posix_spawn(sys.executable, command, environment, file_actions=nothing, setsid=True)

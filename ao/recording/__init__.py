@@ -1,0 +1,1 @@
+"""Recording: what a script's LM calls are written down as, and where."""

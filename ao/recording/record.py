@@ -1,0 +1,145 @@
+"""A call as it is stored: the record that ``afnio.calls.record`` writes, with its place in the script."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ao.dialects.reading import Reading, read
+
+if TYPE_CHECKING:
+    from ao.intercept.seam import Exchange, Outcome
+
+__all__ = ["Note", "record_of", "request_key"]
+
+PROVIDERS = {"openai": "openai", "anthropic": "anthropic", "gemini": "google", "ollama": "ollama", "mcp": "mcp"}
+"""First word of a dialect's name -> provider, as the price list and our own clients name it."""
+
+
+@dataclass(slots=True)
+class Note:
+    """What the recorder knows of a call from its beginning on.
+
+    Attributes:
+        call_id: its name.
+        run_id: the subrun it belongs to; None: the recording itself.
+        key: `request_key`.
+        index, occurrence, site, lineage: see `ao.recording.subrun.Subrun`.
+        origin: the call it stands for in the recording that is run again.
+        edited: ``{"input": original request}`` or ``{"output": original answer}`` where one was changed.
+        sent: the request that was sent, if it is not the script's own.
+    """
+
+    call_id: str
+    run_id: str | None
+    key: str
+    index: int
+    occurrence: int
+    site: str
+    lineage: str
+    origin: str | None = None
+    edited: dict[str, Any] | None = None
+    sent: Any = None
+
+
+def request_key(method: str, path: str, body: bytes, value: Any) -> str:
+    """SHA-256 (hex) over method, path and body, the same for every host and however the JSON is spelled."""
+    import hashlib
+
+    content = _canonical(value) if value is not None else body
+    return hashlib.sha256(f"{method} {path}\n".encode() + content).hexdigest()
+
+
+def _canonical(value: Any) -> bytes:
+    import orjson
+
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        import json
+
+        return json.dumps(value, sort_keys=True).encode()
+
+
+def record_of(note: Note, exchange: Exchange, outcome: Outcome, *, source: str = "live") -> dict[str, Any]:
+    """The record of a call that has ended."""
+    reading = read(exchange.dialect, outcome.status, outcome.body, streamed=exchange.streaming)
+    cut = None if outcome.complete or outcome.error else "the answer was not read to its end"
+    error = outcome.error or reading.error or None
+    record = {
+        "v": 1,
+        "key": note.key,
+        "job": "",
+        "phase": "",
+        "node": exchange.label,
+        "role": "forward",
+        "words": "",
+        "provider": PROVIDERS.get(exchange.dialect.partition(".")[0], exchange.dialect.partition(".")[0]),
+        "format": exchange.dialect,
+        "host": exchange.url.partition("://")[2].partition("/")[0],
+        "url": exchange.url,
+        "path": exchange.path,
+        "method": exchange.method,
+        "model": reading.model or exchange.model,
+        "request": _shown(exchange.json, exchange.body) if note.sent is None else note.sent,
+        "status": outcome.status,
+        "response": reading.body,
+        "usage": reading.usage or {},
+        "attempts": max(1, len(outcome.attempts)) if source == "live" else 0,
+        "started": exchange.started,
+        "seconds": outcome.seconds,
+        "request_id": _header(outcome, "x-request-id", "request-id"),
+        "source": source,
+        "call_id": note.call_id,
+        "index": note.index,
+        "occurrence": note.occurrence,
+        "site": note.site,
+        "lineage": note.lineage,
+        "label": exchange.label,
+        "location": None if exchange.location is None else f"{exchange.location[0]}:{exchange.location[1]}",
+        "function": exchange.function,
+        "thread": exchange.thread,
+        "task": exchange.task,
+        "library": exchange.library,
+        "streamed": exchange.streaming,
+        "error": error,
+        "note": cut,
+        "attempt_list": [[a.started, a.seconds, a.status, a.error] for a in outcome.attempts],
+        "first_byte": outcome.first_byte,
+        "last_byte": outcome.last_byte,
+        "omitted": outcome.omitted,
+        "complete": outcome.complete,
+        "headers": outcome.headers,
+    }
+    record.update(_bytes_of(outcome, reading))
+    if note.origin is not None:
+        record["replayed_from"] = note.origin
+    if note.edited is not None:
+        record["edited"] = note.edited
+    if source != "live":
+        record["cost"] = {"table": ""}  # nothing was paid
+    elif not record["usage"]:
+        record["usage"] = {}
+    return record
+
+
+def _shown(value: Any, body: bytes) -> Any:
+    return value if value is not None else body.decode(errors="replace")
+
+
+def _bytes_of(outcome: Outcome, reading: Reading) -> dict[str, Any]:
+    """What gives the same bytes again: JSON in one piece is known from ``response``; a stream needs its pieces."""
+    if isinstance(reading.body, dict) and len(outcome.chunks) <= 1 and outcome.body[:1] == b"{":
+        return {}
+    try:
+        return {"raw": outcome.body.decode(), "chunks": outcome.chunks}
+    except UnicodeDecodeError:
+        return {"raw_base64": base64.b64encode(outcome.body).decode(), "chunks": outcome.chunks}
+
+
+def _header(outcome: Outcome, *names: str) -> str | None:
+    for name, value in outcome.headers:
+        if name.lower() in names:
+            return value
+    return None

@@ -1,0 +1,1 @@
+"""Replay: what a recorded script was answered, for another run of it."""

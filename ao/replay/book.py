@@ -1,0 +1,134 @@
+"""The book of a recording: each of its calls with its answer, to be given again to the same call."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+import threading
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from ao.dialects.base import Asked
+from ao.dialects.reading import respell
+from ao.intercept.seam import Decision, Exchange, Live, Replay
+from tellurio.schemas.pointer import changed
+
+__all__ = ["Book", "Entry", "decision"]
+
+GONE = ("content-length", "content-encoding", "transfer-encoding")
+"""Headers that say how the body came over the wire: what is given again has no wire."""
+
+
+class Entry:
+    """One recorded call.
+
+    Attributes:
+        call_id: its name.
+        line: what the server told of it.
+        record: the same, read.
+        used: whether a call of this run has got it.
+    """
+
+    __slots__ = ("call_id", "line", "record", "used")
+
+    def __init__(self, line: bytes) -> None:
+        self.line = line
+        self.record: dict[str, Any] = json.loads(line)
+        self.call_id: str = self.record["call_id"]
+        self.used = False
+
+    @property
+    def edits(self) -> list[dict[str, Any]]:
+        """What is to be changed of it."""
+        return list(self.record.get("edits") or ())
+
+    def edited(self, field: str, value: Any) -> Any:
+        """``value`` (the request, the response) with the edits that were made of it."""
+        for edit in self.edits:
+            if edit["field"] == field:
+                value = changed(copy.deepcopy(value), edit["path"], edit["value"], remove=edit["removed"])
+        return value
+
+    def has_edit(self, field: str) -> bool:
+        """Whether something of its input or output was edited."""
+        return any(edit["field"] == field for edit in self.edits)
+
+
+class Book:
+    """What is left to be given again.
+
+    A call gets the answer of the call that was made by the same part of the script, from the same line, with the same
+    request, in the same turn.  Where lines have moved, it is the first one left with the same request in the same part.
+
+    Args:
+        lines: as ``GET /runs/{id}/recording`` gives them.
+    """
+
+    def __init__(self, lines: Iterable[bytes]) -> None:
+        self.entries = [Entry(line) for line in lines if line.strip()]
+        self._lock = threading.Lock()
+        self._exact: dict[tuple[str, str, str, int], Entry] = {}
+        self._alike: defaultdict[tuple[str, str], list[Entry]] = defaultdict(list)
+        for entry in self.entries:
+            told = entry.record
+            lineage, key, site = (str(told.get(name) or "") for name in ("lineage", "key", "site"))
+            self._exact.setdefault((lineage, key, site, int(told.get("occurrence") or 0)), entry)
+            self._alike[lineage, key].append(entry)
+
+    def take(self, lineage: str, key: str, site: str, occurrence: int) -> Entry | None:
+        """The recorded call that this one repeats; None: it is a new one."""
+        with self._lock:
+            entry = self._exact.get((lineage, key, site, occurrence))
+            if entry is None or entry.used:
+                entry = next((each for each in self._alike.get((lineage, key), ()) if not each.used), None)
+            if entry is not None:
+                entry.used = True
+            return entry
+
+    @property
+    def missing(self) -> int:
+        """How many recorded calls did not come again."""
+        return sum(not entry.used for entry in self.entries)
+
+
+def decision(entry: Entry, exchange: Exchange) -> tuple[Decision, dict[str, Any] | None, Any]:
+    """What to do with a call that repeats ``entry``; what was edited of it; the request that is sent instead.
+
+    Raises:
+        ValueError: an edit does not fit what was recorded.
+    """
+    if entry.has_edit("input"):
+        sent = entry.edited("input", exchange.json)
+        return Live(json.dumps(sent).encode()), {"input": exchange.json}, sent
+    told = entry.record
+    headers = tuple((name, value) for name, value in told.get("headers") or () if name.lower() not in GONE)
+    if entry.has_edit("output"):
+        return _edited(entry, exchange, headers), {"output": told.get("response")}, None
+    if told.get("status") is None or not told.get("complete", True) or told.get("omitted"):
+        return Live(), None, None  # no answer, or not all of one, was recorded
+    body, chunks = _body(told)
+    return Replay(int(told["status"]), headers, body, chunks), None, None
+
+
+def _edited(entry: Entry, exchange: Exchange, headers: tuple[tuple[str, str], ...]) -> Replay:
+    body = entry.edited("output", entry.record.get("response"))
+    asked = Asked(exchange.method, exchange.url, {}, exchange.body)
+    pieces = respell(exchange.dialect, asked, body, streamed=exchange.streaming)
+    if pieces is None:
+        raise ValueError(f"the streamed answers of {exchange.dialect} cannot be edited")
+    kind = "text/event-stream" if exchange.streaming else "application/json"
+    headers = headers or (("content-type", kind),)
+    status = entry.record.get("status") or 200
+    return Replay(200 if status >= 400 else status, headers, b"".join(pieces), tuple((0.0, len(p)) for p in pieces))
+
+
+def _body(told: dict[str, Any]) -> tuple[bytes, tuple[tuple[float, int], ...]]:
+    chunks = tuple((float(when), int(size)) for when, size in told.get("chunks") or ())
+    if told.get("raw") is not None:
+        return str(told["raw"]).encode(), chunks
+    if told.get("raw_base64") is not None:
+        return base64.b64decode(told["raw_base64"]), chunks
+    response = told.get("response")
+    return (b"" if response is None else json.dumps(response, separators=(",", ":")).encode()), ()
