@@ -57,9 +57,12 @@ def install(
     """
     global _installed
     with _lock:
-        if _installed is None:
-            _installed = Installed()
-        return _installed.use(recorder, notice or _nobody, limit)
+        first = _installed is None
+        installed = _installed = _installed or Installed()
+        undo = installed.use(recorder, notice or _nobody, limit)
+    if first:
+        installed.start()
+    return undo
 
 
 class Installed:
@@ -76,20 +79,22 @@ class Installed:
         user = (recorder, notice, limit)
         self._users.append(user)
         self._put_on_desk()
-        if len(self._users) == 1:
-            self._watch.start()
         return lambda: self._drop(user)
+
+    def start(self) -> None:
+        """Patch what is imported and wait for the rest; without the lock, as another thread may be importing too."""
+        self._watch.start()
 
     def _drop(self, user: tuple[Any, Any, int]) -> None:
         global _installed
         with _lock:
-            if user not in self._users:
+            if not any(user is known for known in self._users):
                 return
             if self._desk is not None and user is self._users[-1]:
                 self._desk.finish_all()
                 for sentence in self._desk.hosts.unheard():
                     self._desk.say(sentence)
-            self._users.remove(user)
+            self._users = [known for known in self._users if known is not user]
             self._put_on_desk()
             if not self._users:
                 _installed = None
@@ -105,21 +110,23 @@ class Installed:
             self._desk.recorder = None
 
     def _arrived(self, name: str, module: ModuleType) -> None:
-        with _lock:
-            try:
-                patch = importlib.import_module(_LIBRARIES[name]).patch
-                patch(module, self._patches, self._the_desk())
-            except Exception as error:  # noqa: BLE001 - an import of the script's must not fail because of us
-                self._say(
-                    f"Calls through {name} {getattr(module, '__version__', '')} are not recorded: this version is "
-                    f"unknown ({type(error).__name__}: {error}). Try: pip install --upgrade {name.partition('.')[0]}"
-                )
+        try:
+            patch = importlib.import_module(_LIBRARIES[name]).patch
+            make_desk = importlib.import_module(_DESK).Desk
+            with _lock:
+                if _installed is not self:
+                    return  # undone by another thread, in the meantime
+                patch(module, self._patches, self._the_desk(make_desk))
+        except Exception as error:  # noqa: BLE001 - an import of the script's must not fail because of us
+            self._say(
+                f"Calls through {name} {getattr(module, '__version__', '')} are not recorded: this version is "
+                f"unknown ({type(error).__name__}: {error}). Try: pip install --upgrade {name.partition('.')[0]}"
+            )
 
-    def _the_desk(self) -> Desk:
+    def _the_desk(self, make: Callable[[], Desk]) -> Desk:
         if self._desk is None:
-            self._desk = importlib.import_module(_DESK).Desk()
+            self._desk = make()
             self._put_on_desk()
-        assert self._desk is not None
         return self._desk
 
     def _say(self, text: str) -> None:

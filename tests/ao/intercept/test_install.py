@@ -100,6 +100,18 @@ def test_a_second_recorder_takes_over_and_gives_back() -> None:
     assert (len(first.exchanges), len(second.exchanges)) == (2, 1)
 
 
+def test_the_same_recorder_twice_is_undone_twice() -> None:
+    tape = Tape()
+    first, second = install(tape), install(tape)
+    with httpx2.Client(transport=transport()) as client:
+        first()
+        first()
+        client.post(URL, json=BODY)
+        second()
+        client.post(URL, json=BODY)
+    assert len(tape.exchanges) == 1
+
+
 def test_a_call_ends_where_it_began() -> None:
     first, second = Tape(), Tape()
     undo = install(first)
