@@ -178,17 +178,18 @@ class Chat:
         return {name: text[index] if isinstance(text, list) else text for name, (_, text) in self.inputs.items()}
 
     def _content(self, parts: list[Item], values: dict[str, str], index: int) -> Any:
-        if any(item.blocks is not None for item in parts):
-            return self._blocks(parts, values, index)
-        texts = [
-            fill(text[index] if isinstance(text, list) else text, values, _role(variable))
-            for variable, text, _ in parts
-            if not isinstance(text, list) or text[index] is not None
-        ]
-        texts = [text for text in texts if text] or texts[:1]  # examples that are not there yet are no part
-        if not texts:
-            return None
-        return texts[0] if len(texts) == 1 else [{"type": "text", "text": text} for text in texts]
+        texts = []
+        for variable, text, blocks in parts:
+            if blocks is not None:
+                return self._blocks(parts, values, index)
+            own = text[index] if isinstance(text, list) else text
+            if own is not None:
+                texts.append(fill(own, values, _role(variable)))
+        if len(texts) > 1:
+            texts = [text for text in texts if text] or texts[:1]  # examples that are not there yet are no part
+        if len(texts) == 1:
+            return texts[0]
+        return [{"type": "text", "text": text} for text in texts] or None
 
     def _blocks(self, parts: list[Item], values: dict[str, str], index: int) -> list[Any] | None:
         found: list[Any] = []
@@ -294,13 +295,11 @@ def _is_part(part: Any) -> bool:
 
 
 def _item(part: Any, role: str, where: str) -> Item:
-    if isinstance(part, Native) and part.message_role == role:
-        content = part._content
-        return Item(part, part._data, content if isinstance(part._data, list) else content[0])
-    if isinstance(part, Demos):
-        return Item(part, part.template)
     if isinstance(part, Variable):
-        return Item(part, _texts(part, where))
+        if isinstance(part, Native) and part.message_role == role:
+            content = part._content
+            return Item(part, part._data, content if isinstance(part._data, list) else content[0])
+        return Item(part, part.template if isinstance(part, Demos) else _texts(part, where))
     if isinstance(part, list):
         rows = [None if one is None else _checked(one) for one in part]
         return Item(None, [None if row is None else "" for row in rows], rows)

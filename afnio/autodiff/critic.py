@@ -50,11 +50,14 @@ _Slots = dict[tuple[int, int | None], _Slot]
 """(id of the Variable, position in its list or None) -> its slot."""
 
 
+NO_PICTURES: frozenset[int] = frozenset()
+
+
 class _Shown(NamedTuple):
     """A part of a request: its text, and the numbers of the pictures it refers to."""
 
     text: str
-    pictures: frozenset[int] = frozenset()
+    pictures: frozenset[int]
 
     @property
     def size(self) -> int:
@@ -75,9 +78,10 @@ class _Case:
         answers: its answers, one a sample: a text, or ``{"content": blocks, "stop": ..., "fault": ...}``.
         slots: what it is asked about.
         pictures: the images in it.
-        call: the call, without what is of one sample.
-        blocks: each failing sample.
         by_sample: the feedback on each failing sample.
+        call: the call in words, without what is of one sample.
+        blocks: each failing sample in words.
+        is_turn: whether the critic needs to know of tools, pictures or settings.
     """
 
     chat: Chat
@@ -85,18 +89,21 @@ class _Case:
     slots: _Slots
     pictures: Pictures
     by_sample: dict[int, Pieces]
-    call: _Shown = field(default_factory=lambda: _Shown(""))
+    call: _Shown = field(init=False)
     blocks: dict[int, _Shown] = field(default_factory=dict)
+    is_turn: bool = field(init=False)
 
     def show(self) -> None:
         """Put call and samples into words."""
-        shared = Reading(self.pictures)
+        self.is_turn = _is_turn(self.chat)
+        shared = own = Reading(self.pictures)
         text = _call_block(self.chat, self.slots, shared)
-        self.call = _Shown(text, frozenset(shared.numbers))
+        self.call = _Shown(text, frozenset(shared.numbers) if self.is_turn else NO_PICTURES)
         for index, pieces in self.by_sample.items():
-            own = Reading(self.pictures, shared)
+            if self.is_turn:
+                own = Reading(self.pictures, shared)
             block = _sample_block(self.chat, self.answers[index], index, pieces, self.slots, own)
-            self.blocks[index] = _Shown(block, frozenset(own.numbers))
+            self.blocks[index] = _Shown(block, frozenset(own.numbers) if self.is_turn else NO_PICTURES)
 
 
 async def criticise(
@@ -287,7 +294,7 @@ async def _ask(client: BackwardModelClient, case: _Case, group: list[int], node:
     if not asked:
         return []
     settings = current_settings()
-    words = [settings.words_of("critic"), *([settings.words_of("turns")] if _is_turn(chat) else [])]
+    words = [settings.words_of("critic"), *([settings.words_of("turns")] if case.is_turn else [])]
     goals = dict.fromkeys(piece.goal for index in group for piece in by_sample[index] if piece.goal)
     ids = {index: ",".join(union(piece.samples for piece in by_sample[index])) or str(index) for index in group}
     user = "\n".join(
@@ -298,8 +305,9 @@ async def _ask(client: BackwardModelClient, case: _Case, group: list[int], node:
             f"Give feedback on: {', '.join(f'{name} ({slot.variable.role})' for name, slot in asked.items())}.",
         ]
     )
-    pictures = case.pictures.parts(case.call.pictures.union(*(case.blocks[index].pictures for index in group)))
-    content: Any = [{"type": "text", "text": user}, *pictures] if pictures else user
+    content: Any = user
+    if numbers := case.call.pictures.union(*[case.blocks[index].pictures for index in group]):
+        content = [{"type": "text", "text": user}, *case.pictures.parts(numbers)]
     texts: dict[str, str] = await ask(
         client._client,
         [{"role": "system", "content": "\n".join(each.system for each in words)}, {"role": "user", "content": content}],

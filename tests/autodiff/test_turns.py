@@ -184,6 +184,7 @@ def test_fields_carry_feedback_with_their_name(lab: Lab) -> None:
     }
     prompt = Parameter("Read.", "system prompt")
     result = lab.turn([system(prompt), user(Variable(["x", "y"]))], response_format=schema)
+    assert result.fields is not None
     assert {name: field.data for name, field in result.fields.items()} == {
         "mood": ["bad"] * 2, "place.city": ["Rome"] * 2, "place.rooms": [3, 3], "tags": ['["x"]'] * 2,
     }  # fmt: skip
