@@ -6,19 +6,21 @@ from typing import Annotated
 
 import typer
 
-from afnio.models.lm_server import KINDS, WORLDS, Fault, Settings, serve
+from afnio.models.lm_server import ABOUT, KINDS, WORLDS, Fault, Settings, serve
 
 __all__ = ["lm_server"]
 
 _FAULT_HELP = (  # no square brackets: the help page takes them for markup and leaves them out
     "A fault on demand; may be given several times. 429@3: the third request is refused. 429@1x4:retry_after=0.2: the "
     "first four are. 500@1:role=optimizer: the first optimizer request. 500:p=0.05: one request in twenty. "
+    "bad_arguments@2: the second answer that calls tools does so wrongly. "
     f"Kinds: {', '.join(KINDS)}. Options: role, p, retry_after, seconds."
 )
+_WORLD_HELP = f"Who answers. {' '.join([f'{name}: {about}.' for name, about in ABOUT.items()])}"
 
 
 def lm_server(
-    world: Annotated[str, typer.Option(help=f"Who answers: {', '.join(WORLDS)}.")] = "tickets",
+    world: Annotated[str, typer.Option(help=_WORLD_HELP)] = "tickets",
     latency: Annotated[float, typer.Option(min=0.0, help="Seconds until an answer.")] = 0.0,
     jitter: Annotated[float, typer.Option(min=0.0, help="Seconds more or less, at most.")] = 0.0,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")] = 0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 
 from afnio.calls.request import Request
 from afnio.models.formats.openai_chat import OPENAI_CHAT, PATH
-from afnio.models.lm_server import LMServer, Settings
+from afnio.models.lm_server import ABOUT, KINDS, WORLDS, LMServer, Settings
 from afnio.models.lm_server.simulation import Simulation
 
 BODY: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hello"}], "temperature": 0.5}
@@ -167,6 +168,15 @@ def test_version_and_help() -> None:
     version = subprocess.run(command("--version"), capture_output=True, text=True, check=True)
     assert version.stdout.startswith("afnio ")
     assert "lm-server" in subprocess.run(command("--help"), capture_output=True, text=True, check=True).stdout
+
+
+def test_the_help_names_every_world_and_every_fault() -> None:
+    env = {**os.environ, "COLUMNS": "400", "NO_COLOR": "1"}
+    done = subprocess.run(command("lm-server", "--help"), capture_output=True, text=True, check=True, env=env)
+    words = " ".join(done.stdout.replace("│", " ").split())
+    assert set(ABOUT) == set(WORLDS)
+    assert all(f"{name}: {about}." in words for name, about in ABOUT.items())
+    assert all(kind in words for kind in KINDS)
 
 
 def test_stats_are_json(echo: LMServer) -> None:

@@ -76,9 +76,9 @@ def reply(text: str, schema: str, *pictures: bytes, seed: int = 0, bad_share: fl
     return simulated("shop", seed=seed, bad_share=bad_share).chat(messages=messages, response_format=form)
 
 
-def optimize(value: str, role: str, feedback: Sequence[str], **draws: Any) -> str:
+def optimize(value: str, role: str, feedback: Sequence[str], *, history: str = "", **draws: Any) -> str:
     pieces = [f'<feedback samples="1">{text}</feedback>' for text in feedback]
-    text = "\n".join([f'<variable role="{role}">{value}</variable>', *pieces])
+    text = "\n".join([f'<variable role="{role}">{value}</variable>', *pieces, f"<history>{history}</history>"])
     return str(json.loads(reply(text, "afnio_update", **draws))["value"])
 
 
@@ -197,3 +197,20 @@ def test_a_share_of_the_updates_is_bad() -> None:
     assert any(rule.text in text for text in bad for rule in WRONG)
     assert any(len(BOOKS[""].laws) > len(set(BOOKS["system"].stated(text))) for text in bad)
     assert updates == [optimize(PROMPT, "system prompt", feedback, seed=seed, bad_share=0.15) for seed in range(200)]
+
+
+def test_what_was_undone_is_said_in_other_words() -> None:
+    """A step changes several texts: one that was undone may be right, and another one to blame."""
+    law = next(law for law in LAWS if law.name == "factors")
+    undone: list[str] = []
+    for _ in range(4):
+        history = "".join([f'<version score="0.1" status="undone">{text}</version>' for text in undone])
+        undone.append(optimize(CALCULATOR, "description of calculator", [law.text], history=history))
+        assert set(BOOKS["calculator"].stated(undone[-1])) == {"factors"}
+    assert len(set(undone)) == 4
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_update_is_without_effect_if_there_is_something_to_say(seed: int) -> None:
+    assert optimize(CALCULATOR, "description of calculator", [LAWS[-1].text], seed=seed, bad_share=1.0) != CALCULATOR
+    assert optimize(CALCULATOR, "description of calculator", [NOTHING], seed=seed) == CALCULATOR

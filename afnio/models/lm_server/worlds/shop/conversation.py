@@ -10,7 +10,7 @@ from afnio.models.lm_server.ask import Ask, Tool, ToolCall, Turn
 
 __all__ = ["Conversation", "Done", "conversation", "kind_of"]
 
-_SEARCH = re.compile(r"search|look[ _-]?up|find|catalog|fetch", re.IGNORECASE)
+_SEARCH = re.compile(r"search|looks?[ _-]?up|find|catalog|fetch", re.IGNORECASE)
 _REPAIR = re.compile(r"\breply\b.*\b(?:JSON|schema|contract)\b", re.IGNORECASE | re.DOTALL)
 _CALCULATOR = re.compile(r"calc|comput|arithmetic|evaluat|expression", re.IGNORECASE)
 

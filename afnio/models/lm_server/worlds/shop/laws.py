@@ -165,6 +165,7 @@ WRONG: tuple[Law, ...] = (
 """What a bad update adds: each of them makes the model do the wrong thing, whatever else the text says."""
 
 WHOLE = "Work out the {} with more care."
+OPENINGS = ("Note: ", "Remember: ", "Always: ")
 
 
 @lru_cache(maxsize=4096)
@@ -187,7 +188,7 @@ def _book(*about: str) -> Lawbook:
         return frozenset().union(*[stated(text, one) for one in about])
 
     laws = {law.name: law.text for law in LAWS if law.about in about}
-    return Lawbook(laws, names, tuple([rule.text for rule in WRONG if rule.about in about]), WHOLE)
+    return Lawbook(laws, names, tuple([rule.text for rule in WRONG if rule.about in about]), WHOLE, OPENINGS)
 
 
 BOOKS: dict[str, Lawbook] = {"": _book(*TEXTS), **{about: _book(about) for about in TEXTS}}

@@ -33,6 +33,8 @@ def optimize(task: str, book: Lawbook, *, seed: int, bad_share: float) -> str:
     draw = hashlib.sha256(f"{seed}\n{task}".encode()).digest()
     bad = int.from_bytes(draw[:4], "big") < bad_share * 2**32
     tried = {normal(text) for text in undone(task)}
+    if book.openings:  # an update without effect would be asked for again by the same request, and made again
+        tried.add(normal(value))
     proposals = _proposals(value, advice, book, bad_kind=draw[4] % 3 if bad else None, pick=draw[5])
     new = next((text for text in proposals if normal(text) not in tried), value)
     return _reply(new, _reasoning(value, new, book))
@@ -45,12 +47,15 @@ def destroy(task: str, book: Lawbook) -> str:
     return _reply("\n".join([*book.wrong_rules, *kept]), "Simplifies the prompt.")
 
 
-def write(value: str, advice: Advice, book: Lawbook) -> str:
-    """``value`` with the named laws it lacks, without the rules to remove; its other text and placeholders stay."""
+def write(value: str, advice: Advice, book: Lawbook, opening: str = "") -> str:
+    """``value`` with the named laws it lacks, without the rules to remove; its other text and placeholders stay.
+
+    ``opening`` is put before each law that is added.
+    """
     for rule in advice.remove:
         value = _drop(value, rule)
     known = set(book.stated(value))
-    lines = [text for name, text in book.laws.items() if name in advice.laws and name not in known]
+    lines = [f"{opening}{text}" for name, text in book.laws.items() if name in advice.laws and name not in known]
     if not advice.laws and not advice.remove:
         hints = [book.hint.format(name) for name in advice.hints]
         lines = [hint for hint in hints if hint not in value]
@@ -58,11 +63,13 @@ def write(value: str, advice: Advice, book: Lawbook) -> str:
 
 
 def _proposals(value: str, advice: Advice, book: Lawbook, *, bad_kind: int | None, pick: int) -> Iterator[str]:
-    """Proposals, best guess first: perhaps a bad one, then the whole advice, then the advice without one law each."""
+    """Proposals, best guess first: perhaps a bad one, the whole advice, in other words, without one law each."""
     good = write(value, advice, book)
     if bad_kind is not None:
         yield _spoil(value, good, book, bad_kind, pick)
     yield good
+    for opening in book.openings:
+        yield write(value, advice, book, opening)
     for name in sorted(advice.laws):
         yield write(value, Advice(advice.laws - {name}, advice.remove, advice.hints), book)
 
