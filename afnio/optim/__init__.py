@@ -8,6 +8,7 @@ from afnio.optim.evolution import EVOLUTION_MESSAGES as EVOLUTION_MESSAGES
 from afnio.optim.evolution import Evolution as Evolution
 from afnio.optim.few_shot import FewShot as FewShot
 from afnio.optim.optimizer import Optimizer as Optimizer
+from afnio.optim.pool import Pool as Pool
 from afnio.optim.telling import Update as Update
 from afnio.optim.tgd import TGD as TGD
 from afnio.optim.tgd import TGD_MESSAGES as TGD_MESSAGES
@@ -21,6 +22,7 @@ __all__ = [
     "Evolution",
     "FewShot",
     "Optimizer",
+    "Pool",
     "Update",
     "max_words",
     "must_contain",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,10 +65,10 @@ def read_evaluation(returned: Any) -> Evaluation:
 
 def nodes_behind(roots: Sequence[Variable]) -> Iterator[Node]:
     """Every node of the graph behind ``roots``, once, nearest first."""
-    waiting = [root.grad_fn for root in roots if root.grad_fn is not None]
+    waiting = deque(root.grad_fn for root in roots if root.grad_fn is not None)
     seen: set[int] = set()
     while waiting:
-        node = waiting.pop(0)
+        node = waiting.popleft()
         if id(node) in seen:
             continue
         seen.add(id(node))

@@ -59,7 +59,7 @@ class Evolution(Search):
         length_unit: ``"characters"`` or ``"tokens"``.
         history: number of past proposals, with their scores, that are shown.
         demos: allow training samples to be copied into the value.
-        reuse_answers: answer a forward call that was made before from memory (a Trainer does in any case).
+        reuse_answers: answer a forward call that was made before from memory (a Trainer has a memory of its own).
         completion_args: passed to the API: ``model``, ``temperature``, ...
 
     ``step(closure)`` needs a closure; a Trainer gives one.  All calls, those of the reflection too, are under the one
@@ -101,6 +101,8 @@ class Evolution(Search):
         check_count("seed", seed, 0)
         self.parents, self.proposals, self.merges, self.seed = parents, proposals, merges, seed
         self.pool = Pool(pool)
+        self.requests_per_step = parents * proposals + merges
+        self.tries_per_step = pool - 1 + self.requests_per_step
         defaults = {
             "model_client": model_client,
             "messages": copy.deepcopy(list(messages)),

@@ -62,7 +62,7 @@ class FewShot(Search):
         max_labelled: most labelled ones.
         candidates: sets to try in a step.
         seed: of the draws.
-        reuse_answers: answer a forward call that was made before from memory (a Trainer does in any case).
+        reuse_answers: answer a forward call that was made before from memory (a Trainer has a memory of its own).
 
     ``step(closure)`` needs a closure; a Trainer gives one.
 
@@ -77,6 +77,7 @@ class FewShot(Search):
     rule = "FewShot"
     lasting = ("history", "demos")
     needs_gradients = False
+    requests_per_step = 0
 
     def __init__(
         self,
@@ -90,7 +91,7 @@ class FewShot(Search):
     ) -> None:
         check_count("candidates", candidates, 1)
         check_count("seed", seed, 0)
-        self.candidates, self.seed = candidates, seed
+        self.candidates, self.seed, self.tries_per_step = candidates, seed, candidates
         super().__init__(params, {"max_bootstrapped": max_bootstrapped, "max_labelled": max_labelled}, reuse_answers)
 
     def check(self, group: dict[str, Any]) -> None:

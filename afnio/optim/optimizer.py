@@ -64,6 +64,12 @@ class Optimizer:
     needs_closure: bool = False
     """Whether `step` cannot do without its ``closure``, because it tries values."""
 
+    tries_per_step: int = 0
+    """How often a step evaluates its batch at most, besides the first time: for an estimate of what a fit costs."""
+
+    requests_per_step: int = 1
+    """How many requests a step makes for each parameter at most."""
+
     needs_gradients: bool = True
     """Whether it learns from feedback: False, and a Trainer computes none for it."""
 

@@ -50,10 +50,11 @@ class Estimate:
     """What a fit will presumably cost: an estimate by length, not a measurement.
 
     It takes every batch to need one update that the gate keeps.  Prompts that stay as they are make it cheaper (their
-    answers are reused), updates that are undone dearer.
+    answers are reused), updates that are undone dearer.  Of a search it takes all that a step may try; what a search
+    holds it has tried, so that the gate asks nothing anew.
 
     Attributes:
-        parts: ``"forward"``, ``"backward"``, ``"optimizer"``, ``"gate"``, ``"validation"`` -> its calls.
+        parts: ``"forward"``, ``"backward"``, ``"optimizer"``, ``"search"``, ``"gate"``, ``"validation"`` -> its calls.
     """
 
     parts: dict[str, Part]
@@ -112,14 +113,16 @@ def estimate_fit(agent: Module, optimizers: list[Optimizer], train: Any, validat
         sent = count * (sum(prompts) + calls * each)
         return _part(count * calls, sent, count * calls * plan.output_tokens, name, client)
 
-    shown = math.ceil(FAILING * seen) * (length + plan.output_tokens + FEEDBACK)
-    backward = steps_done * calls
+    backward = steps_done * calls if any(optimizer.needs_gradients for optimizer in optimizers) else 0
+    shown = math.ceil(FAILING * seen) * (length + plan.output_tokens + FEEDBACK) if backward else 0
     parts = {
         "forward": forward(seen, length),
         "backward": _backward(backward, shown + backward * (INSTRUCTIONS + sum(prompts)), len(prompts) or 1),
         "optimizer": _optimizer(optimizers, steps_done),
     }
-    if plan.gate:
+    if tries := sum(optimizer.tries_per_step for optimizer in optimizers):
+        parts["search"] = forward(seen * tries, length)
+    if plan.gate and not all(optimizer.needs_closure for optimizer in optimizers):
         parts["gate"] = forward(seen, length)
     if validation is not None:
         count, _, each = _measure(validation)
@@ -144,9 +147,10 @@ def _optimizer(optimizers: list[Optimizer], steps: int) -> Part:
             model = model or (group.get("completion_args") or {}).get("model")
             for param in group["params"]:
                 size = estimate_body(param.data)
-                calls += steps
-                sent += steps * (INSTRUCTIONS + size + FEEDBACK)
-                answered += steps * (size + FEEDBACK)
+                requests = steps * optimizer.requests_per_step
+                calls += requests
+                sent += requests * (INSTRUCTIONS + size + FEEDBACK)
+                answered += requests * (size + FEEDBACK)
     return _part(calls, sent, answered, model, client)
 
 

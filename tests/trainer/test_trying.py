@@ -166,3 +166,28 @@ def test_killed_anywhere_a_search_goes_on_without_paying_twice(agent_type: type[
         second = run(root, resume="last", **args)
         assert first.requests + second.requests == whole.requests
         same_end(second, whole)
+
+
+@pytest.mark.parametrize("how", ["evolution", "few shot", "both"])
+def test_the_estimate_is_enough_for_what_a_search_may_try(how: str) -> None:
+    client = model()
+    agent = Shown(client)
+    agent.how = how
+    trainer = quiet()
+    with engine(client):
+        estimate = trainer.estimate(agent, loader(), model="sim")
+        trainer.fit(agent, loader())
+    made = counts(client)
+    searched = estimate.parts["search"].calls
+    assert made["forward"] <= estimate.parts["forward"].calls + searched + (24 if how == "both" else 0)
+    assert estimate.parts["optimizer"].calls >= made.get("optimizer", 0)
+    assert estimate.parts["backward"].calls == (0 if how == "few shot" else 3)
+    assert ("gate" in estimate.parts) == (how == "both")
+
+
+def test_what_the_search_cost_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    client = model()
+    with engine(client):
+        quiet(enable_progress_bar=True).fit(Shown(client), loader())
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("The search: ")]
+    assert line.startswith("The search: 48 calls (")

@@ -74,11 +74,15 @@ class Showing(Callback):
 
 
 def _summary(fit: Fit, before: Mapping[tuple[str, str, str, str], Row]) -> list[str]:
-    done, gate = fit.progress, spent_since(fit.ledger, before, "gate")
+    done = fit.progress
     updates = f"{done.updates} updates kept, {done.undone} undone, {done.skipped} skipped"
     lines = [f"{done.steps} steps: {updates}. Cost: {fit.costs}."]
-    if gate.calls or gate.reused:
-        lines.append(f"The gate: {gate.calls} calls ({gate.reused} reused), {gate.tokens} tokens, {_dollars(gate)}.")
+    for phase, name in (("search", "The search"), ("gate", "The gate")):
+        spent = spent_since(fit.ledger, before, phase)
+        if spent.calls or spent.reused:
+            lines.append(
+                f"{name}: {spent.calls} calls ({spent.reused} reused), {spent.tokens} tokens, {_dollars(spent)}."
+            )
     if fit.best is not None:
         lines.append(f"Best: {fit.best.metric} {fit.best.score:.4f} in epoch {fit.best.epoch}.")
     if fit.stop_reason is not None:
