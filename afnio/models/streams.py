@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -13,6 +12,7 @@ from afnio.errors import AfnioError
 
 if TYPE_CHECKING:
     import asyncio
+    import queue
 
 __all__ = ["AsyncTextStream", "TextStream"]
 
@@ -44,6 +44,8 @@ class TextStream(_Told, Iterator[str]):
     """
 
     def __init__(self, call: Call, *, inline: bool) -> None:
+        import queue
+
         self._call, self._inline = call, inline
         self._pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._running: Any = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +19,7 @@ __all__ = ["ANTHROPIC_MESSAGES", "AnthropicMessages"]
 MAX_TOKENS = 8192
 """The API wants to be told how long an answer may become; sent when nobody says.  Thinking comes on top."""
 OLD_MAX_TOKENS = 4096
-_OLD = re.compile(r"claude-(?:2|instant|3-(?:opus|sonnet|haiku))")
+_OLD = ("claude-2", "claude-instant", "claude-3-opus", "claude-3-sonnet", "claude-3-haiku")
 
 STOPS = {
     "end_turn": StopReason.END_TURN,
@@ -124,7 +123,7 @@ formats[ANTHROPIC_MESSAGES.name] = ANTHROPIC_MESSAGES
 def _longest(model: str, args: Mapping[str, Any]) -> int:
     thinking = args.get("thinking")
     budget = thinking.get("budget_tokens") if isinstance(thinking, Mapping) else None
-    return (OLD_MAX_TOKENS if _OLD.search(model) else MAX_TOKENS) + (budget or 0)
+    return (OLD_MAX_TOKENS if any(name in model for name in _OLD) else MAX_TOKENS) + (budget or 0)
 
 
 def _spell_tools(body: dict[str, Any], args: dict[str, Any]) -> None:
