@@ -160,7 +160,7 @@ class FewShotAgent(Searching):
 def test_killed_anywhere_a_search_goes_on_without_paying_twice(agent_type: type[Agent], tmp_path: Path) -> None:
     args: dict[str, Any] = {"agent_type": agent_type, "faults": ()}
     whole = run(tmp_path / "whole", **args)
-    for kill_at in range(1, len(whole.requests) + 1, 11):
+    for kill_at in range(1, len(whole.requests) + 1, len(whole.requests) // 7):
         root = tmp_path / str(kill_at)
         first = run(root, kill_at, **args)
         second = run(root, resume="last", **args)
