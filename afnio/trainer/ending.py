@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 from afnio.errors import BudgetExceeded
 from afnio.trainer.callbacks.chorus import Chorus
 from afnio.trainer.fit import Fit
 
-__all__ = ["Terminated", "ending", "terminable"]
+__all__ = ["Terminable", "Terminated", "ending"]
 
 logger = logging.getLogger("afnio.trainer")
 
 
 class Terminated(SystemExit):
-    """The process was asked to end, by SIGTERM: it cleans up and ends with the code a shell expects."""
+    """The process was asked to end, by SIGTERM: the fit cleans up first."""
 
 
 @contextmanager
-def ending(fit: Fit, tell: Chorus) -> Iterator[None]:
+def ending(fit: Fit, tell: Chorus, terminable: Terminable) -> Iterator[None]:
     """Turn a used-up budget and Ctrl-C into a clean end; a second Ctrl-C goes through."""
     raised: BaseException | None = None
     try:
@@ -37,7 +40,7 @@ def ending(fit: Fit, tell: Chorus) -> Iterator[None]:
     except BaseException as error:
         raised = error
         fit.interrupted = not isinstance(error, Exception)  # cancelled, terminated
-        fit.stop("terminated by SIGTERM." if isinstance(error, Terminated) else f"{type(error).__name__}: {error}")
+        fit.stop("terminated by SIGTERM." if terminable.asked else f"{type(error).__name__}: {error}")
         if fit.checkpoint is not None:
             error.add_note(f"All that was done is saved. Go on with fit(..., ckpt_path='last'): {fit.checkpoint}")
         tell.on_exception(fit, error)
@@ -57,20 +60,38 @@ def _tell_end(fit: Fit, tell: Chorus, raised: BaseException | None) -> None:
         logger.warning("%s", " ".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())]))
 
 
-@contextmanager
-def terminable() -> Iterator[None]:
-    """Inside, SIGTERM raises `Terminated` where the fit is, unless the program handles that signal itself."""
-    mine = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    if not mine:
-        yield
-        return
-    signal.signal(signal.SIGTERM, _terminate)
-    try:
-        yield
-    finally:
-        if signal.getsignal(signal.SIGTERM) is _terminate:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+class Terminable:
+    """A ``with`` block in which SIGTERM raises `Terminated` where the fit is; when the block is left, the signal is
+    given on to whom it was for.
 
+    A program that handles the signal itself is left alone; a Run's handler, which ends it and the process, is not.
 
-def _terminate(number: int, frame: Any) -> None:
-    raise Terminated(128 + number)
+    Attributes:
+        asked: whether the signal came.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._before: Any = None
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            before = signal.getsignal(signal.SIGTERM)
+            if before is signal.SIG_DFL or getattr(before, "ends_the_process", False):
+                self._before = before
+                signal.signal(signal.SIGTERM, self._terminate)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._before is None:
+            return
+        signal.signal(signal.SIGTERM, self._before)
+        if self.asked:
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(Exception):
+                    stream.flush()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def _terminate(self, number: int, frame: Any) -> None:
+        self.asked = True
+        raise Terminated(128 + number)

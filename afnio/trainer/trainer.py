@@ -40,7 +40,7 @@ from afnio.trainer.checks import (
 )
 from afnio.trainer.costs import Costs
 from afnio.trainer.display import display_here
-from afnio.trainer.ending import ending, terminable
+from afnio.trainer.ending import Terminable, ending
 from afnio.trainer.estimate import Estimate, Plan, estimate_fit
 from afnio.trainer.feed import Feed
 from afnio.trainer.fit import PREDICT, TEST, TRAIN, VALIDATION, Best, Fit, Goal, Stage
@@ -192,7 +192,7 @@ class Trainer:
             llm_clients: clients whose usage is the total cost, and is cleared; default: all calls count.
 
         A used-up budget and Ctrl-C end it cleanly (see `stop_reason`); SIGTERM does too, and then ends the process,
-        unless the program handles it.  Whatever ends it, the agent then has the best
+        unless the program handles that signal.  Whatever ends it, the agent then has the best
         parameters so far; where none were measured yet, or with ``restore_best=False``, those from before the batch
         that was under way.
 
@@ -254,8 +254,7 @@ class Trainer:
                 fit.checkpoint = str(found[0])
             stack.enter_context(session.activate())
             stack.enter_context(_mode_kept(agent))
-            stack.enter_context(terminable())
-            stack.enter_context(ending(fit, loop.tell))
+            stack.enter_context(ending(fit, loop.tell, stack.enter_context(Terminable())))
             self._summarize(agent)
             yield loop
 

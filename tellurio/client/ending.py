@@ -112,6 +112,8 @@ class Safeguard:
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
+    _at_signal.ends_the_process = True  # type: ignore[attr-defined]  # a fit may clean up first
+
 
 def outcome(error: BaseException | None) -> tuple[str, str | None]:
     """Status and reason of a Run that ends by ``error``; None, or an exit with 0, is a good end."""

@@ -113,6 +113,26 @@ def test_a_killed_fit_pays_for_nothing_that_was_recorded_again(
     assert model.stats(rows=False)["total"]["calls"] == 0
 
 
+def test_sigterm_ends_the_fit_then_the_run_and_the_process(
+    server: ServerProcess, model: LMServer, tmp_path: Path, whole: Any
+) -> None:
+    expected, _ = whole
+    model.reset()
+    process = start(server, model, tmp_path)
+    WORLD.arm(1, process.terminate, "optimizer")
+    _, err = process.communicate(timeout=PATIENCE)
+    WORLD.arm(None)
+    assert process.returncode == -signal.SIGTERM
+    assert "terminated by SIGTERM. Go on with fit(..., ckpt_path='last')" in err
+    kept = recorded(tmp_path)
+    with server.client() as client:
+        runs = client.get("/api/v1/namespaces/jobs/projects/resume/runs").json()["runs"]
+    assert [run["status"] for run in runs if run["reason"] == "SIGTERM"] == ["CRASHED"]
+    before = asked(model)
+    assert end(start(server, model, tmp_path, "last"))["prompt"] == expected["prompt"]
+    assert not any(kept[key] for key in asked(model) - before)
+
+
 def _running(server: ServerProcess) -> int:
     with sqlite3.connect(server.folder / "tellurio.db") as database:
         (count,) = database.execute("select count(*) from jobs where state = 'running'").fetchone()
