@@ -17,6 +17,8 @@ from benchmarks.rows.ingest import ingest_figures
 from benchmarks.rows.job import job_figures
 from benchmarks.rows.logging import NOTES as LOGGING_NOTES
 from benchmarks.rows.logging import logging_figures
+from benchmarks.rows.matching import NOTES as MATCHING_NOTES
+from benchmarks.rows.matching import matching_figures
 from benchmarks.rows.memory import memory_figures
 from benchmarks.rows.peers import NOTES as PEER_NOTES
 from benchmarks.rows.peers import peer_figures
@@ -41,6 +43,7 @@ BENCHMARKS: dict[str, Callable[[bool], Iterator[Figure]]] = {
     "forward": forward_figures,
     "graph": graph_figures,
     "import": import_figures,
+    "matching": matching_figures,
     "memory": memory_figures,
     "size": size_figures,
 }
@@ -56,6 +59,7 @@ TITLES = {
     "forward": "256 calls at once",
     "graph": "The graph at zero latency",
     "import": "Imports",
+    "matching": "Matching texts",
     "memory": "Memory",
     "size": "Installed size",
     "peers": "Peers, on the same job and server",
@@ -72,6 +76,7 @@ NOTES = {
     "reading": READING_NOTES,
     "server": SERVER_NOTES,
     "forward": (FORWARD_NOTE,),
+    "matching": MATCHING_NOTES,
     "peers": PEER_NOTES,
 }
 

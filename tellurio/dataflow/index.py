@@ -51,9 +51,8 @@ class _Hit(NamedTuple):
 class _Read(NamedTuple):
     """A leaf that was looked up, to be learned from when the whole request has been."""
 
-    tokens: Tokens
-    looked_up: list[int]
-    explained: list[Run]
+    ids: list[int]
+    unknown: set[int]  # grams that no answer explains
 
 
 class ContentIndex:
@@ -133,7 +132,7 @@ class ContentIndex:
                 known = self._messages[key] = self._hits(part, before, read, started)
             hits += ((part.path, hit) for hit in known)
         for leaf in read:
-            self._program.learn(leaf.tokens.ids, leaf.looked_up, leaf.explained, self._outputs)
+            self._program.learn(leaf.ids, leaf.unknown, self._outputs)
         self._threads[thread] = number
         hits = [(path, hit) for path, hit in hits if hit.source != number and self._before(hit.source, started)]
         self._parents[number] |= {hit.source for _, hit in hits}
@@ -251,20 +250,23 @@ class ContentIndex:
         self.lookups += 3 * len(tokens.ids)
         outputs = self._outputs
         texts = outputs.texts
-        seeds = [seed for seed in outputs.seeds(looked_up) if self._before(texts[seed[1]].call, started)]
+        different = set(looked_up)
+        known = outputs.known(different)
+        seeds = [seed for seed in outputs.seeds(looked_up, known) if self._before(texts[seed[1]].call, started)]
         runs = longest_runs(tokens.data, seeds, texts.__getitem__)
         runs += (
             Run(place, place + length, carrier, origin)
-            for place, length, carrier, origin in outputs.short_seeds(tokens.ids)
+            for place, length, carrier, origin in outputs.short_seeds(tokens.ids, looked_up)
             if self._before(texts[carrier].call, started)
         )
         self.lookups += len(seeds) + len(runs)
         if not runs:
-            read.append(_Read(tokens, looked_up, []))
+            read.append(_Read(tokens.ids, different - known))
             return []
-        judge = Judge(tokens, looked_up, self._program)
+        judge = Judge(tokens, looked_up, different, self._program)
         chosen, lost = cover(runs, _least, self._derived)
-        read.append(_Read(tokens, looked_up, chosen))
+        covered = (looked_up[run.start : run.end - GRAM + 1] for run in chosen if run.end - run.start >= GRAM)
+        read.append(_Read(tokens.ids, (different - known).difference(*covered)))
         hits = [self._hit(run, leaf, judge, lost=False) for run in chosen]
         hits += [self._hit(run, leaf, judge, lost=True) for run in lost]
         return [hit for hit in hits if hit]

@@ -12,7 +12,6 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
 from tellurio.dataflow.tokens import STRONG_TOKEN, UNIT, Tokens, Vocabulary
 from tellurio.dataflow.units import VALUE, keys, units
@@ -104,12 +103,17 @@ class Outputs:
         for entry in () if found is None else (found,) if isinstance(found, int) else found:
             yield self.texts[entry >> _PLACE_BITS].call
 
-    def seeds(self, looked_up: list[int]) -> Iterator[tuple[int, int, int]]:
-        """Of the grams of a prompt: place, carrier, place in it; in order of the place."""
+    def known(self, looked_up: set[int]) -> set[int]:
+        """Those of the grams that some answer carries."""
+        return self.entries.keys() & looked_up
+
+    def seeds(self, looked_up: list[int], known: set[int]) -> Iterator[tuple[int, int, int]]:
+        """Of the ``known`` grams of a prompt: place, carrier, place in it; in order of the place."""
         entries = self.entries
         times: dict[int, int] = {}
-        for place in _places(looked_up, entries.keys() & looked_up):
-            gram = looked_up[place]
+        for place, gram in enumerate(looked_up) if known else ():
+            if gram not in known:
+                continue
             times[gram] = times.get(gram, 0) + 1
             if times[gram] > COPIES:
                 continue
@@ -117,14 +121,17 @@ class Outputs:
             for entry in (found,) if isinstance(found, int) else found:
                 yield place, entry >> _PLACE_BITS, entry & (_MOST_TOKENS - 1)
 
-    def short_seeds(self, ids: list[int]) -> Iterator[tuple[int, int, int, int]]:
+    def short_seeds(self, ids: list[int], looked_up: list[int]) -> Iterator[tuple[int, int, int, int]]:
         """Values of one or two tokens in a prompt: place, number of tokens, carrier, place in it."""
         values, weights = self.values, self._vocabulary.weights
-        pairs = [1 << 42 | a << 21 | b for a, b in pairwise(ids)]
-        for length, looked_up in ((2, pairs), (1, ids)):
+        pairs = [gram >> 21 for gram in looked_up]
+        pairs += [_pair(*ids[-2:])] if len(ids) > 1 else []
+        for length, stretches in ((2, pairs), (1, ids)):
+            found = values.keys() & stretches
             times: dict[int, int] = {}
-            for place in _places(looked_up, values.keys() & looked_up):
-                value = looked_up[place]
+            for place, value in enumerate(stretches) if found else ():
+                if value not in found:
+                    continue
                 times[value] = times.get(value, 0) + 1
                 if times[value] > MENTIONS:
                     continue
@@ -142,11 +149,14 @@ class Outputs:
         return sorted(place for place in chosen if place < count)
 
     def _hashes(self, ids: list[int], count: int) -> list[int]:
-        """What decides among grams; those of frequent words come last."""
+        """What decides among grams: those that say much come first, those of frequent words last."""
         marks = [self._vocabulary.marks[token] for token in ids]
+        weights = [self._vocabulary.weights[token] for token in ids]
+        heavy = map(sum, zip(weights, weights[1:], weights[2:], strict=False))
         return [
-            (a * 0x9E3779B1 + b * 0x85EBCA77 + c * 0xC2B2AE3D) & 0xFFFFFFFF if self._telling(ids, place) else 1 << 32
-            for place, a, b, c in zip(range(count), marks, marks[1:], marks[2:], strict=False)
+            (a * 0x9E3779B1 + b * 0x85EBCA77 + c * 0xC2B2AE3D) & 0xFFFFFFFF
+            | (0 if weight > 2 * UNIT else 1 << 32 if weight > GRAM else 1 << 33)
+            for _, a, b, c, weight in zip(range(count), marks, marks[1:], marks[2:], heavy, strict=False)
         ]
 
     def _telling(self, ids: list[int], place: int) -> bool:
@@ -157,7 +167,8 @@ class Outputs:
     def _enter_values(self, ids: list[int], marked: list[tuple[int, int, int]]) -> None:
         weights = self._vocabulary.weights
         carrier = (len(self.texts) - 1) << _PLACE_BITS
-        values = {1 << 42 | ids[start] << 21 | ids[start + 1]: start for start, end, _ in marked if end - start == 2}
+        pairs = [start for start, end, _ in marked if end - start == 2]
+        values = {_pair(ids[start], ids[start + 1]): start for start in pairs}
         values |= {ids[start]: start for start, end, grade in marked if end - start == 1 and grade == VALUE}
         values |= {token: place for place, token in enumerate(ids) if weights[token] >= STRONG_TOKEN}
         for value, place in values.items():
@@ -167,8 +178,8 @@ class Outputs:
                 del entries[:-CARRIERS]
 
 
-def _places(looked_up: list[int], found: set[int]) -> list[int]:
-    return [place for place, value in enumerate(looked_up) if value in found] if found else []
+def _pair(first: int, second: int) -> int:
+    return first << 21 | second
 
 
 def _winnowed(hashes: list[int]) -> Iterator[int]:

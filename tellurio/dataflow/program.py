@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import chain
 
-from tellurio.dataflow.cover import Run
 from tellurio.dataflow.outputs import GRAM, Outputs, grams
 from tellurio.dataflow.tokens import Tokens, Vocabulary
 from tellurio.dataflow.words import STOCK
@@ -31,15 +30,10 @@ class Program:
         self._users: dict[int, list[int]] = {}  # token -> the first calls that used it of their own accord
         self._vocabulary = vocabulary
 
-    def learn(self, ids: list[int], looked_up: list[int], explained: Iterable[Run], outputs: Outputs) -> None:
-        """A prompt's text has been read: what no answer explains is the program's."""
-        at = 0
-        entries, carried = outputs.entries, outputs.carried
-        for start, end in [*((run.start, run.end) for run in explained if run.end - run.start >= GRAM), (len(ids), 0)]:
-            if at < start:
-                self.fixed |= set(looked_up[max(at - GRAM + 1, 0) : start]).difference(entries)
-                self.words |= set(ids[at:start]) - carried
-            at = end
+    def learn(self, ids: list[int], unknown: set[int], outputs: Outputs) -> None:
+        """A prompt's text has been read: grams and words that no answer carries are the program's."""
+        self.fixed |= unknown
+        self.words |= set(ids) - outputs.carried
 
     def wrote(self, gram: int, parents: set[int], outputs: Outputs) -> None:
         """A call that read the answers of ``parents`` (and wrote its own) has answered with ``gram``."""
@@ -57,25 +51,26 @@ class Program:
                     if len(users) in (HALF, HARDLY):
                         weights[token] = weights[token] // 2 if len(users) == HALF else 1
 
-    def evidence(self, ids: list[int], looked_up: list[int]) -> list[int]:
+    def evidence(self, ids: list[int], looked_up: list[int], different: set[int]) -> list[int]:
         """How much each token of a prompt's text says: nothing where all grams through it are the program's."""
-        weights = [self._vocabulary.weights[token] for token in ids]
+        weights = list(map(self._vocabulary.weights.__getitem__, ids))
         if not looked_up:
             return [0 if token in self.words else weight for token, weight in zip(ids, weights, strict=True)]
         fixed, habits = self.fixed, self.habits
-        known = [1 if gram in fixed else 0 for gram in looked_up]
-        if any(known):
+        ours = fixed & different
+        if ours:
+            known = [1 if gram in ours else 0 for gram in looked_up]
             known = [known[0], known[0], *known, known[-1], known[-1]]
             shares = [a + b + c for a, b, c in zip(known, known[1:], known[2:], strict=False)]
             weights = [
                 weight if not share else 0 if share == GRAM else weight // 2
                 for weight, share in zip(weights, shares, strict=True)
             ]
-        if habits:
+        if habitual := habits.keys() & different:
             for place, gram in enumerate(looked_up):
-                if count := habits.get(gram):
+                if gram in habitual:
                     for token in range(place, place + GRAM):
-                        weights[token] = min(weights[token], 1 if count < HALF - 1 else 0)
+                        weights[token] = min(weights[token], 1 if habits[gram] < HALF - 1 else 0)
         return weights
 
     def novel(self, looked_up: list[int]) -> int:

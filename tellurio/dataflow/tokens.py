@@ -54,8 +54,8 @@ class Vocabulary(dict[str, int]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.weights = bytearray()
-        self.marks: list[int] = []
+        self.weights = bytearray(1)  # no token has the number 0
+        self.marks: list[int] = [0]
 
     def __missing__(self, spelling: str) -> int:
         standard = _standard(spelling)
@@ -163,6 +163,8 @@ def _meant(written: str) -> str:
 
 
 def _standard(spelling: str) -> str:
+    if spelling.isascii() and spelling.isalpha():
+        return spelling.lower()
     text = normalize("NFKC", spelling).casefold()
     if not text[:1].isdigit() or not all(c.isdecimal() or c in ".,'\u2019 " for c in text):
         return text
@@ -173,6 +175,8 @@ def _standard(spelling: str) -> str:
 def _weight(word: str) -> int:
     if word in COMMON:
         return 1
+    if len(word) > 2 and word.isalpha():
+        return UNIT
     if word.replace(".", "").isdecimal():
         return _weight_of_number(word)
     if len(word) == 1:
