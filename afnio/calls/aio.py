@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AioTransport", "merged_headers", "pool", "public_url", "warm", "without_secrets"]
 
+KEY_HEADERS = frozenset({"authorization", "api-key", "x-api-key", "api_key", "auth_token"})
 SECRET_HEADERS = ("auth", "key", "token", "secret", "password", "credential", "cookie", "signature")
 """Headers whose values are nobody's business, by a part of their names: gateways have headers of their own."""
 Headers = Callable[[], Awaitable[Mapping[str, str]]]
@@ -177,7 +178,8 @@ def without_secrets(content: bytes, headers: Mapping[str, str]) -> bytes:
     """``content`` without the keys of ``headers``: endpoints like to quote a wrong key in their answer."""
     for name, value in headers.items():
         key = re.sub(r"^(Bearer|Basic|Token) ", "", value, flags=re.IGNORECASE).encode()
-        if any(part in name.lower() for part in SECRET_HEADERS) and len(key) >= 4:
+        shortest = 4 if name.lower() in KEY_HEADERS else 8  # "true" is no secret, and JSON must stay JSON
+        if len(key) >= shortest and any(part in name.lower() for part in SECRET_HEADERS):
             content = content.replace(key, b"***")
     return content
 
