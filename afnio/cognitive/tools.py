@@ -106,10 +106,8 @@ def _description(fn: Any, name: str, given: str | Variable | None, requires_grad
         return given
     text = given.data if isinstance(given, Variable) else given
     if text is None:
-        own = fn.forward if isinstance(fn, Module) else fn
-        text = (description_of(own) if inspect.getdoc(own) else "") or (
-            description_of(type(fn)) if isinstance(fn, Module) else ""
-        )
+        told = [fn.forward, type(fn)] if isinstance(fn, Module) else [fn]
+        text = next((description_of(each) for each in told if each.__doc__), "")  # its own, none that is inherited
     if not isinstance(text, str) or not text.strip():
         raise ValueError(
             f"The tool {name!r} has no description, so the model cannot know when to call it: write a docstring, or "
