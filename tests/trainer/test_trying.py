@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 from afnio import cognitive as cog
 from afnio.calls import Budget
 from afnio.errors import BudgetExceeded
+from afnio.models.lm_server import LMServer
+from afnio.models.openai import AsyncOpenAI
 from afnio.optim import TGD, Evolution, FewShot
 from afnio.trainer import Trainer
 from tests.trainer.job import Agent, AsyncAgent, counts, engine, loader, model, quiet, role, state
@@ -191,3 +194,24 @@ def test_what_the_search_cost_is_shown(capsys: pytest.CaptureFixture[str]) -> No
         quiet(enable_progress_bar=True).fit(Shown(client), loader())
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("The search: ")]
     assert line.startswith("The search: 48 calls (")
+
+
+@pytest.mark.parametrize("agent_class", [Shown, AsyncShown])
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["fit", "afit"])
+@pytest.mark.parametrize("how", ["evolution", "both"])
+def test_against_a_real_server_every_way_learns_the_same(
+    agent_class: type[Shown], asynchronous: bool, how: str
+) -> None:
+    with LMServer(latency=0.002, jitter=0.005, bad_share=0.0) as server:
+        client = AsyncOpenAI(api_key="any", base_url=server.base_url)
+        agent, trainer = agent_class(client), quiet()
+        agent.how = how
+        with engine(client):
+            if asynchronous:
+                asyncio.run(trainer.afit(agent, loader()))
+            else:
+                trainer.fit(agent, loader())
+        calls = {name: found["calls"] for name, found in server.stats()["by_role"].items() if found["calls"]}
+    expected, client_, _ = fit(how)
+    assert (agent.prompt.data, agent.demos.data) == (expected.prompt.data, expected.demos.data)
+    assert calls == counts(client_)
