@@ -84,6 +84,9 @@ class Trainer:
     is then their mean.  `fit` runs them on the library's own event loop, `afit` on the caller's: what blocks belongs
     into a sync step.
 
+    Where nothing is trained, the samples of several small batches of an async step run side by side; of a sync step
+    one batch runs after the other, so that validation and test data are best given in large batches.
+
     A step that fails is tried again; samples that fail still are reported, left out, and count as 0.
 
     With ``automatic_optimization = False`` on the agent, ``training_step`` does it all by hand: ``self.optimizers()``,

@@ -139,7 +139,9 @@ class RemoteEngine:
             "whole": log is not None,
         }
         side, job_id = ClientSide(codec, session, current_phase(), job), uuid.uuid4().hex
-        note = None if log is None or log.mode == "replay" else open_job(log, self._client, self._run_id, job_id)
+        note = None
+        if log is not None and log.mode == "cache":  # one that a fit can go on from
+            note = open_job(log, self._client, self._run_id, job_id)
         remote = RemoteJob(self._client, self._run_id, job_id, body, side)
         try:
             return await remote.run()

@@ -15,6 +15,7 @@ from afnio.models.lm_server import LMServer
 from afnio.models.openai import AsyncOpenAI
 from afnio.optim import TGD, Evolution, FewShot
 from afnio.trainer import Trainer
+from tests.autodiff.lab import backward_model, remote
 from tests.trainer.job import Agent, AsyncAgent, counts, engine, loader, model, quiet, role, state
 from tests.trainer.test_resume import run, same_end
 
@@ -211,6 +212,21 @@ def test_against_a_real_server_every_way_learns_the_same(
                 asyncio.run(trainer.afit(agent, loader()))
             else:
                 trainer.fit(agent, loader())
+        calls = {name: found["calls"] for name, found in server.stats()["by_role"].items() if found["calls"]}
+    expected, client_, _ = fit(how)
+    assert (agent.prompt.data, agent.demos.data) == (expected.prompt.data, expected.demos.data)
+    assert calls == counts(client_)
+
+
+@pytest.mark.parametrize("lm_calls", ["server", "client"])
+@pytest.mark.parametrize("how", ["evolution", "both"])
+def test_over_a_servers_engine_it_learns_the_same(lm_calls: str, how: str) -> None:
+    with LMServer(bad_share=0.0) as server:
+        client = AsyncOpenAI(api_key="any", base_url=server.base_url)
+        agent = Shown(client)
+        agent.how = how
+        with backward_model(client), remote(lm_calls):
+            quiet().fit(agent, loader())
         calls = {name: found["calls"] for name, found in server.stats()["by_role"].items() if found["calls"]}
     expected, client_, _ = fit(how)
     assert (agent.prompt.data, agent.demos.data) == (expected.prompt.data, expected.demos.data)
