@@ -29,7 +29,7 @@ from ao.intercept.seam import Live
 from tests.ao.intercept.source import Answer, Source
 from tests.ao.intercept.tape import Tape
 
-BODY = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+BODY: Any = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 PATH = "/v1/chat/completions"
 URL = "http://lm" + PATH
 
@@ -216,7 +216,7 @@ def test_retries_of_urllib3_are_attempts(tape: Tape) -> None:
 
 
 def test_clients_with_mounts_asgi_and_hooks(tape: Tape) -> None:
-    hooked = []
+    hooked: list[Any] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await receive()

@@ -168,7 +168,7 @@ def test_an_edited_answer_reaches_the_script(script: Script, server: LMServer, t
 def test_retries_of_an_sdk_are_attempts_of_one_call(
     script: Script, faults: list[str], statuses: list[int | None], server: LMServer, tape: Tape
 ) -> None:
-    server.faults = faults  # type: ignore[assignment]
+    server.faults = faults
     assert run(script, server)
     exchange, outcome = tape.only()
     assert [attempt.status for attempt in outcome.attempts] == statuses
@@ -179,7 +179,7 @@ def test_retries_of_an_sdk_are_attempts_of_one_call(
 
 def test_retries_in_async_code_and_over_aiohttp(server: LMServer, tape: Tape) -> None:
     for script in (openai_async, openai_over_aiohttp, anthropic_async):
-        server.faults = ["429@1:retry_after=0.001", "500@3"]  # type: ignore[assignment]
+        server.faults = ["429@1:retry_after=0.001", "500@3"]
         run(script, server)
     assert len(tape.exchanges) == 6
     assert [len(outcome.attempts) for outcome in tape.outcomes] == [2, 2] * 3
@@ -188,7 +188,7 @@ def test_retries_in_async_code_and_over_aiohttp(server: LMServer, tape: Tape) ->
 def test_a_call_that_fails_for_good_is_one_call_with_its_error(server: LMServer, tape: Tape) -> None:
     import openai
 
-    server.faults = ["429@1x9:retry_after=0.001"]  # type: ignore[assignment]
+    server.faults = ["429@1x9:retry_after=0.001"]
     with pytest.raises(openai.RateLimitError):
         openai_chat(server)
     exchange, outcome = tape.only()
@@ -204,7 +204,7 @@ def test_a_call_that_fails_for_good_is_one_call_with_its_error(server: LMServer,
 def test_the_same_prompt_again_is_another_call(server: LMServer, tape: Tape) -> None:
     import openai
 
-    server.faults = ["500@1x2"]  # type: ignore[assignment]
+    server.faults = ["500@1x2"]
     with openai.OpenAI(api_key="k", base_url=server.base_url, max_retries=0) as client:
         for _ in range(4):
             try:
@@ -219,13 +219,13 @@ def test_the_same_prompt_again_is_another_call(server: LMServer, tape: Tape) -> 
 def test_a_stream_that_is_cut_fails_as_without_us(script: Script, server: LMServer, tape: Tape) -> None:
     failures = []
     for _ in range(2):
-        server.faults = ["cut@1"]  # type: ignore[assignment]
+        server.faults = ["cut@1"]
         try:
             with not_recorded():
                 run(script, server)
         except Exception as error:
             failures.append(type(error))
-        server.faults = ["cut@1"]  # type: ignore[assignment]
+        server.faults = ["cut@1"]
         with pytest.raises(failures[0]):
             run(script, server)
     assert len(tape.exchanges) == 2
@@ -255,7 +255,7 @@ def test_azure(tape: Tape) -> None:
 
     reply = b'{"choices": [{"index": 0, "message": {"role": "assistant", "content": "hi"}}]}'
     with Source(Answer(reply)) as source:
-        made = {"azure_endpoint": source.url, "azure_deployment": "mine", "api_version": "2024-10-21"}
+        made: Any = {"azure_endpoint": source.url, "azure_deployment": "mine", "api_version": "2024-10-21"}
         with openai.AzureOpenAI(api_key="sk-secret", **made) as client:
             client.chat.completions.create(model="mine", messages=MESSAGES)
     exchange, _ = tape.only()

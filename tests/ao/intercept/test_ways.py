@@ -25,7 +25,7 @@ JSON = {"content-type": "application/json"}
 
 
 def _brotli(text: bytes) -> bytes:
-    import brotli
+    import brotli  # type: ignore[import-untyped]
 
     packed: bytes = brotli.compress(text)
     return packed

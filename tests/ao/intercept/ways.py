@@ -74,7 +74,10 @@ def _urllib3(how: str) -> Callable[[str, Any], Seen]:
         import urllib3
 
         with urllib3.PoolManager() as pool:
-            options = {"body": json.dumps(body).encode(), "headers": HEADERS | {"accept-encoding": "gzip"}}
+            options: dict[str, Any] = {
+                "body": json.dumps(body).encode(),
+                "headers": HEADERS | {"accept-encoding": "gzip"},
+            }
             answer = pool.request("POST", url, preload_content=how == "whole", **options)
             read: dict[str, Callable[[], Any]] = {
                 "whole": lambda: [answer.data],
