@@ -63,11 +63,22 @@ def estimate(text: str, encoding: Any = None) -> int:
     return 1 + wide + (len(text) - wide) // LETTERS_PER_TOKEN
 
 
+ATTACHED = {"image": 1000, "image_url": 1000, "file": 3000, "document": 3000, "input_audio": 1000}
+"""Tokens of a part that is no text, about; its bytes say nothing of them."""
+
+
+def _is_attached(part: dict[str, Any]) -> bool:
+    source = part.get("source")
+    return not (isinstance(source, dict) and source.get("type") == "text") and len(part) > 1
+
+
 def estimate_body(value: object, encoding: Any = None) -> int:
-    """Tokens of all texts in a request body or in parts of it."""
+    """Tokens of all texts in a request body or in parts of it, pictures and documents included."""
     if isinstance(value, str):
         return estimate(value, encoding)
     if isinstance(value, dict):
+        if value.get("type") in ATTACHED and _is_attached(value):
+            return ATTACHED[value["type"]]
         return sum(estimate_body(each, encoding) for each in value.values())
     if isinstance(value, (list, tuple)):
         return sum(estimate_body(each, encoding) for each in value)

@@ -54,3 +54,18 @@ def test_tables_that_are_missing_or_damaged_are_not_downloaded(tmp_path: Path, m
         damaged.write_bytes(b"IQ== 0\n")
     assert encoding_at_hand() is None
     assert len(list(tmp_path.iterdir())) == len(TABLES), "and what is there is left alone"
+
+
+def test_pictures_and_documents_are_not_counted_by_their_bytes() -> None:
+    data = "A" * 400_000
+    parts = [
+        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": data}},
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}},
+        {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": data}},
+        {"type": "file", "file": {"file_data": data}},
+    ]
+    sizes = [estimate_body({"messages": [{"role": "user", "content": [part]}]}) for part in parts]
+    assert all(1000 <= size < 4000 for size in sizes)
+    text = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": data}}
+    assert estimate_body([text]) > 90_000, "a document of text is text"
+    assert estimate_body({"type": "image"}) == estimate("image")
