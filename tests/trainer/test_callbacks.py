@@ -276,6 +276,22 @@ def test_a_resumed_fit_removes_what_the_first_part_wrote(tmp_path: Path) -> None
     assert other.exists()
 
 
+def test_a_second_fit_of_the_same_trainer_starts_anew(tmp_path: Path) -> None:
+    stopping, keeping = EarlyStopping(patience=2), ModelCheckpoint(save_top_k=0, keep_batches=0)
+    trainer = quiet(tmp_path, callbacks=[stopping, keeping], max_epochs=6)
+    ends, files = [], set()
+    for _ in range(2):
+        agent = Agent(model())
+        with engine(agent.client):
+            trainer.fit(agent, loader(12), loader(12))
+        ends.append((trainer.stop_reason, len(trainer.history)))
+        assert trainer.checkpoint is not None
+        files.add(trainer.checkpoint)
+    assert ends[0] == ends[1]
+    assert ends[0][0] is not None
+    assert all(Path(name).is_file() for name in files)
+
+
 @pytest.mark.parametrize("bad", [{"save_top_k": -2}, {"keep_batches": 1.5}, {"every_n_train_steps": 0}])
 def test_numbers_out_of_range(bad: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(bad))):

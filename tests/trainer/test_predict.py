@@ -146,6 +146,21 @@ def test_the_budget_ends_it_and_what_was_done_is_kept() -> None:
     assert client.calls == 5
 
 
+@pytest.mark.parametrize("agent_type", [Sync, Async])
+def test_ctrl_c_keeps_what_was_done(agent_type: type[Agent]) -> None:
+    def before(body: dict[str, Any], number: int) -> None:
+        if number == 20:
+            raise KeyboardInterrupt
+
+    agent, trainer = agent_type(model(before=before)), quiet()
+    agent.train()
+    with pytest.raises(KeyboardInterrupt):
+        trainer.predict(agent, loader(8))
+    assert len(trainer.predictions) == (2 if agent_type is Sync else 0)  # an async step has all of them under way
+    assert agent.training
+    assert afnio.is_grad_enabled()
+
+
 def test_what_is_shown_and_told(capsys: pytest.CaptureFixture[str]) -> None:
     class Heard(Callback):
         seen: list[str] = []

@@ -47,6 +47,11 @@ class EarlyStopping(Callback):
         self._score: float | None = None
         self._waited = 0
 
+    def on_fit_start(self, fit: Fit) -> None:
+        """Forget an earlier fit, unless this one goes on with it."""
+        if fit.checkpoint is None:
+            self._score, self._waited = None, 0
+
     def on_epoch_end(self, fit: Fit) -> None:
         """Compare the score with the one remembered."""
         name, score = self._now(fit)

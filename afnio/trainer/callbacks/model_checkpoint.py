@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from afnio.trainer.callbacks.base import Callback
-from afnio.trainer.fit import Goal
+from afnio.trainer.fit import Fit, Goal
 
 __all__ = ["ModelCheckpoint"]
 
@@ -40,6 +40,11 @@ class ModelCheckpoint(Callback):
         self.save_top_k, self.keep_batches, self.every_n_train_steps = save_top_k, keep_batches, every_n_train_steps
         self._epochs: list[tuple[str, float | None]] = []
         self._batches: list[str] = []
+
+    def on_fit_start(self, fit: Fit) -> None:
+        """Leave the files of an earlier fit alone, unless this one goes on with it."""
+        if fit.checkpoint is None:
+            self._epochs, self._batches = [], []
 
     def wants_batch(self, steps: int) -> bool:
         """Whether a checkpoint is due after ``steps`` batches."""
