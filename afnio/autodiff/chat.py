@@ -191,7 +191,7 @@ class Chat:
             return texts[0]
         return [{"type": "text", "text": text} for text in texts] or None
 
-    def _blocks(self, parts: list[Item], values: dict[str, str], index: int) -> list[Any] | None:
+    def _blocks(self, parts: list[Item], values: dict[str, str], index: int) -> Any:
         found: list[Any] = []
         for variable, text, blocks in parts:
             own = text[index] if isinstance(text, list) else text
@@ -201,6 +201,8 @@ class Chat:
                 found += blocks[index] if isinstance(text, list) else blocks
             elif filled := fill(own, values, _role(variable)):
                 found.append({"type": "text", "text": filled})
+        if len(found) == 1 and found[0].keys() == _TEXT_ONLY:
+            return found[0]["text"]  # some endpoints take no parts
         return found or None
 
     def _sample_ids(self) -> tuple[str, ...] | None:
@@ -245,6 +247,9 @@ class Chat:
                     f"{where}: inputs has {name!r}, but no message uses {{{name}}}: the model would never see it. "
                     f"Put {{{name}}} into a message, or take it out of inputs."
                 )
+
+
+_TEXT_ONLY = {"type", "text"}
 
 
 def _role(variable: Variable | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, overload
@@ -106,7 +105,7 @@ def _description(fn: Any, name: str, given: str | Variable | None, requires_grad
         return given
     text = given.data if isinstance(given, Variable) else given
     if text is None:
-        told = [fn.forward, type(fn)] if isinstance(fn, Module) else [fn]
+        told: list[Any] = [fn.forward, type(fn)] if isinstance(fn, Module) else [fn]
         text = next((description_of(each) for each in told if each.__doc__), "")  # its own, none that is inherited
     if not isinstance(text, str) or not text.strip():
         raise ValueError(
