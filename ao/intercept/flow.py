@@ -80,10 +80,10 @@ def pause(seconds: float) -> None:
 
 async def apause(seconds: float) -> None:
     """Wait, and give others a turn in any case; under asyncio, trio and whatever else anyio knows."""
-    anyio = sys.modules.get("anyio")
-    if anyio is None:
-        import asyncio
-
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is not None and asyncio._get_running_loop() is not None:
         await asyncio.sleep(max(seconds, 0.0))
     else:
+        import anyio
+
         await anyio.sleep(max(seconds, 0.0))

@@ -80,6 +80,11 @@ class Replay:
     chunks: Chunks = ()
     pace: float = 0.0
 
+    def framed(self) -> Headers:
+        """The headers with the length that ``body`` has, where they tell one."""
+        length = str(len(self.body))
+        return tuple((name, length if name.lower() == "content-length" else value) for name, value in self.headers)
+
 
 Decision: TypeAlias = Live | Replay
 

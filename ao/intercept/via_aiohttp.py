@@ -124,13 +124,13 @@ class _Sent:
     def _message(self, replay: Replay) -> Any:
         import multidict
 
-        headers = multidict.CIMultiDict(replay.headers)
-        raw = tuple((_raw(name), _raw(value)) for name, value in replay.headers)
+        headers = replay.framed()
+        raw = tuple((_raw(name), _raw(value)) for name, value in headers)
         return SimpleNamespace(
             version=self._library.aiohttp.HttpVersion11,
             code=replay.status,
             reason=_reason(replay.status),
-            headers=multidict.CIMultiDictProxy(headers),
+            headers=multidict.CIMultiDictProxy(multidict.CIMultiDict(headers)),
             raw_headers=raw,
         )
 

@@ -124,7 +124,7 @@ class _Sent:
         """A response of the library, made from a record."""
         return self._httpx.Response(
             replay.status,
-            headers=list(replay.headers),
+            headers=list(replay.framed()),
             stream=self._replayed(replay),
             extensions={"http_version": b"HTTP/1.1"},
         )

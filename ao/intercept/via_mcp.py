@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from ao.dialects import _json
-from ao.intercept.calls import Desk
+from ao.intercept.calls import Call, Desk
 from ao.intercept.flow import apause
 from ao.intercept.patching import Patches
 from ao.intercept.seam import Exchange, Live, Replay
@@ -24,24 +24,22 @@ def patch(session: Any, patches: Patches, desk: Desk) -> None:
 
     def around(before: Any) -> Any:
         async def call_tool(self: Any, name: str, arguments: Any = None, *args: Any, **options: Any) -> Any:
-            recorder = desk.recorder if desk.listening("") else None
-            exchange = None if recorder is None else _exchange(desk, name, arguments)
-            if recorder is None or exchange is None:
+            call = _call(desk, name, arguments)
+            if call is None:
                 return await before(self, name, arguments, *args, **options)
-            call = desk.begin(recorder, exchange)
             decision = call.decision
             if isinstance(decision, Replay):
                 await apause(0.0)
                 return results.made(decision)
-            call.attempt()
             try:
                 result = await before(self, name, _arguments(decision, arguments), *args, **options)
             except BaseException as error:
                 call.broke(error)
                 raise
-            tee = call.tee(200, [(_RESULT, type(result).__name__)], encoded=False)
-            tee.feed(results.spelled(result))
-            tee.finish(complete=True)
+            try:
+                results.tell(call, result)
+            except Exception as error:  # noqa: BLE001 - a result of a kind that we do not know
+                desk.failed_on(error)
             return result
 
         return call_tool
@@ -49,11 +47,26 @@ def patch(session: Any, patches: Patches, desk: Desk) -> None:
     patches.wrap(session.ClientSession, "call_tool", around)
 
 
+def _call(desk: Desk, name: str, arguments: Any) -> Call | None:
+    recorder = desk.recorder if desk.listening("") else None
+    if recorder is None:
+        return None
+    try:
+        exchange = _exchange(name, arguments)
+        call = None if exchange is None else desk.begin(recorder, exchange)
+    except Exception as error:  # noqa: BLE001 - the script must not notice
+        desk.failed_on(error)
+        return None
+    if call is not None:
+        call.attempt()
+    return call
+
+
 def _arguments(decision: Live, given: Any) -> Any:
     return given if decision.body is None else _json.loads(decision.body).get("arguments")
 
 
-def _exchange(desk: Desk, name: str, arguments: Any) -> Exchange | None:
+def _exchange(name: str, arguments: Any) -> Exchange | None:
     """The call; None when its arguments have no JSON form (then it fails anyway)."""
     asked = {"name": name, "arguments": arguments}
     try:
@@ -86,10 +99,12 @@ class _Results:
     def __init__(self, session: Any) -> None:
         self._types = session.types
 
-    def spelled(self, result: Any) -> bytes:
-        """As MCP spells it on the wire."""
+    def tell(self, call: Call, result: Any) -> None:
+        """The result, as MCP spells it on the wire."""
         text: str = result.model_dump_json(by_alias=True, exclude_none=True)
-        return text.encode()
+        tee = call.tee(200, [(_RESULT, type(result).__name__)], encoded=False)
+        tee.feed(text.encode())
+        tee.finish(complete=True)
 
     def made(self, replay: Replay) -> Any:
         """The object that the script was given, or would have been."""

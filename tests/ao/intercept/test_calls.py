@@ -143,7 +143,7 @@ def test_it_is_so_in_async_code_with_others_in_between(library: Any, tape: Tape)
 
 def test_the_decision_holds_for_all_attempts(library: Any, tape: Tape) -> None:
     tape.edit = lambda exchange: Live(b'{"edited": true}')
-    seen = []
+    seen: list[bytes] = []
 
     def answer(request: httpx2.Request) -> httpx2.Response:
         seen.append(request.content)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from ao.dialects.reading import read
-from ao.intercept import not_recorded
-from ao.intercept.seam import Live
+from ao.intercept import install, not_recorded
+from ao.intercept.seam import Decision, Exchange, Live
 from tests.ao.intercept.tape import Tape
 
 
@@ -84,6 +84,20 @@ def test_a_tool_that_is_not_there_fails_as_without_us(tape: Tape) -> None:
 
     assert failure(quiet=True) == failure(quiet=False)
     assert len(tape.exchanges) == 1
+
+
+def test_a_recorder_that_fails_does_not_harm_the_script() -> None:
+    class Clumsy(Tape):
+        def begin(self, exchange: Exchange) -> Decision:
+            raise KeyError
+
+    tape = Clumsy()
+    undo = install(tape, notice=tape.notices.append)
+    try:
+        assert "3" in str(run([], "add", {"a": 1, "b": 2}))
+    finally:
+        undo()
+    assert "KeyError" in tape.notices[0]
 
 
 def test_arguments_that_have_no_json_form_fail_as_without_us(tape: Tape) -> None:

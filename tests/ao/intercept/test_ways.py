@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ao.intercept import not_recorded
-from ao.intercept.seam import Live
+from ao.intercept.seam import Live, Replay
 from tests.ao.intercept.source import Answer, Source, events
 from tests.ao.intercept.tape import Tape
 from tests.ao.intercept.ways import WAYS, Seen
@@ -138,6 +138,14 @@ def test_another_body_is_sent_when_the_recorder_says_so(way: str, tape: Tape) ->
     assert {name.lower(): value for name, value in headers.items()}["content-type"] == "application/json"
     assert b"".join(seen[2]) == REPLY
     assert tape.only()[0].json == BODY
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if way.endswith("whole")])
+def test_an_edited_answer_has_the_length_it_has(way: str, tape: Tape) -> None:
+    edited = b'{"choices": []}'
+    headers = (("content-type", "application/json"), ("Content-Length", "1000"))
+    tape.edit = lambda exchange: Replay(200, headers, edited)
+    assert WAYS[way]("http://127.0.0.1:9" + PATH, BODY) == (200, "application/json", [edited])
 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if "whole" not in way and "read" not in way])
