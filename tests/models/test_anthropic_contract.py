@@ -51,6 +51,14 @@ THEIRS: dict[str, Any] = {"system": "Be brief.", "messages": MESSAGES[1:], "max_
 PAIRS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({}, {}),
     ({"messages": MESSAGES[:1]}, {"system": anthropic.omit, "messages": [{"role": "user", "content": "Be brief."}]}),
+    (
+        {"messages": [*MESSAGES, {"role": "assistant", "content": ""}, {"role": "user", "content": "Again."}]},
+        {
+            "messages": [
+                {"role": "user", "content": [content.text(MESSAGES[1]["content"]), content.text("Again.")]},
+            ]
+        },
+    ),
     ({"max_completion_tokens": 9, "stop": "a"}, {"max_tokens": 9, "stop_sequences": ["a"]}),
     ({"stop": ["a", "b"], "user": "me", "n": 1}, {"stop_sequences": ["a", "b"], "metadata": {"user_id": "me"}}),
     ({"temperature": 0, "top_k": 3}, {"extra_body": {"temperature": 0, "top_k": 3}}),

@@ -30,6 +30,8 @@ def spelled_messages(messages: Iterable[Any]) -> tuple[Any, list[dict[str, Any]]
             continue
         role = "assistant" if message["role"] == "assistant" else "user"
         content = _content(message)
+        if role == "assistant" and not content:
+            continue  # nothing was said, or only what others understand: the API refuses an empty turn
         if turns and turns[-1]["role"] == role:
             turns[-1]["content"] = _blocks(turns[-1]["content"]) + _blocks(content)
         else:
