@@ -152,8 +152,7 @@ async def predict(fit: Fit, feed: Feed, tell: Chorus, predictions: list[Any]) ->
     size, runner = 0, _runner(fit, PREDICT, tell)
     with _only_looking(fit, feed, PREDICT, tell):
         while some := await _some(fit, feed, PREDICT, tell, len(predictions), runner.takes_samples):
-            for prediction, outcome in await runner.predict_all(some):
-                predictions.append(prediction)
+            for outcome in await runner.predict_all(some, predictions):
                 size += outcome.size + outcome.failed
                 fit.costs.collect()
                 tell.on_batch_end(fit, PREDICT, outcome, Metrics({}))

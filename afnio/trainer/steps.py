@@ -11,7 +11,8 @@ import inspect
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from afnio.autodiff.grad_mode import no_grad
 from afnio.autodiff.ops.chat_completion import HOPELESS
@@ -52,6 +53,18 @@ class _Work:
         return [place for place in range(self.size) if place not in self.errors]
 
 
+class _Call(NamedTuple):
+    """A sample about to be given to an async step."""
+
+    part: Any
+    work: _Work
+    place: int
+
+
+def _works(batches: Sequence[tuple[int, Any]]) -> list[_Work]:
+    return [_Work(batch, index, get_batch_size(batch)) for index, batch in batches]
+
+
 @dataclass(slots=True)
 class StepRunner:
     """Runs ``step`` on batch after batch.
@@ -90,20 +103,28 @@ class StepRunner:
 
     async def run_all(self, batches: Sequence[tuple[int, Any]]) -> list[Outcome]:
         """`run`, for several batches with their numbers; an async step gets the samples of all of them side by side."""
-        return [self._outcome(work) for work in await self._results(batches)]
+        works = _works(batches)
+        await self._run(works)
+        return [self._outcome(work) for work in works]
 
-    async def predict_all(self, batches: Sequence[tuple[int, Any]]) -> list[tuple[Any, Outcome]]:
-        """What the step returned for each batch, as it is, and how many samples of it went through.
+    async def predict_all(self, batches: Sequence[tuple[int, Any]], predictions: list[Any]) -> list[Outcome]:
+        """Append what the step returned for each batch, as it is, to ``predictions``; returns how many samples that is.
 
-        Of an async step that is a list with one entry for each sample, None for one that was given up.
+        Of an async step that is a list with one entry for each sample, None for one that was given up.  Whatever is
+        raised, the first batches that are complete by then were appended.
         """
-        found = []
-        for work in await self._results(batches):
-            one = (
-                [work.returned.get(place) for place in range(work.size)] if self.takes_samples else work.returned.get(0)
-            )
-            found.append((one, Outcome(None, len(work.kept), len(work.errors))))
-        return found
+        works = _works(batches)
+        try:
+            await self._run(works)
+        except BaseException:
+            complete = takewhile(lambda work: self.takes_samples and len(work.returned) == work.size, works)
+            predictions += [self._prediction(work) for work in complete]
+            raise
+        predictions += [self._prediction(work) for work in works]
+        return [Outcome(None, len(work.kept), len(work.errors)) for work in works]
+
+    def _prediction(self, work: _Work) -> Any:
+        return [work.returned.get(place) for place in range(work.size)] if self.takes_samples else work.returned.get(0)
 
     async def once(self, batch: Any, index: int) -> Outcome:
         """Call the step once, whatever happens: it optimizes by hand and must not be repeated."""
@@ -111,8 +132,7 @@ class StepRunner:
         self.passed = True
         return manual_outcome(batch, get_batch_size(batch), read_manual(returned, self._where), self._where)
 
-    async def _results(self, batches: Sequence[tuple[int, Any]]) -> list[_Work]:
-        works = [_Work(batch, index, get_batch_size(batch)) for index, batch in batches]
+    async def _run(self, works: Sequence[_Work]) -> None:
         if self.takes_samples:
             await self._each(works)
         for work in works:
@@ -121,7 +141,6 @@ class StepRunner:
                 work.returned = dict(enumerate(returned))
                 self.passed |= bool(returned)
             self._tell(work.batch, work.index, work.size, work.errors)
-        return works
 
     def _outcome(self, work: _Work) -> Outcome:
         kept, failed = work.kept, len(work.errors)
@@ -196,7 +215,7 @@ class StepRunner:
         }
         everything = len(waiting)
         for attempt in range(ATTEMPTS + 1):
-            calls = [(part, work.index) for work, _, part in waiting.values()]
+            calls = [_Call(part, work, place) for work, place, part in waiting.values()]
             with fresh_answers() if attempt == ATTEMPTS else nullcontext():
                 results = await User(_side_by_side, self.step, calls)
             for name, result in zip(list(waiting), results, strict=True):
@@ -205,7 +224,6 @@ class StepRunner:
                     work.errors[place] = result
                 else:
                     work.errors.pop(place, None)
-                    work.returned[place] = result
                     del waiting[name]
             hopeless = attempt == ATTEMPTS - 1 and len(waiting) == everything and not self.passed
             if not waiting or hopeless:
@@ -239,11 +257,18 @@ def _first(errors: dict[int, BaseException]) -> BaseException:
     return first
 
 
-async def _side_by_side(step: Callable[..., Any], calls: Sequence[tuple[Any, int]]) -> list[Any]:
-    """What ``step`` returned or raised for each sample and number of its batch; an error in `FATAL` ends the others."""
+async def _side_by_side(step: Callable[..., Any], calls: Sequence[_Call]) -> list[Any]:
+    """What ``step`` returned or raised for each sample; an error in `FATAL` ends the others.
+
+    What it returned is written into the work at once: that is known also when the others are ended.
+    """
     import asyncio
 
-    tasks = [asyncio.ensure_future(step(part, index)) for part, index in calls]
+    async def one(call: _Call) -> Any:
+        returned = call.work.returned[call.place] = await step(call.part, call.work.index)
+        return returned
+
+    tasks = [asyncio.ensure_future(one(call)) for call in calls]
 
     def ended(task: asyncio.Future[Any]) -> None:
         if not task.cancelled() and isinstance(task.exception(), FATAL):
