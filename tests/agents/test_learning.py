@@ -27,11 +27,9 @@ def learned(agent: ShopAgent) -> set[str]:
     return {law.name for law in LAWS if law.name in BOOKS[law.about].stated("\n".join(agent.texts().values()))}
 
 
-@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
-@pytest.mark.parametrize("pictures", [False, True], ids=["text", "pictures"])
-def test_prompt_and_descriptions_are_learned(
-    server: LMServer, clients: Clients, streamed: bool, pictures: bool
-) -> None:
+@pytest.mark.parametrize("how", ["whole", "streamed", "pictures"])
+def test_prompt_and_descriptions_are_learned(server: LMServer, clients: Clients, how: str) -> None:
+    pictures, streamed = how == "pictures", how == "streamed"
     asked, held_out = (PICTURES, HELD_OUT_PICTURES) if pictures else (ASKED, HELD_OUT)
     agent = ShopAgent(clients.forward, critic=clients.critic, model="m", **({"stream": True} if streamed else {}))
     before = agent.texts()

@@ -13,6 +13,7 @@ import afnio.cognitive.functional as F
 from afnio.models.lm_server import LMServer
 from afnio.models.lm_server.worlds import shop
 from afnio.models.lm_server.worlds.shop.laws import BOOKS
+from afnio.models.openai import AsyncOpenAI
 from afnio.models.simulated import simulated
 from afnio.trainer import Trainer
 from tests.agents.conftest import CONNECT, Clients
@@ -98,3 +99,60 @@ def test_a_description_of_ones_own_that_two_agents_share(server: LMServer, clien
         optimizer.step()
     assert set(BOOKS["search"].stated(str(shared.data))) == {"single", "singular"}
     assert second.loop.tools["search"].description is shared
+
+
+def test_a_recorded_fit_replays_without_the_model(tmp_path: Any) -> None:
+    learned = []
+    with LMServer("shop", bad_share=0.0) as server:
+        client = CONNECT["anthropic"](server).critic
+        afnio.set_backward_model_client(client, completion_args={"model": "m"})
+        agent = ShopAgent(client, model="m", stream=True)
+        with afnio.local_engine(tmp_path / "calls.jsonl"):
+            train(agent, ASKED, loss)
+        learned.append(agent.texts())
+    agent = ShopAgent(client, model="m")  # whether an answer was streamed is no part of the question
+    with afnio.local_engine(tmp_path / "calls.jsonl", mode="replay"):
+        train(agent, ASKED, loss)
+    assert [*learned, agent.texts()] == learned * 2
+
+
+def test_a_faulty_endpoint_only_takes_longer(server: LMServer) -> None:
+    client = AsyncOpenAI(api_key="any", base_url=server.base_url, max_retries=6)
+    afnio.set_backward_model_client(client, completion_args={"model": "m"})
+    agent = ShopAgent(client, model="m", stream=True)
+    server.faults = ["429@3x6:retry_after=0.01", "500@20x2", "reset@31", "cut@40", "malformed@1:role=backward"]
+    with afnio.local_engine():
+        train(agent, ASKED, loss)
+        assert [fault["met"] for fault in server.faults] == [6, 2, 1, 1, 1]
+        server.faults = []
+        assert right(agent, HELD_OUT) >= 0.95
+
+
+class Clerk(cog.Module):
+    """Looks up what an article costs."""
+
+    def __init__(self, client: Any) -> None:
+        super().__init__()
+        self.client = client
+        self.prompt = cog.Parameter("Find the price.", "system prompt of the clerk")
+        self.loop = cog.ToolLoop([cog.Tool(shop.search, description=shop.SEARCH)])
+
+    def forward(self, article: str) -> Any:
+        """Looks up what an article costs."""
+        question = afnio.Variable(f"What do I pay for 1 {article}?", "question to the clerk")
+        messages = [{"role": "system", "content": [self.prompt]}, {"role": "user", "content": [question]}]
+        return self.loop(self.client, messages, model="m").output
+
+
+def test_an_agent_can_be_a_tool_of_another_and_learns_with_it(client: Any) -> None:
+    agent = ShopAgent(client, model="m")
+    agent.loop = cog.ToolLoop([cog.Tool(Clerk(client), name="search"), agent.loop.tools["calculator"]])
+    before = agent.texts()
+    with afnio.local_engine():
+        train(agent, Asked(4, seed=3), loss, epochs=1)
+    after = agent.texts()
+    assert {name for name in before if after[name] != before[name]} >= {
+        "prompt",
+        "loop.tools.search.description",
+        "loop.tools.search.fn.prompt",
+    }
