@@ -178,6 +178,17 @@ def _failure(way: str, source: Source) -> str:
     return ""
 
 
+@pytest.mark.parametrize("way", [way for way in WAYS if not way.startswith("httpx")])
+def test_redirects_are_attempts_of_one_call(way: str, tape: Tape) -> None:
+    elsewhere = Answer(b"{}", status=307, headers={"location": "/v2/chat/completions"})
+    with Source(elsewhere, Answer(REPLY)) as source:
+        assert b"".join(WAYS[way](source.url + PATH, BODY)[2]) == REPLY
+        assert [path for path, _, _ in source.asked] == [PATH, "/v2/chat/completions"]
+    _, outcome = tape.only()
+    assert [attempt.status for attempt in outcome.attempts] == [307, 200]
+    assert outcome.body == REPLY
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_nobody_there_fails_as_without_us(way: str, tape: Tape) -> None:
     with Source() as source:
