@@ -97,7 +97,7 @@ def record_of(note: Note, exchange: Exchange, outcome: Outcome, *, source: str =
         "site": note.site,
         "lineage": note.lineage,
         "label": exchange.label,
-        "location": None if exchange.location is None else f"{exchange.location[0]}:{exchange.location[1]}",
+        "location": note.site or None,
         "function": exchange.function,
         "thread": exchange.thread,
         "task": exchange.task,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +49,7 @@ class JournalRecorder:
             exchange.note = None
             return Live()
         key = request_key(exchange.method, exchange.path, exchange.body, exchange.json)
-        site = "" if exchange.location is None else f"{exchange.location[0]}:{exchange.location[1]}"
+        site = site_of(exchange)
         index, occurrence = subrun.next(key, site)
         run_id = None if subrun.id == self._root else subrun.id
         note = exchange.note = Note(random_id(), run_id, key, index, occurrence, site, subrun.lineage)
@@ -88,6 +89,14 @@ class JournalRecorder:
             return {"record": record_of(note, exchange, outcome, source=source), **about}
 
         self._writer.put("c", fields)
+
+
+def site_of(exchange: Exchange) -> str:
+    """The line that makes the call: ``file:line``, the file with its whole path."""
+    if exchange.location is None:
+        return ""
+    file, line = exchange.location
+    return f"{file if file.startswith('<') else os.path.abspath(file)}:{line}"
 
 
 def _replayed(answer: Replay) -> Outcome:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import json
+import re
 import threading
 from collections import defaultdict
 from collections.abc import Iterable
@@ -40,6 +41,11 @@ class Entry:
         self.used = False
 
     @property
+    def lineage(self) -> str:
+        """The part of the script that made it."""
+        return str(self.record.get("lineage") or "")
+
+    @property
     def edits(self) -> list[dict[str, Any]]:
         """What is to be changed of it."""
         return list(self.record.get("edits") or ())
@@ -61,6 +67,8 @@ class Book:
 
     A call gets the answer of the call that was made by the same part of the script, from the same line, with the same
     request, in the same turn.  Where lines have moved, it is the first one left with the same request in the same part.
+    Parts of the same name that run side by side may begin in another order this time: a part is taken for the one whose
+    requests it makes.
 
     Args:
         lines: as ``GET /runs/{id}/recording`` gives them.
@@ -71,26 +79,48 @@ class Book:
         self._lock = threading.Lock()
         self._exact: dict[tuple[str, str, str, int], Entry] = {}
         self._alike: defaultdict[tuple[str, str], list[Entry]] = defaultdict(list)
+        self._namesakes: defaultdict[tuple[str, str], list[Entry]] = defaultdict(list)
+        self._played: dict[str, str] = {}  # part of this run -> the part of the recording it is taken for
         for entry in self.entries:
             told = entry.record
-            lineage, key, site = (str(told.get(name) or "") for name in ("lineage", "key", "site"))
-            self._exact.setdefault((lineage, key, site, int(told.get("occurrence") or 0)), entry)
-            self._alike[lineage, key].append(entry)
+            key, site = (str(told.get(name) or "") for name in ("key", "site"))
+            self._exact.setdefault((entry.lineage, key, site, int(told.get("occurrence") or 0)), entry)
+            self._alike[entry.lineage, key].append(entry)
+            self._namesakes[_unnumbered(entry.lineage), key].append(entry)
 
     def take(self, lineage: str, key: str, site: str, occurrence: int) -> Entry | None:
         """The recorded call that this one repeats; None: it is a new one."""
         with self._lock:
-            entry = self._exact.get((lineage, key, site, occurrence))
+            part = self._played.get(lineage, lineage)
+            entry = self._exact.get((part, key, site, occurrence))
             if entry is None or entry.used:
-                entry = next((each for each in self._alike.get((lineage, key), ()) if not each.used), None)
+                entry = _first(self._alike.get((part, key), ())) or self._of_namesake(lineage, key)
             if entry is not None:
                 entry.used = True
+                self._played.setdefault(lineage, entry.lineage)
             return entry
+
+    def _of_namesake(self, lineage: str, key: str) -> Entry | None:
+        """A call of another part of the same name: of one that is not taken yet, if there is one."""
+        taken = set(self._played.values())
+        found = [entry for entry in self._namesakes.get((_unnumbered(lineage), key), ()) if not entry.used]
+        return next((entry for entry in found if entry.lineage not in taken), None) or _first(found)
 
     @property
     def missing(self) -> int:
         """How many recorded calls did not come again."""
         return sum(not entry.used for entry in self.entries)
+
+
+def _first(entries: Iterable[Entry]) -> Entry | None:
+    return next((entry for entry in entries if not entry.used), None)
+
+
+def _unnumbered(lineage: str) -> str:
+    return _NUMBER.sub("", lineage)
+
+
+_NUMBER = re.compile(r"#\d+(?=/|$)")
 
 
 def decision(entry: Entry, exchange: Exchange) -> tuple[Decision, dict[str, Any] | None, Any]:

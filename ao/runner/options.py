@@ -67,13 +67,13 @@ class Options:
     def begin(self, seed: int, environment: Mapping[str, str], book: Any) -> dict[str, Any]:
         """What is told of the Run: `tellurio.schemas.records.Begin`."""
         program = self.program
-        target = program.target if program.module or program.target == "-" else os.path.abspath(program.target)
         command = {
-            "argv": [target, *program.arguments],
+            "argv": [program.target, *program.arguments],
             "module": program.module,
             "interpreter": sys.executable,
             "cwd": os.getcwd(),
             "env": dict(environment),
+            "needs": sorted(name for name in os.environ if name.endswith("_API_KEY")),
             "stdin": program.target == "-",
             "host": socket.gethostname(),
             "pid": os.getpid(),

@@ -45,6 +45,7 @@ class Command(TypedDict, total=False):
         interpreter: path of the Python.
         cwd: the working directory.
         env: of the environment what is on an allow-list; no secrets.
+        needs: names of keys that were set, without their values.
         stdin: whether the script came by standard input: it cannot be started again.
         host, pid: where it runs.
         seed: of what is random.
@@ -56,6 +57,7 @@ class Command(TypedDict, total=False):
     interpreter: str
     cwd: str
     env: dict[str, str]
+    needs: list[str]
     stdin: bool
     host: str
     pid: int

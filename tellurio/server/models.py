@@ -305,6 +305,21 @@ class GraphRun(Answer):
     cost: str | None
 
 
+class Stopped(Answer):
+    """A process that was told to stop."""
+
+    pid: int
+
+
+class NewRerun(Given):
+    """A recording that the server is to run again, on this machine."""
+
+    env: Annotated[dict[str, str], AfterValidator(_config)] = Field(
+        default_factory=dict, description="what the script needs of the environment besides: keys; not stored"
+    )
+    cache: bool = Field(True, description="answer recorded calls from the recording")
+
+
 class GraphCall(Answer):
     """A call as a node."""
 

@@ -15,7 +15,7 @@ from tellurio.schemas.pointer import PointerError, changed
 from tellurio.store._sql import execute
 from tellurio.store.runs import command_of, make_run, run, subruns
 
-__all__ = ["FIELDS", "edit", "edits"]
+__all__ = ["FIELDS", "edit", "edits", "make_draft"]
 
 FIELDS = {"input": "request", "output": "response"}
 """What of a call can be edited, and what its record calls it."""
@@ -59,7 +59,7 @@ def edit(
         changed(copy.deepcopy(body), path, value, remove=remove)
     except PointerError as error:
         raise ValueError(f"the {field} of call {call_id}: {error}") from None
-    draft = draft or _draft(c, source)
+    draft = draft or make_draft(c, source)
     content = orjson.dumps({"removed": True} if remove else {"value": value}).decode()
     row = (draft["key"], call_id, field, path, content, time.time())
     execute(c, "INSERT INTO edits (run_key, call_id, field, path, value, created) VALUES (?, ?, ?, ?, ?, ?)", row)
@@ -81,11 +81,12 @@ def _edit(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _draft(c: Connection, source: Mapping[str, Any]) -> dict[str, Any]:
+def make_draft(c: Connection, source: Mapping[str, Any], name: str = "{} (edited)") -> dict[str, Any]:
+    """A copy of a recording that is to be run: it has its command, and none of its calls."""
     return make_run(
         *(c, source["project_id"], source["user"]["id"]),
         id=str(uuid.uuid4()),
-        name=f"{source['name'][:150]} (edited)",
+        name=name.format(source["name"][:150]),
         parent_id=source["id"],
         kind="rerun",
         status="DRAFT",

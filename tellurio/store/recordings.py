@@ -12,13 +12,14 @@ import orjson
 from sqlalchemy import Connection
 
 from tellurio.store._sql import execute
+from tellurio.store.edges import summary
 from tellurio.store.edits import edits
 from tellurio.store.names import slugify
 from tellurio.store.projects import make_namespace, make_project, namespace, project, project_by_id, role_in
 from tellurio.store.runs import make_run, run, subruns
 from tellurio.store.users import local_user
 
-__all__ = ["PROJECT", "Ambiguous", "begin_recording", "diff", "find", "recorded_calls"]
+__all__ = ["PROJECT", "Ambiguous", "begin_recording", "diff", "find", "recorded_calls", "recordings"]
 
 PROJECT = "Recordings"
 """Where recordings go that name no project."""
@@ -65,6 +66,12 @@ def _begun(c: Connection, id: str, told: Mapping[str, Any]) -> dict[str, Any]:
     begun = run(c, id)
     assert begun is not None
     return begun
+
+
+def recordings(c: Connection, user_id: str, limit: int) -> list[dict[str, Any]]:
+    """The latest recordings that the user may see, newest first, in a few words each."""
+    rows = execute(c, "SELECT id FROM runs WHERE kind IN ('recording', 'rerun') ORDER BY key DESC LIMIT ?", (limit,))
+    return [summary(found) for row in rows if (found := _seen(c, user_id, row.id)) is not None]
 
 
 class Ambiguous(ValueError):

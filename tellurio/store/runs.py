@@ -100,7 +100,8 @@ def make_run(
         if known["project_id"] != project_id:
             raise ValueError(f"the Run id {id} is taken: make another")
         return known
-    values = {"name": _free_name(c, project_id, name), "description": _text("description", description)}
+    free = _free_name(c, project_id, name) if kind != "subrun" else _name_of_part(c, name, parent_id)
+    values = {"name": free, "description": _text("description", description)}
     values |= {"config": _json("config", config or {}), "tags": _tags(tags), "client": _json("client", client or {})}
     if not 0 < lease <= 86_400:
         raise ValueError(f"expected a lease of up to 86400 seconds, got {lease!r}")
@@ -109,7 +110,7 @@ def make_run(
     now = time.time()
     row = {
         **values,
-        "slug": _slug(str(values["name"])),
+        "slug": _free_slug(c, project_id, free) if kind == "subrun" else _slug(free),
         "id": id,
         "project_id": project_id,
         "user_id": user_id,
@@ -273,8 +274,9 @@ def begin_subrun(
     if known.project_id != project_id or known.kind != "subrun":
         raise ValueError(f"there is no subrun {id} of this recording")
     if told is not None and orjson.loads(known.client) == _UNTOLD:
-        name = _free_name(c, project_id, told.get("name"))
-        values = {"name": name, "slug": _slug(name), "parent_id": _uuid(told.get("parent_id") or root)}
+        parent = _uuid(told.get("parent_id") or root)
+        name = _name_of_part(c, told.get("name"), parent)
+        values = {"name": name, "slug": _free_slug(c, project_id, name), "parent_id": parent}
         values |= {"client": _json("client", told.get("client") or {})}
         c.execute(update(t.runs).where(t.runs.c.id == id).values(**values))
     return int(known.key)
@@ -392,6 +394,20 @@ def _free_name(c: Connection, project_id: str, name: str | None) -> str:
         return found.first() is not None
 
     return numbered(random_name() if name is None else _name(name), taken)
+
+
+def _name_of_part(c: Connection, name: str | None, parent_id: str | None) -> str:
+    """A name that no other part of the same Run has; its slug has to be the project's only one, its name has not."""
+
+    def taken(name: str) -> bool:
+        query = "SELECT 1 FROM runs WHERE parent_id = ? AND name = ?"
+        return execute(c, query, (parent_id, name)).first() is not None
+
+    return numbered(random_name() if name is None else _name(name), taken)
+
+
+def _free_slug(c: Connection, project_id: str, name: str) -> str:
+    return _slug(_free_name(c, project_id, name))
 
 
 def _slug(name: str) -> str:

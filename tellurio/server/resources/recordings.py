@@ -16,7 +16,8 @@ from tellurio.server.answers import answer
 from tellurio.server.doors import Permission, Resource
 from tellurio.server.faults import of_input
 from tellurio.server.gate import caller
-from tellurio.server.models import Difference, Found, Graph, NewEdit, Run
+from tellurio.server.models import Difference, Found, Graph, GraphRun, NewEdit, NewRerun, Run, Stopped
+from tellurio.server.processes import Processes
 from tellurio.server.refusals import unknown
 from tellurio.store import edges, edits
 from tellurio.store import recordings as stored
@@ -27,6 +28,12 @@ __all__ = ["recordings"]
 recordings = Resource("recordings")
 
 ONE = "/runs/{run_id}"
+
+
+@recordings.route("GET", "/recordings", permission=Permission.USER, answer=list[GraphRun])
+async def list_recordings(request: Request, limit: Annotated[int, Query(ge=1, le=1000)] = 20) -> Response:
+    """The latest recordings, of all projects that the caller may see."""
+    return answer(await request.app.state.store.aread(stored.recordings, caller(request).user["id"], limit))
 
 
 @recordings.route("GET", "/recordings/{reference}", permission=Permission.USER, answer=Found)
@@ -83,6 +90,21 @@ async def get_difference(request: Request, other: str) -> Response:
     if found is None:
         raise unknown("Run", other)
     return answer(found)
+
+
+@recordings.route("POST", ONE + "/stop", permission=Permission.WRITE, answer=Stopped, refusals=[409, 429])
+async def stop_run(request: Request) -> Response:
+    """Stop the script of a recording that goes on, as Ctrl-C does; after some seconds by SIGTERM."""
+    who = caller(request)
+    return answer({"pid": await Processes(request.app).stop(who.user, who.run_id)})
+
+
+@recordings.route("POST", ONE + "/rerun", permission=Permission.WRITE, answer=Run, status=201, refusals=[409, 429])
+async def rerun(request: Request, given: NewRerun) -> Response:
+    """Run a recording, or a draft, again; answers with the Run it becomes.  One that goes on is stopped first."""
+    who = caller(request)
+    begun = await Processes(request.app).rerun(who.user, who.run_id, given.env, cache=given.cache)
+    return answer({name: value for name, value in begun.items() if name != "key"}, 201)
 
 
 def _found(connection: Connection, user_id: str, reference: str) -> dict[str, Any] | None:

@@ -1,0 +1,69 @@
+"""How a recorded script is started again."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["CannotRun", "environment", "restart"]
+
+
+class CannotRun(Exception):
+    """A recording cannot be run again here; says what is missing."""
+
+
+def environment(command: Mapping[str, Any]) -> dict[str, str]:
+    """What of this process's environment the script needs and no recording holds: keys, by their names."""
+    return {name: os.environ[name] for name in command.get("needs") or () if name in os.environ}
+
+
+def restart(
+    command: Mapping[str, Any], run_id: str, *, cache: bool = True, environ: Mapping[str, str] | None = None
+) -> tuple[list[str], str, dict[str, str]]:
+    """The command line, working directory and environment that run a recording again.
+
+    Args:
+        command: see `tellurio.schemas.records.Command`.
+        run_id: of the recording, or of a draft.
+        cache: answer recorded calls from the recording.
+        environ: what is set; None: what is set here.
+
+    Raises:
+        CannotRun: it cannot be started here; says why.
+    """
+    argv = list(command.get("argv") or ())
+    if not argv:
+        raise CannotRun("That Run was not begun by ao-record: nobody knows how its script is started.")
+    if command.get("stdin"):
+        raise CannotRun("The script came by standard input, which is not recorded: save it in a file, and record that.")
+    host, where = command.get("host"), str(command.get("cwd") or ".")
+    if host and host != socket.gethostname():
+        raise CannotRun(f"It was recorded on another machine ({host}): run it again there.")
+    if not os.path.isdir(where):
+        raise CannotRun(f"Its working directory {where} is gone.")
+    recorded = {str(name): str(value) for name, value in dict(command.get("env") or {}).items()}
+    full = {**recorded, **(os.environ if environ is None else environ)}
+    full |= {name: value for name, value in _of_living(command).items() if name not in full}
+    missing = [name for name in command.get("needs") or () if name not in full]
+    if missing:
+        raise CannotRun(f"It was recorded with {', '.join(missing)}, which is not set here. Set it, and try again.")
+    interpreter = str(command.get("interpreter") or sys.executable)
+    if not os.access(interpreter, os.X_OK):
+        raise CannotRun(f"The Python it was recorded with is gone: {interpreter}")
+    options = ["--rerun", run_id, *([] if cache else ["--no-cache"])]
+    target = ["-m", *argv] if command.get("module") else argv
+    return [interpreter, "-m", "ao.runner.record", *options, *target], where, full
+
+
+def _of_living(command: Mapping[str, Any]) -> dict[str, str]:
+    """The keys of the recorder, if it still runs, as this user's processes may read them."""
+    try:
+        with open(f"/proc/{int(command.get('pid') or 0)}/environ", "rb") as file:
+            pairs = [line.partition(b"=") for line in file.read().split(b"\0")]
+    except (OSError, ValueError):
+        return {}
+    wanted = {str(name).encode() for name in command.get("needs") or ()}
+    return {name.decode(): value.decode(errors="surrogateescape") for name, _, value in pairs if name in wanted}

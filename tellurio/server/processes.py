@@ -1,0 +1,164 @@
+"""Recorded scripts as processes of this machine: stopped, and started again.
+
+Only what was recorded on this machine is started, for the user of this machine, by a server that only this machine
+can reach: the command of a recording is never one that somebody sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from sqlalchemy import Connection
+
+from tellurio.client.restarting import CannotRun, restart
+from tellurio.server.log import log
+from tellurio.server.refusals import Refused, unknown
+from tellurio.store import runs
+from tellurio.store.edits import make_draft
+from tellurio.store.users import local_user
+
+__all__ = ["Processes"]
+
+GRACE = 5.0
+"""Seconds between SIGINT and SIGTERM."""
+
+PATIENCE = 15.0
+"""Seconds in which a script that was told to stop has to be gone, before it is run again."""
+
+_PAUSE = 0.1
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_later: set[asyncio.Task[None]] = set()
+
+
+class Processes:
+    """What may be done with the scripts of recordings.
+
+    Args:
+        app: the server.
+    """
+
+    def __init__(self, app: FastAPI) -> None:
+        self._store, self._settings = app.state.store, app.state.settings
+
+    async def stop(self, user: Mapping[str, Any], run_id: str) -> int:
+        """Tell the script to stop; returns its process id.
+
+        Raises:
+            Refused: it does not run, or not here.
+        """
+        run = await self._of(user, run_id)
+        command = await self._store.aread(runs.command_of, run_id)
+        pid = int((command or {}).get("pid") or 0)
+        if run["status"] != "RUNNING" or not self._records(pid, run_id):
+            raise Refused(409, f"The script of the Run {run['name']!r} does not run on this machine.")
+        _signal(pid, signal.SIGINT)
+        task = asyncio.create_task(self._insist(pid, run_id))
+        _later.add(task)
+        task.add_done_callback(_later.discard)
+        log("recording_stopped", run=run_id, pid=pid)
+        return pid
+
+    async def rerun(
+        self, user: Mapping[str, Any], run_id: str, environ: Mapping[str, str], *, cache: bool
+    ) -> dict[str, Any]:
+        """Start the script again; returns the Run it becomes.
+
+        Raises:
+            Refused: it cannot be started here; says why.
+        """
+        run = await self._of(user, run_id)
+        if run["kind"] not in ("recording", "rerun"):
+            raise Refused(409, f"The Run {run['name']!r} is no recording: nobody knows how its script is started.")
+        if run["status"] == "RUNNING":
+            await self.stop(user, run_id)
+            await self._ended(run_id)
+        if bad := [name for name in environ if not _NAME.fullmatch(name) or "\0" in environ[name]]:
+            raise Refused(422, f"env: {bad[0][:100]!r} is no name of the environment.")
+        stored = await self._store.aread(runs.command_of, run_id)
+        try:
+            given = {**_own_environment(), **environ}
+            restart(stored or {}, run_id, cache=cache, environ=given)  # before a draft is made: can it be?
+            draft = run if run["status"] == "DRAFT" else await self._store.awrite(_copied, run, durable=True)
+            command, where, env = restart(stored or {}, draft["id"], cache=cache, environ=given)
+        except CannotRun as error:
+            raise Refused(409, str(error)) from None
+        _start(command, where, env)
+        log("recording_started", run=draft["id"], again=run_id)
+        return dict(draft)
+
+    async def _of(self, user: Mapping[str, Any], run_id: str) -> dict[str, Any]:
+        """The Run, if its script is the caller's business on this machine."""
+        run: dict[str, Any] | None = await self._store.aread(runs.run, run_id)
+        if run is None:
+            raise unknown("Run", run_id)
+        owner = await self._store.aread(local_user)
+        if not self._settings.local or self._settings.journals_home is None:
+            raise Refused(409, "Only a local server starts and stops scripts: use ao-tool where it was recorded.")
+        if owner is None or not owner["id"] == user["id"] == run["user"]["id"]:
+            raise Refused(403, "Only this machine's user may start and stop scripts here, and only their own.")
+        command = await self._store.aread(runs.command_of, run_id)
+        host = (command or {}).get("host")
+        if host and host != socket.gethostname():
+            raise Refused(409, f"It was recorded on another machine, {str(host)[:100]}.")
+        return run
+
+    def _records(self, pid: int, run_id: str) -> bool:
+        """Whether that process writes the Run's journal: a process id alone may be another's by now."""
+        home: Path = self._settings.journals_home
+        folder = str((home / "journals" / run_id).resolve()) + os.sep
+        with contextlib.suppress(OSError):
+            return any(_target(entry).startswith(folder) for entry in Path(f"/proc/{pid}/fd").iterdir())
+        return False
+
+    async def _insist(self, pid: int, run_id: str) -> None:
+        await asyncio.sleep(GRACE)
+        if self._records(pid, run_id):
+            _signal(pid, signal.SIGTERM)
+
+    async def _ended(self, run_id: str) -> None:
+        for _ in range(int(PATIENCE / _PAUSE)):
+            if await self._store.aread(runs.status, run_id) != "RUNNING":
+                return
+            await asyncio.sleep(_PAUSE)
+        raise Refused(409, "Its script was told to stop, and still runs. Try again when it has ended.")
+
+
+def _copied(connection: Connection, run: Mapping[str, Any]) -> dict[str, Any]:
+    return make_draft(connection, run, "{}")
+
+
+def _own_environment() -> dict[str, str]:
+    """What a script needs to be found and to speak; no more of what this server was started with."""
+    return {
+        name: os.environ[name] for name in ("HOME", "PATH", "TELLURIO_HOME", "TMPDIR", "USER") if name in os.environ
+    }
+
+
+def _start(command: list[str], where: str, env: Mapping[str, str]) -> None:
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen(
+        command, cwd=where, env=dict(env), stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True
+    )
+    threading.Thread(target=process.wait, name="rerun", daemon=True).start()  # it is this process's child: reaped
+
+
+def _target(entry: Path) -> str:
+    with contextlib.suppress(OSError):
+        return os.readlink(entry)
+    return ""
+
+
+def _signal(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
