@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -156,3 +161,35 @@ def test_an_agent_can_be_a_tool_of_another_and_learns_with_it(client: Any) -> No
         "loop.tools.search.description",
         "loop.tools.search.fn.prompt",
     }
+
+
+PROGRAM = """
+import hashlib, json
+import afnio
+from afnio.models.simulated import simulated
+from tests.agents.shop_agent import Asked, ShopAgent, train
+
+client = simulated("shop")
+afnio.set_backward_model_client(client, completion_args={"model": "m"})
+agent = ShopAgent(client, model="m")
+with afnio.local_engine():
+    train(agent, Asked(24, seed=21, pictures=True), lambda agent, batch: agent.training_step(batch, 0), epochs=1)
+sent = sorted(json.dumps(body, sort_keys=True) for body in client.requests)
+print(json.dumps([agent.texts(), len(sent), hashlib.sha256("".join(sent).encode()).hexdigest()]))
+"""
+
+
+def test_two_processes_send_the_same_and_learn_the_same() -> None:
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", PROGRAM],
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert said[0] == said[1]
+    assert shop.LAWS[0].text in json.loads(said[0])[0]["prompt"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import zlib
+from base64 import b64encode
 from decimal import Decimal
 from statistics import fmean
 from typing import Any
@@ -337,6 +338,32 @@ def test_the_anthropic_sdk_gets_the_same(server: LMServer) -> None:
             ]
             messages.append({"role": "user", "content": results})
     assert reply.content[0].text == question.answer
+    assert turns == run(MODEL, question, texts).turns
+
+
+def test_openais_responses_get_the_same(server: LMServer) -> None:
+    texts, question = whole(), next(question for question in ASKED if question.picture)
+    tools: Any = [
+        {"type": "function", **tool("search", texts.search, "query")["function"], "strict": False},
+        {"type": "function", **tool("calculator", texts.calculator, "expression")["function"], "strict": False},
+    ]
+    run_tool = {"search": search, "calculator": calculator}
+    url = f"data:image/png;base64,{b64encode(question.picture or b'').decode()}"
+    content = [{"type": "input_text", "text": question.text}, {"type": "input_image", "image_url": url}]
+    items: list[Any] = [{"role": "user", "content": content}]
+    turns = 0
+    with openai.OpenAI(api_key="any", base_url=server.base_url) as client:
+        create: Any = client.responses.create
+        while True:
+            turns += 1
+            reply = create(model="m", instructions=texts.prompt, input=items, tools=tools)
+            calls = [item for item in reply.output if item.type == "function_call"]
+            if not calls:
+                break
+            for call in calls:
+                output = run_tool[call.name](*json.loads(call.arguments).values())
+                items += [call, {"type": "function_call_output", "call_id": call.call_id, "output": output}]
+    assert reply.output_text == question.answer
     assert turns == run(MODEL, question, texts).turns
 
 
