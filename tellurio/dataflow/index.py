@@ -23,6 +23,10 @@ CERTAIN = 1_000 * UNIT
 """Weight of what needs no text: an answer given back as the assistant's message, the id of a tool call."""
 
 
+NEAR = 3
+"""A single word amid a sentence is linked to one of so many latest texts only."""
+
+
 class StoredCall(NamedTuple):
     """A call as it was recorded; times in seconds, None if they are not known."""
 
@@ -181,6 +185,7 @@ class ContentIndex:
         self._program.used(set(tokens.ids), number, self._parents[number] | {number})
         for start, end, other in variants(leaf.text):
             text, chosen = self._outputs.add(number, leaf.path, Tokens(other, self._vocabulary))
+            text.rewritten = True
             text.starts, text.ends = array("I", [start] * len(text.starts)), array("I", [end] * len(text.ends))
             self._enter(number, chosen)
 
@@ -277,7 +282,7 @@ class ContentIndex:
 
     def _hit(self, run: Run, leaf: Leaf, judge: Judge, *, lost: bool) -> _Hit | None:
         text: Text = self._outputs.texts[run.carrier]
-        verdict = judge.verdict(run, text)
+        verdict = judge.verdict(run, text, near=len(self._outputs.texts) - run.carrier <= NEAR)
         if not verdict.weight or (lost and not verdict.strong):
             return None
         starts, ends = judge.places()

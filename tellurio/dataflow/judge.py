@@ -11,15 +11,15 @@ from tellurio.dataflow.cover import Run
 from tellurio.dataflow.outputs import GRAM, Text
 from tellurio.dataflow.program import Program
 from tellurio.dataflow.tokens import STRONG_TOKEN, UNIT, Tokens
-from tellurio.dataflow.units import NAME, SOFT, VALUE, units
+from tellurio.dataflow.units import LISTED, NAME, SOFT, VALUE, units
 
 __all__ = ["ENOUGH", "Judge", "Verdict"]
 
-ENOUGH = 6 * UNIT
+ENOUGH = 5 * UNIT
 """What a stretch of running text has to weigh."""
-ENOUGH_AT_AN_END = 4 * UNIT
+ENOUGH_AT_AN_END = 7 * UNIT // 2
 """The same, where it is the beginning or the end of an answer."""
-ENOUGH_UNIT = {VALUE: 2 * UNIT, SOFT: 3 * UNIT, NAME: ENOUGH}
+ENOUGH_UNIT = {VALUE: 2 * UNIT, LISTED: 2 * UNIT, SOFT: 3 * UNIT, NAME: ENOUGH}
 """A whole unit, by how sure it is that it is one: its ends are evidence as well."""
 ENOUGH_ON_BOTH_SIDES = 2 * UNIT
 """A unit of the answer that is a unit of the prompt."""
@@ -27,6 +27,7 @@ ENOUGH_WHOLE = 3 * UNIT // 2
 """A whole answer."""
 ENOUGH_VALUES = 4 * UNIT
 """Several values of one answer together, and values side by side."""
+LONG_WORD = 10
 LONG_UNIT = 8
 """Tokens of a unit whose words need not weigh anything: nobody writes the same by chance."""
 A_LITTLE = UNIT
@@ -61,14 +62,15 @@ class Judge:
             self._places = self._tokens.places()
         return self._places
 
-    def verdict(self, run: Run, text: Text) -> Verdict:
-        """What ``run`` through ``text`` says."""
-        return self._of_value(run, text) if run.end - run.start < GRAM else self._of_run(run, text)
+    def verdict(self, run: Run, text: Text, *, near: bool) -> Verdict:
+        """What ``run`` through ``text`` says; ``near``: whether ``text`` is one of the latest answers."""
+        return self._of_value(run, text, near=near) if run.end - run.start < GRAM else self._of_run(run, text)
 
     def _of_run(self, run: Run, text: Text) -> Verdict:
         end = run.origin + run.end - run.start
         weight = self._weight(run, text, run.origin, end)
-        if end - run.origin >= LONG_UNIT and self._is_long_unit(run, text, end):
+        long = end - run.origin >= LONG_UNIT or (text.rewritten and end - run.origin == len(text.starts))
+        if long and self._is_long_unit(run, text, end):
             return Verdict(max(weight, ENOUGH), True, True)
         if weight < A_LITTLE:
             return NOTHING
@@ -79,13 +81,13 @@ class Judge:
             share = self._weight(run, text, start, stop)
             if share >= ENOUGH_UNIT[grade] or (share >= ENOUGH_WHOLE and stop - start == len(text.starts)):
                 return Verdict(weight, True, True)
-            shares.append(share if grade == VALUE else 0)
+            shares.append(share if grade <= LISTED else 0)
         beside = len(shares) > 1 and sum(shares) >= ENOUGH_VALUES * 3 // 4
         strong = beside or (bool(shares) and weight >= ENOUGH_ON_BOTH_SIDES and self._is_unit(run))
         return Verdict(weight, strong, any(share >= A_LITTLE for share in shares))
 
     def _is_long_unit(self, run: Run, text: Text, end: int) -> bool:
-        """A whole answer that is not the program's; or a sentence that nobody else has written, in frequent words."""
+        """A whole answer, or date, that is not the program's; or a sentence of frequent words that is new."""
         shift = run.start - run.origin
         if end - run.origin == len(text.starts):
             grams = self._looked_up[run.start : run.end - GRAM + 1]
@@ -112,7 +114,7 @@ class Judge:
             weight -= min(text.light[end] - text.light[start], weight)
         return weight
 
-    def _of_value(self, run: Run, text: Text) -> Verdict:
+    def _of_value(self, run: Run, text: Text, *, near: bool) -> Verdict:
         size = run.end - run.start
         ids = self._tokens.ids[run.start : run.end]
         weights = [self._program.weight(token) for token in ids]
@@ -122,17 +124,15 @@ class Judge:
             (unit[2] for unit in self._inside(run.origin, run.origin + size, text) if unit[1] == run.origin + size),
             NAME,
         )
-        telling = max(weights) >= STRONG_TOKEN or (size > 1 and weight >= STRONG_TOKEN and grade == VALUE)
+        telling = max(weights) >= STRONG_TOKEN or (size > 1 and weight >= STRONG_TOKEN and grade <= LISTED)
         if telling and not all(known):
             return Verdict(weight, True, True)
         both = self._is_unit(run)
-        if weight >= UNIT and not any(known) and (both or (size == 1 and grade == VALUE and self._is_name(run.start))):
+        whole = len(text.starts) == size
+        alone = near and size == 1 and grade == VALUE and self._stands_alone(run.start, whole=whole)
+        if weight >= UNIT and not any(known) and (both or alone):
             return Verdict(weight, True, True)
-        if (
-            both
-            or (weight >= UNIT // 2 and len(text.starts) == size)
-            or (grade == NAME and size > 1 and weight >= UNIT)
-        ):
+        if both or (weight >= UNIT // 2 and whole) or (grade == NAME and size > 1 and weight >= UNIT):
             return Verdict(weight, False, weight >= UNIT and not all(known))
         return NOTHING
 
@@ -149,9 +149,14 @@ class Judge:
             self._units = {
                 (bisect_left(starts, unit.start), bisect_right(ends, unit.end))
                 for unit in units(self._tokens.text)
-                if unit.grade == VALUE
+                if unit.grade <= LISTED
             }
         return (run.start, run.end) in self._units
+
+    def _stands_alone(self, place: int, *, whole: bool) -> bool:
+        """Whether a single word may be a value amid a sentence: a name; or a whole answer that is long, or a number."""
+        word = self._tokens.spellings[place]
+        return self._is_name(place) or (whole and (len(word) >= LONG_WORD or word.isdecimal()))
 
     def _is_name(self, place: int) -> bool:
         """Whether the word has a capital that no beginning of a sentence explains."""

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from tellurio.dataflow.tokens import STRONG_TOKEN, UNIT, Tokens, Vocabulary
-from tellurio.dataflow.units import VALUE, keys, units
+from tellurio.dataflow.units import LISTED, keys, units
 
 __all__ = ["GRAM", "GUARANTEE", "Outputs", "Text", "grams"]
 
@@ -43,6 +43,7 @@ class Text:
         data: the tokens' numbers, four bytes each.
         starts, ends: place of each token in the leaf's text.
         units: token ranges ``(start, end, grade)``, in order.
+        rewritten: whether it is another way to write a value of the leaf.
         light: how much less the tokens before each place weigh, as they are keys of JSON; None: there are none.
     """
 
@@ -53,6 +54,7 @@ class Text:
     ends: array[int]
     units: list[tuple[int, int, int]]
     light: array[int] | None
+    rewritten: bool = False
 
 
 def grams(ids: list[int]) -> list[int]:
@@ -169,7 +171,7 @@ class Outputs:
         carrier = (len(self.texts) - 1) << _PLACE_BITS
         pairs = [start for start, end, _ in marked if end - start == 2]
         values = {_pair(ids[start], ids[start + 1]): start for start in pairs}
-        values |= {ids[start]: start for start, end, grade in marked if end - start == 1 and grade == VALUE}
+        values |= {ids[start]: start for start, end, grade in marked if end - start == 1 and grade <= LISTED}
         values |= {token: place for place, token in enumerate(ids) if weights[token] >= STRONG_TOKEN}
         for value, place in values.items():
             if place < _MOST_TOKENS:

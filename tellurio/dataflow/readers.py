@@ -96,6 +96,8 @@ def read_response(body: Any, api_format: str = "") -> list[Answer]:
         answer = Answer()
         _walk(value, path, answer.leaves, [])
         answer.ids = list(_issued(value, path))
+        if isinstance(body.get("id"), str):
+            answer.ids.append((body["id"], path))
         answers.append(answer)
     return answers
 
@@ -215,6 +217,9 @@ def _chat_answers(body: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _responses_parts(body: dict[str, Any]) -> Iterator[tuple[str, Any, bool]]:
+    if body.get("previous_response_id"):
+        # The server has what was said before: an id stands for it.
+        yield "/previous_response_id", {"call_id": body["previous_response_id"]}, True
     yield from _plain(body, "tools", "text", "instructions")
     yield from _conversation(body, "input")
 

@@ -31,7 +31,11 @@ _NUMBER = (
     r"(?<![\d.])\d{1,3}(?:[,'\u2019\u202f\u00a0]\d{3})+(?!\d)(?:\.\d+)?"  # 1,234.50
     r"|(?<![\d.])\d{1,30}\.\d{1,30}(?![\d.]{0,30}\d)"  # 3.14, but neither 1.2.3 nor 05.03.2024
 )
-_TOKEN = re.compile(rf"[^\W\d_{_SOLID}][^\W_{_SOLID}]*|{_NUMBER}|[{_SOLID}]|[^\W_{_SOLID}]+")
+# Vowel signs and points of Indic scripts, Hebrew and Arabic, which `\\w` does not know as parts of words.
+_SIGNS = "\u0591-\u05bd\u05bf-\u05c7\u064b-\u065f\u0670\u0900-\u0963\u0966-\u0dff"
+_TOKEN = re.compile(
+    rf"[^\W\d_{_SOLID}](?:[^\W_{_SOLID}]|[{_SIGNS}])*|{_NUMBER}|[{_SOLID}]|(?:[^\W_{_SOLID}]|[{_SIGNS}])+"
+)
 _TOKEN_OF_ASCII = re.compile(rf"[A-Za-z][A-Za-z0-9]*|{_NUMBER}|[A-Za-z0-9]+")
 _INVISIBLE = "\u00ad\u200b-\u200d\u2060\ufeff"
 _MARKS = "\u0300-\u036f\u3099\u309a"
@@ -180,7 +184,7 @@ def _weight(word: str) -> int:
     if word.replace(".", "").isdecimal():
         return _weight_of_number(word)
     if len(word) == 1:
-        return 1 if word < "\u3100" else 3
+        return 3 if word >= "\u3400" else 2 if word >= "\u0e00" else 1
     if any(c.isdecimal() for c in word):
         return _weight_of_code(word)
     return 2 if len(word) == 2 and word.isascii() else UNIT
@@ -195,5 +199,5 @@ def _weight_of_code(token: str) -> int:
 def _weight_of_number(token: str) -> int:
     telling = len(token.replace(".", "").strip("0"))
     if telling >= 4 and len(token) == 4 and token[:2] in ("19", "20"):
-        return UNIT  # a year, as it seems
+        return UNIT - 1  # a year, as it seems
     return (1, 1, 2, UNIT)[telling] if telling < 4 else STRONG_TOKEN

@@ -10,15 +10,15 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-__all__ = ["NAME", "SOFT", "VALUE", "Unit", "keys", "units"]
+__all__ = ["LISTED", "NAME", "SOFT", "VALUE", "Unit", "keys", "units"]
 
 
-VALUE, SOFT, NAME = 0, 1, 2
-"""How sure it is that a program takes it out: a value of a structure; what prose sets off; a name by its capitals."""
+VALUE, LISTED, SOFT, NAME = range(4)
+"""How sure it is that a program takes it out: a value by itself, one of a list, prose set off, a name by capitals."""
 
 
 class Unit(NamedTuple):
-    """Characters ``[start, end)`` of a text, and how sure it is that they are one: `VALUE`, `SOFT` or `NAME`."""
+    """Characters ``[start, end)`` of a text; how sure it is that they are one, `VALUE`, `LISTED`, `SOFT` or `NAME`."""
 
     start: int
     end: int
@@ -36,13 +36,14 @@ _KEY = re.compile(r'"((?:[^"\\\n]|\\.){0,80})"\s*:')
 _NUMBER = re.compile(r"[:\[,]\s*(-?\d[\d.eE+-]*)\s*(?=[,}\]\n]|$)")
 _TAGGED = re.compile(r"<[A-Za-z][\w:.-]*(?:\s[^<>]*)?>([^<>]+)</")
 _CELL = re.compile(r"\|[ \t]*([^|\n]*?)[ \t]*(?=\|)")
-_COMMAS = re.compile(r"^[^.,;\n]{1,60}(?:[,;][^.,;\n]{1,60}){2,}[.]?$", re.MULTILINE)
+_COMMAS = re.compile(r"^[^.,;\n]{1,60}(?:[,;][^.,;\n]{1,60})+[.]?$", re.MULTILINE)
 _PIECE = re.compile(r"[^,;:\n]+")
 _NAME = re.compile(
     r"\b(?!(?:The|A|An|In|On|At|By|For|To|Of|And|But|Or|If|It|He|She|We|They|This|That|These|Those|When|As|From|With|Is|Are"
     r"|Was|My|Your|Our|Their|His|Her|There|Here|What|Who|How|Why|Dear|Mr|Mrs|Ms|Dr) )"
     r"[A-Z][\w'’-]+(?: (?:of|de|van|von|del|da|la|[A-Z][\w'’.-]*))* [A-Z][\w'’-]+"
 )
+_FIRST = re.compile(r"(?:[^\n.,;]|[.,;](?! |\n|$))*")
 _SENTENCE = re.compile(r"[^.!?\n。！？，、；]+")
 _STRUCTURE = re.compile(r"[:,\[{]\s*$")
 _EDGES = " \t\r\n\"'`*_.,;:!?()[]{}<>“”«»"
@@ -69,9 +70,11 @@ def keys(text: str) -> list[tuple[int, int]]:
 def _found(text: str) -> Iterator[tuple[int, int, int]]:
     yield 0, len(text), VALUE
     if "\n" in text or text[:1] in "-*•+#>0123456789([ ":
-        yield from ((*found.span(1), VALUE) for found in _LINE.finditer(text))
+        yield from ((*found.span(1), LISTED) for found in _LINE.finditer(text))
     if ": " in text or ":*" in text or "：" in text:
-        yield from ((*found.span(1), VALUE) for found in _FIELD.finditer(text))
+        for found in _FIELD.finditer(text):
+            yield *found.span(1), VALUE
+            yield *_FIRST.match(text, found.start(1)).span(), VALUE  # type: ignore[union-attr]
     if any(mark in text for mark in "\"'`*_“«「\\"):
         yield from _set_off(text)
     if "{" in text or "[" in text:
@@ -79,12 +82,17 @@ def _found(text: str) -> Iterator[tuple[int, int, int]]:
     if "</" in text:
         yield from ((*found.span(1), VALUE) for found in _TAGGED.finditer(text))
     if "|" in text:
-        yield from ((*found.span(1), VALUE) for found in _CELL.finditer(text))
+        yield from ((*found.span(1), LISTED) for found in _CELL.finditer(text))
     if "," in text or ";" in text:
-        for line in _COMMAS.finditer(text):
-            yield from ((*found.span(), VALUE) for found in _PIECE.finditer(text, *line.span()))
+        yield from ((*found.span(), LISTED) for line in _listed(text) for found in _PIECE.finditer(text, *line))
     yield from ((*found.span(), SOFT) for found in _SENTENCE.finditer(text))
     yield from ((*found.span(), NAME) for found in _NAME.finditer(text))
+
+
+def _listed(text: str) -> list[tuple[int, int]]:
+    """The lines that are short pieces between commas: several lines, or several commas."""
+    lines = [found.span() for found in _COMMAS.finditer(text)]
+    return lines if len(lines) > 1 else [line for line in lines if len(re.findall("[,;]", text[slice(*line)])) > 1]
 
 
 def _set_off(text: str) -> Iterator[tuple[int, int, int]]:

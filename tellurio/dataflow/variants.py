@@ -1,4 +1,4 @@
-"""Other ways in which programs write values of an answer: dates with the month's name, numbers rounded."""
+"""Other ways in which programs write an answer's values: dates by the month's name, rounded numbers, percent."""
 
 from __future__ import annotations
 
@@ -47,5 +47,9 @@ def _of_written_dates(text: str) -> Iterator[tuple[int, int, str]]:
 
 def _of_numbers(text: str) -> Iterator[tuple[int, int, str]]:
     for number in _LONG_NUMBER.finditer(text):
+        value = float(number.group())
         for digits in (1, 2, 3):
-            yield *number.span(), f"{float(number.group()):.{digits}f}"
+            yield *number.span(), f"{value:.{digits}f}"
+        if value < 1:
+            yield *number.span(), f"{100 * value:.1f}"
+            yield *number.span(), f"{100 * value:.2f}"

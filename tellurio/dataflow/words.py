@@ -57,6 +57,8 @@ uses using usually v valid value values various ve version very via view w want 
 weeks weight well went were what when where whether which while white who whole whom whose why wide will with within
 without woman women word words work working works world worth would write writing written wrong x y year years yes
 yet you young your yourself z zero
+monday tuesday wednesday thursday friday saturday sunday january february march april june july august september
+october november december eleven twelve hundred thousand million billion
 """
 _OF_CODE = """
 imports def class self none str int float bool dict tuple len range init main print return returns np numpy pd

@@ -8,7 +8,10 @@ from elsewhere.
 # ruff: noqa: E501 -- a table of texts
 from __future__ import annotations
 
+import json
+from base64 import b64encode
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 __all__ = ["FLOWS", "NO_FLOWS", "Body", "Flow", "bodies"]
 
@@ -63,6 +66,7 @@ CODE = (
     "            heappush(high, -heappop(low))\n        yield high[0]\n"
 )
 FENCED = f"Here you go:\n\n```python\n{CODE}```\n\nIt keeps two heaps."
+REPORT = "The quarterly revenue of Tessaract Dynamics rose to 4.7 million euros, driven by sensor sales in Norway."
 DOCUMENT = (
     "Minutes of the harbour board. The dredging contract went to Nordhavn Marine for nine months. The board postponed the "
     "ferry terminal because the soil survey found peat below the northern pier. Chair Ingrid Solheim closed the session."
@@ -713,6 +717,140 @@ FLOWS = [
         ],
         {(0, 1)},
     ),
+    # --- by other means, and in other structures
+    Flow("the first forty characters", [("Report.", REPORT), ("Expand: " + REPORT[:40], "...")], {(0, 1)}),
+    Flow("the first twenty characters", [("Report.", REPORT), ("Expand: " + REPORT[:20], "...")], {(0, 1)}),
+    Flow("one word replaced", [("Report.", REPORT), ("Check: " + REPORT.replace("rose", "fell"), "...")], {(0, 1)}),
+    Flow("URL quoted", [("Report.", REPORT), ("GET /search?q=" + quote(REPORT), "...")], {(0, 1)}),
+    Flow(
+        "slug",
+        [("Title?", "Silent rivers carve granite cathedrals"), ("Slug: silent-rivers-carve-granite-cathedrals", "...")],
+        {(0, 1)},
+    ),
+    Flow("title case", [("Report.", REPORT), (REPORT.title(), "...")], {(0, 1)}),
+    Flow(
+        "punctuation stripped",
+        [("Report.", REPORT), ("".join(c for c in REPORT if c.isalnum() or c == " "), "...")],
+        {(0, 1)},
+    ),
+    Flow("a Python dict's repr", [("As JSON.", PERSON), ("Data: " + str(json.loads(PERSON)), "...")], {(0, 1)}),
+    Flow(
+        "lines in reverse, joined",
+        [("Trees?", "walnut\nbirch\nrowan\nhazel"), ("trees: hazel, rowan, birch, walnut", "...")],
+        {(0, 1)},
+    ),
+    Flow(
+        "CSV row",
+        [("As CSV.", "name,town\nYrsa Holm,Lillesand\nTor Vik,Mandal"), ("Write to Yrsa Holm of Lillesand", "...")],
+        {(0, 1)},
+    ),
+    Flow(
+        "YAML value",
+        [
+            ("As YAML.", "title: Moss gardens of Kyoto\nlength: 900"),
+            ("Write an article titled Moss gardens of Kyoto", "..."),
+        ],
+        {(0, 1)},
+    ),
+    Flow("share in percent", [("As JSON.", '{"p": 0.4172}'), ("The chance is 41.72%.", "...")], {(0, 1)}),
+    Flow(
+        "label made up, in its field",
+        [("Intent?", "refund_request"), ("Intent: refund_request. Reply.", "...")],
+        {(0, 1)},
+    ),
+    Flow("number of three digits", [("How many?", "347"), ("Is 347 prime?", "...")], {(0, 1)}),
+    Flow(
+        "e-mail address",
+        [("Contact?", "Write to yrsa.holm@fjordmail.example."), ("Send it to yrsa.holm@fjordmail.example", "...")],
+        {(0, 1)},
+    ),
+    Flow("Thai", [("เขียน", "แมวสีส้มนอนบนหลังคาวัดเก่า"), ("แปล: แมวสีส้มนอนบนหลังคาวัดเก่า", "...")], {(0, 1)}),
+    Flow(
+        "Hindi",
+        [("लिखो", "पुराने किले में चाँदी का घोड़ा सोता है"), ("अनुवाद: पुराने किले में चाँदी का घोड़ा सोता है", "...")],
+        {(0, 1)},
+    ),
+    Flow(
+        "second choice of two",
+        [
+            Body(
+                {"messages": [user("Slogan")]},
+                {"choices": [{"message": said("Amber foxes nap")}, {"message": said("Violet cranes dance")}]},
+            ),
+            ("Pick: Violet cranes dance", "..."),
+        ],
+        {(0, 1)},
+    ),
+    Flow(
+        "debate in one growing text",
+        [
+            ("Tea or coffee? A:", "Tea calms restless sailors."),
+            ("Tea or coffee? A: Tea calms restless sailors. B:", "Coffee launches better ships."),
+            ("Tea or coffee? A: Tea calms restless sailors. B: Coffee launches better ships. A:", "..."),
+        ],
+        {(0, 1), (0, 2), (1, 2)},
+    ),
+    Flow(
+        "code edited, then tested",
+        [
+            ("Write.", CODE),
+            (f"Fix:\n{CODE}", CODE.replace("heappop", "heapreplace")),
+            ("Test:\n" + CODE.replace("heappop", "heapreplace"), "..."),
+        ],
+        {(0, 1), (1, 2)},
+    ),
+    Flow(
+        "previous_response_id",
+        [
+            Body(
+                {"input": "Go"},
+                {
+                    "id": "resp_a1",
+                    "output": [
+                        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Ok."}]}
+                    ],
+                },
+                "openai.responses",
+            ),
+            Body(
+                {"input": "More", "previous_response_id": "resp_a1"},
+                {"id": "resp_a2", "output": []},
+                "openai.responses",
+            ),
+        ],
+        {(0, 1)},
+    ),
+    Flow(
+        "Gemini tool call, without ids",
+        [
+            Body(
+                {"contents": [{"role": "user", "parts": [{"text": "Go"}]}]},
+                {
+                    "candidates": [
+                        {
+                            "content": {
+                                "role": "model",
+                                "parts": [{"functionCall": {"name": "w", "args": {"city": "Bo"}}}],
+                            }
+                        }
+                    ]
+                },
+                "gemini.generate",
+            ),
+            Body(
+                {
+                    "contents": [
+                        {"role": "user", "parts": [{"text": "Go"}]},
+                        {"role": "model", "parts": [{"functionCall": {"name": "w", "args": {"city": "Bo"}}}]},
+                        {"role": "user", "parts": [{"functionResponse": {"name": "w", "response": {"t": 3}}}]},
+                    ]
+                },
+                {"candidates": []},
+                "gemini.generate",
+            ),
+        ],
+        {(0, 1)},
+    ),
     # --- hard, or beyond what texts can tell: they count against the recall
     Flow(
         "label that the prompt offered",
@@ -728,6 +866,15 @@ FLOWS = [
         [("A line.", "amber birds circle distant elms for golden hours"), ("Fill in: amber circle elms golden", "...")],
         {(0, 1)},
     ),
+    Flow("base64", [("Report.", REPORT), ("Decode " + b64encode(REPORT.encode()).decode(), "...")], {(0, 1)}),
+    Flow(
+        "words sorted",
+        [
+            ("Title?", "Silent rivers carve granite cathedrals"),
+            ("Words: carve cathedrals granite rivers silent", "..."),
+        ],
+        {(0, 1)},
+    ),
     Flow(
         "abbreviated",
         [("Full name?", "International Bureau of Lighthouse Keepers"), ("What does IBLK do?", "...")],
@@ -741,6 +888,79 @@ SYSTEM = (
 SHOTS = "Example 1\nQ: How deep is the quarry?\nA: Forty fathoms.\nExample 2\nQ: Who owns the mule?\nA: The notary.\n"
 
 NO_FLOWS = [
+    Flow(
+        "entities of a loop",
+        [
+            ("Describe France.", "France borders Spain, Germany and the United Kingdom by sea."),
+            ("Describe Germany.", "Germany borders France and Poland."),
+            ("Describe the United Kingdom.", "..."),
+        ],
+        set(),
+    ),
+    Flow(
+        "lists of a loop",
+        [
+            ("Neighbours of France?", "- Spain\n- Germany\n- Italy"),
+            ("Neighbours of Germany?", "- France\n- Poland"),
+            ("Neighbours of Italy?", "- France\n- Austria"),
+        ],
+        set(),
+    ),
+    Flow(
+        "a quiz that comes back to an answer",
+        [
+            ("Largest planet?", "Jupiter"),
+            ("Largest ocean?", "Pacific"),
+            ("Largest desert?", "Antarctica"),
+            ("Largest lake?", "Caspian Sea"),
+            ("Is Jupiter made of gas?", "Yes"),
+        ],
+        set(),
+    ),
+    Flow(
+        "the trade's words",
+        [
+            (
+                "Explain overfitting.",
+                "A neural network that overfits memorizes its training data and fails on unseen examples.",
+            ),
+            ("A neural network needs training data. How much of it?", "..."),
+        ],
+        set(),
+    ),
+    Flow(
+        "lines that all programs have",
+        [
+            (
+                "Write hello.",
+                "```python\nimport os\nimport sys\n\ndef main():\n    print('hello')\n\nif __name__ == '__main__':\n    main()\n```",
+            ),
+            (
+                "Review:\nimport os\nimport sys\n\ndef main():\n    print('bye')\n\nif __name__ == '__main__':\n    main()",
+                "...",
+            ),
+        ],
+        set(),
+    ),
+    Flow(
+        "weekdays",
+        [
+            ("When open?", "Monday, Tuesday, Wednesday, Thursday, Friday"),
+            ("Open Monday, Tuesday, Wednesday, Thursday, Friday?", "..."),
+        ],
+        set(),
+    ),
+    Flow(
+        "the same date", [("Plan.", "Meeting on Monday, March 3"), ("Today is Monday, March 3. Hello.", "...")], set()
+    ),
+    Flow(
+        "pages of one site",
+        [
+            ("Link?", "See https://docs.python.org/3/library/re.html"),
+            ("Is https://docs.python.org/3/tutorial/index.html good?", "..."),
+        ],
+        set(),
+    ),
     Flow("nothing in common", [("Lighthouse.", LIGHTHOUSE), (f"Recipe: {RECIPE}", "..."), ("Hello", "Hi")], set()),
     Flow(
         "common phrases",
