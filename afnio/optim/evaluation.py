@@ -11,7 +11,7 @@ from typing import Any
 from afnio.autodiff.graph import Node
 from afnio.variable import Variable
 
-__all__ = ["Evaluation", "evaluators", "nodes_behind", "read_evaluation"]
+__all__ = ["Evaluation", "all_right", "evaluators", "nodes_behind", "read_evaluation"]
 
 
 @dataclass(slots=True)
@@ -83,6 +83,12 @@ def evaluators(roots: Sequence[Variable]) -> list[Node]:
         for node in nodes_behind(roots)
         if node.ctx is not None and getattr(node.op, "_is_evaluator", False) and hasattr(node.ctx, "scored")
     ]
+
+
+def all_right(evaluation: Evaluation) -> bool:
+    """Whether the evaluators found nothing to improve; False where there is none that says so."""
+    judges = evaluators(evaluation.roots)
+    return bool(judges) and all(all(node.ctx.evaluation[1]) for node in judges)
 
 
 def _sample_scores(loss: tuple[Variable, Variable]) -> tuple[list[float], Sequence[str] | None]:

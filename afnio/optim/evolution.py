@@ -14,7 +14,7 @@ from afnio.errors import ReplyContractError
 from afnio.gradient import Gradient
 from afnio.optim.bench import Bench
 from afnio.optim.constraint import checked_constraints
-from afnio.optim.evaluation import Evaluation
+from afnio.optim.evaluation import Evaluation, all_right
 from afnio.optim.groups import check_count, check_group, check_params, label_of, tgd_item
 from afnio.optim.optimizer import HISTORY, Params
 from afnio.optim.pool import NAMELESS, Candidate, Pool, mean
@@ -127,16 +127,18 @@ class Evolution(Search):
     async def search(self, bench: Bench) -> Any:
         """Evaluate, reflect, try, keep the best."""
         here = self.pool.add([param.data for param in self.params()])
-        members = list(self.pool.members)
-        found = await self._evaluated(bench, members)
+        others = [member for member in self.pool.members if member is not here]
+        found = await self._evaluated(bench, [here])
+        if all_right(found[here.number]):
+            return found[here.number].returned  # nothing to learn here, and nothing is paid to see it
+        found |= await self._evaluated(bench, others)
         batch = set(found[here.number].named(self._unnamed()))
         parents = self.pool.parents(self.parents, random.Random(f"{self.seed}:{self._steps}"), here)
         await self._reflect(bench, parents, found, here)
         known = self.pool.count
         await self._breed(parents, found)
         fresh = [member for member in self.pool.members if member.number >= known]
-        if fresh:
-            await self._evaluated(bench, fresh)
+        await self._evaluated(bench, fresh)
         self._decide(here, fresh, batch, found)
         return found[here.number].returned
 
@@ -255,8 +257,15 @@ class Evolution(Search):
                 del history[:-HISTORY]
 
     def record(self, score: float | None, kept: bool = True) -> None:
-        """Note that the last step's values were taken back; what they scored is known already."""
-        for update in self.last_updates if not kept else ():
+        """Note that the last step's values were taken back: they are not proposed again.
+
+        What values scored that are kept is known already.
+        """
+        if kept or not self.last_updates:
+            return
+        after = {id(update.parameter): update.after for update in self.last_updates}
+        self.pool.drop([after.get(id(param), param.data) for param in self.params()])
+        for update in self.last_updates:
             history = self.state[update.parameter].get("history", [])
             for place, version in enumerate(history):
                 if version.value == str(update.after):

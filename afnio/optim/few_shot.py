@@ -9,7 +9,7 @@ from typing import Any
 
 from afnio.demos import Demos
 from afnio.optim.bench import Bench
-from afnio.optim.evaluation import Evaluation
+from afnio.optim.evaluation import Evaluation, all_right
 from afnio.optim.groups import check_count
 from afnio.optim.optimizer import Params
 from afnio.optim.search import Search
@@ -112,7 +112,7 @@ class FewShot(Search):
         now = tuple(param.data for param in self.params())
         (present,) = await bench.evaluate([now])
         seen = self._gather(present)
-        sets = self._sets(now)
+        sets = [] if all_right(present) else self._sets(now)  # nothing to gain: nothing is paid
         if sets:
             self._decide(now, present, sets, await bench.evaluate(sets), seen)
         return present.returned

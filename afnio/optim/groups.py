@@ -117,7 +117,10 @@ def tgd_item(
     """
     domain = param.domain if isinstance(param, (Choice, Number)) else None
     if domain is None and not isinstance(param.data, str):
-        raise TypeError(f"{label} rewrites text; the parameter {param.role!r} holds {type(param.data).__name__}.")
+        raise TypeError(
+            f"{label} rewrites text; the parameter {param.role!r} holds {type(param.data).__name__}. "
+            "A setting is a Number or a Choice, which say what it may be; examples are Demos, learned by FewShot."
+        )
     unique = list({id(gradient): gradient for gradient in grads if gradient.data}.values())
     momentum = group.get("momentum", 0)
     return TGDItem(

@@ -89,6 +89,10 @@ class Pool:
         """The member with these values."""
         return next((member for member in self.members if _same(member.values, values)), None)
 
+    def drop(self, values: Sequence[Any]) -> None:
+        """Let go of the member with these values, if there is one."""
+        self.members = [member for member in self.members if not _same(member.values, values)]
+
     def wins(self) -> dict[int, set[str]]:
         """Number of each member that none makes superfluous -> the samples on which none is better.
 
@@ -173,9 +177,10 @@ class Pool:
 
 
 def mean(scores: dict[str, float], samples: Iterable[str] | None = None) -> float:
-    """The mean score over ``samples``, or over all; a sample without a score counts 0."""
+    """The mean score over ``samples``, or over all; one without a score counts 0, or as the worst if that is less."""
     names = list(scores if samples is None else samples)
-    return sum(scores.get(name, 0.0) for name in names) / len(names) if names else 0.0
+    worst = min([0.0, *scores.values()])
+    return sum(scores.get(name, worst) for name in names) / len(names) if names else 0.0
 
 
 def _inherited(parents: Sequence[Candidate]) -> dict[str, float]:

@@ -140,12 +140,14 @@ def test_a_merge_of_several_prompts_needs_no_model_where_each_changed_one(inline
     assert (inline.brain.asked, seen[-1]) == ([], ("A", "B"))
 
 
-def test_all_right_is_no_call_to_the_optimizer(lab: Lab) -> None:
+def test_all_right_is_no_call_but_those_of_the_evaluation(lab: Lab) -> None:
     lab.brain.rule = by_role(forward=knows)
     prompt = Parameter("one two", "prompt")
     optimizer = make(lab, prompt)
+    optimizer.pool.add(["three four"])
     loss = lab.step(optimizer, closure_of(lab, prompt, ("one", "two")))
     assert (loss.score.data, lab.calls(), prompt.data) == (2, {"forward": 2}, "one two")
+    assert optimizer.last_updates == []
 
 
 def test_a_proposal_that_makes_it_worse_is_never_held_and_is_shown_as_undone(lab: Lab) -> None:
@@ -422,7 +424,7 @@ def test_the_same_search_twice_is_the_same(inline: Lab) -> None:
     assert run() == run()
 
 
-def test_an_undo_is_noted_and_the_pool_stays(inline: Lab) -> None:
+def test_values_that_were_taken_back_are_shown_as_undone_and_are_not_proposed_again(inline: Lab) -> None:
     inline.brain.rule = by_role(forward=knows, optimizer=adds("one"))
     prompt = Parameter("Know", "prompt")
     optimizer = make(inline, prompt)
@@ -433,7 +435,15 @@ def test_an_undo_is_noted_and_the_pool_stays(inline: Lab) -> None:
     optimizer.record(0.1, kept=False)
     assert prompt.data == "Know"
     assert [(v.value, v.score, v.status) for v in optimizer.state[prompt]["history"]] == [("Know one", 0.1, "undone")]
-    assert len(optimizer.pool.members) == 2
+    assert [member.values for member in optimizer.pool.members] == [("Know",)]
+    inline.brain.rule = by_role(forward=knows, optimizer=adds("two"))
+    optimizer.step(closure_of(inline, prompt))
+    assert prompt.data == "Know two"
+    optimizer.record(0.5, kept=True)
+    assert [(v.value, v.status) for v in optimizer.state[prompt]["history"]] == [
+        ("Know one", "undone"),
+        ("Know two", "kept"),
+    ]
 
 
 def test_scores_of_samples_without_a_name_are_not_taken_for_those_of_another_batch(inline: Lab) -> None:
@@ -538,6 +548,12 @@ def test_laws_of_the_pool(made: tuple[int, list[list[int]]], seed: int) -> None:
     again = Pool(size)
     again.load(json.loads(json.dumps(pool.state())))
     assert json.dumps(again.state()) == json.dumps(pool.state())
+
+
+@given(st.dictionaries(st.sampled_from("abcdef"), st.floats(-3, 3), max_size=6), st.sets(st.sampled_from("abcdef")))
+def test_a_sample_without_a_score_is_never_an_advantage(scores: dict[str, float], samples: set[str]) -> None:
+    if known := samples & set(scores):
+        assert mean(scores, samples) <= mean(scores, known) + 1e-9
 
 
 def test_values_that_are_equal_but_of_another_type_are_other_candidates() -> None:

@@ -108,6 +108,15 @@ def test_nothing_to_show_is_no_call_more(inline: Lab) -> None:
     assert demos.data == []
 
 
+def test_all_right_is_no_call_more_and_gives_examples(lab: Lab) -> None:
+    lab.brain.rule = by_role(forward=lambda ask: RIGHT[ask.user])
+    demos = Demos()
+    optimizer = FewShot([demos])
+    lab.step(optimizer, closure_of(lab, demos, ["red", "oak"]))
+    assert lab.calls() == {"forward": 2}
+    assert gathered(optimizer, demos) == [("red", "colour", "bootstrapped"), ("oak", "tree", "bootstrapped")]
+
+
 def test_each_of_several_calls_gets_examples_of_its_own_inputs_and_answers(inline: Lab) -> None:
     """The first call's answer is not what is evaluated: it is an example only where all came out right."""
     first, second = Demos(role="examples of the first"), Demos(role="examples of the second")
