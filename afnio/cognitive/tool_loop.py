@@ -230,6 +230,8 @@ class _Progress:
 
 def _placed(error: Any, number: int, sample: int | None = None) -> Any:
     """``error``, which says now in which turn it happened."""
+    if hasattr(error, "turn"):
+        return error  # one error of several samples
     where = f"Turn {number} of the tool loop" + ("" if sample is None else f", sample {sample}")
     if error.args and isinstance(error.args[0], str):
         error.args = (f"{where}: {error.args[0]}", *error.args[1:])

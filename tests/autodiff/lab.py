@@ -340,12 +340,12 @@ def backward_model(client: Any) -> Iterator[None]:
         backward_client._current = before
 
 
-def system(*contents: Variable) -> dict[str, Any]:
+def system(*contents: Any) -> dict[str, Any]:
     """A system message."""
     return {"role": "system", "content": list(contents)}
 
 
-def user(*contents: Variable) -> dict[str, Any]:
+def user(*contents: Any) -> dict[str, Any]:
     """A user message."""
     return {"role": "user", "content": list(contents)}
 

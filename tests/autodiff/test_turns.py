@@ -156,6 +156,21 @@ def test_pictures_go_to_the_critic_with_a_number(lab: Lab) -> None:
     assert "image 2:" in turn.text
 
 
+def test_a_picture_that_a_tool_returns_is_seen_by_model_and_critic(lab: Lab) -> None:
+    def photo(word: str) -> Any:
+        """Take a photo."""
+        return [f"a photo of {word}", IMAGE]
+
+    prompt, loop = agent(lab, photo)
+    result = ask(lab, prompt, loop, "a")
+    assert result.messages[3]["content"][0].data == "a photo of a\n(see image 1)"
+    assert [len(turn.images) for turn in lab.brain.asked[1].ask.turns if turn.images] == [1]
+    lab.backward(F.exact_match_evaluator(result.output, "no"))
+    last, _ = lab.brain.of("backward")
+    assert '<tool_result call="1" name="photo">a photo of a\n(see image 1)</tool_result>' in last.user
+    assert [image.media_type for turn in last.ask.turns for image in turn.images] == ["image/png"]
+
+
 def _shown(request: str) -> list[tuple[str, str]]:
     return [(part.partition('"')[0], part) for part in request.split('<sample id="')[1:]]
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from afnio.autodiff import EngineSettings
 from afnio.autodiff.chat import Chat
 from afnio.autodiff.feedback import EMPTY, IDENTITY, Joined
+from afnio.autodiff.turn import Outcome, Turn
 from afnio.gradient import NO_TRAIL, Gradient, Trail
 from afnio.optim.constraint import Constraint
 from afnio.optim.update import Proposal, TGDItem, Version
@@ -173,6 +174,29 @@ def test_chats(ids: tuple[str, ...] | None) -> None:
     assert (read.batched, read.size, read.samples, read.title) == (chat.batched, chat.size, chat.samples, chat.title)
     assert read.requests() == chat.requests()
     assert [there.variable(v) for v in read.variables()] == [here.variable(v) for v in chat.variables()]
+
+
+def test_chats_with_blocks_tools_settings_and_a_mask() -> None:
+    prompt, heat = Variable("Look.", "prompt", requires_grad=True), Variable(0.5, "heat", requires_grad=True)
+    picture = {"type": "image", "source": {"type": "url", "url": "https://example.org/a.png"}}
+    call: Any = {"type": "tool_use", "id": "1", "name": "find", "input": {"x": [1.5, None]}}
+    turn = Turn(["", None], "turn", [[call], None], [Outcome(), Outcome()])
+    about = Variable("Find it.", "description", requires_grad=True)
+    tools = [{"name": "find", "description": about, "parameters": {"type": "object"}}, {"name": "plain"}]
+    messages = [system(prompt, picture), user([picture, None]), {"role": "assistant", "content": [turn]}]
+    chat = Chat(messages, None, "here", tools=tools, arguments={"temperature": heat, "n": 1}, mask=[True, False])
+    here, there = pair(prompt, heat, turn, about)
+    read = across(here, there, chat)
+    assert read.requests() == chat.requests()
+    assert read.requests()[0][2] == {"role": "assistant", "content": [call]}
+    assert (read.size, read.active, list(read.indices)) == (2, [0], [0])
+    assert [(tool.name, tool.parameters, tool.text) for tool in read.tools] == [
+        ("find", {"type": "object"}, "Find it."),
+        ("plain", {"type": "object", "properties": {}}, ""),
+    ]
+    assert read.plain_args({"n": 1}) == chat.plain_args({"n": 1})
+    assert [there.variable(v) for v in read.variables()] == [here.variable(v) for v in chat.variables()]
+    assert [v.role for v in chat.variables()] == ["prompt", "turn", "description", "heat"]
 
 
 def test_constraints_with_and_without_a_check() -> None:
