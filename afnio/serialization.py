@@ -107,10 +107,12 @@ def load(f: str | os.PathLike[str] | IO[bytes]) -> Any:
     Raises:
         CheckpointError: the file is no checkpoint, is cut short, was changed, or names what is not there.
         AttributeError: ``f`` is neither a path nor a file.
+        TypeError: ``f`` is a file that is open for text.
         OSError: the file cannot be read.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.load.html
     """
+    content: Any
     if isinstance(f, (str, os.PathLike)):
         name = os.fspath(f)
         with open(f, "rb") as file:
@@ -120,6 +122,8 @@ def load(f: str | os.PathLike[str] | IO[bytes]) -> Any:
         content = f.read()
     else:
         raise AttributeError(f"load() reads a path or a file with read(), got {type(f).__name__}.")
+    if isinstance(content, str):
+        raise TypeError(f"{name} is open for reading text; open it for bytes: open(path, 'rb').")
     with _faults_named(str(name)):
         return _unpack(content)
 

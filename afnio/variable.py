@@ -70,7 +70,8 @@ class Variable:
     accumulate by appending, until ``optimizer.clear_grad()``.
 
     Raises:
-        TypeError: ``data`` is of another type, or mixes strings and numbers.
+        TypeError: ``data`` is of another type, or mixes strings and numbers; ``role`` is no text; ``requires_grad`` is
+            no bool.
 
     Modelled on ``torch.Tensor``: https://docs.pytorch.org/docs/stable/tensors.html
     """
@@ -98,6 +99,8 @@ class Variable:
 
     def __init__(self, data: Data = "", role: str = "", requires_grad: bool = False) -> None:
         self._data = data if type(data) is str else _checked(data)
+        if type(role) is not str or type(requires_grad) is not bool:
+            role = _checked_facts(role, requires_grad)
         self.role = role
         self.requires_grad = requires_grad
         self._grad: list[Variable] | None = None
@@ -195,7 +198,13 @@ class Variable:
         return self._is_leaf
 
     def requires_grad_(self, mode: bool = True) -> Self:
-        """Set ``requires_grad`` in place."""
+        """Set ``requires_grad`` in place.
+
+        Raises:
+            TypeError: ``mode`` is no bool.
+        """
+        if not isinstance(mode, bool):
+            raise TypeError(f"requires_grad must be True or False, got {mode!r}.")
         self.requires_grad = mode
         self._is_leaf = not mode or self._grad_fn is None
         return self
@@ -367,6 +376,15 @@ def _rebuild(
     for name, item in extras.items():
         setattr(variable, name, item)
     return variable
+
+
+def _checked_facts(role: Any, requires_grad: Any) -> str:
+    """The role; None is none."""
+    if role is not None and not isinstance(role, str):
+        raise TypeError(f"role must be text that says what the value is for, got {type(role).__name__}.")
+    if not isinstance(requires_grad, bool):
+        raise TypeError(f"requires_grad must be True or False, got {requires_grad!r}.")
+    return role or ""
 
 
 def _checked(data: Any) -> Any:

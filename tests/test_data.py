@@ -21,6 +21,7 @@ from afnio.utils.data import (
     RandomSampler,
     Sampler,
     SequentialSampler,
+    SubsetRandomSampler,
     WeightedRandomSampler,
     default_collate,
 )
@@ -87,6 +88,32 @@ def test_random_with_replacement_stays_in_range(size: int, wanted: int, seed: in
     drawn = list(RandomSampler(range(size), replacement=True, num_samples=wanted, seed=seed))
     assert len(drawn) == wanted
     assert set(drawn) <= set(range(size))
+
+
+@given(st.lists(st.integers(), min_size=1, max_size=20), st.integers())
+def test_a_subset_comes_whole_and_in_a_new_order_each_epoch(indices: list[int], seed: int) -> None:
+    one, two = SubsetRandomSampler(iter(indices), seed=seed), SubsetRandomSampler(indices, seed=seed)
+    epochs = [list(one) for _ in range(3)]
+    assert epochs == [list(two) for _ in range(3)]
+    assert all(sorted(epoch) == sorted(indices) for epoch in epochs)
+    assert len(one) == len(indices)
+    with pytest.raises(ValueError, match="nothing to draw from"):
+        SubsetRandomSampler([])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"dataset": None}, r"samples by number \(__getitem__, __len__\), got NoneType"),
+        ({"dataset": iter([1])}, r"got list_iterator. A list does: list\(...\)"),
+        ({"dataset": [1], "sampler": 5}, "sampler must be an iterable, got int"),
+        ({"dataset": [1], "batch_sampler": 5}, "batch_sampler must be an iterable, got int"),
+        ({"dataset": [1], "collate_fn": 5}, "collate_fn must be a function of a list of samples, got int"),
+    ],
+)
+def test_arguments_of_a_wrong_kind_are_named(arguments: Any, says: str) -> None:
+    with pytest.raises(TypeError, match=says):
+        DataLoader(**arguments)
 
 
 @given(st.sampled_from(["random", "replacement", "weighted"]), seeds)

@@ -278,6 +278,13 @@ def test_neither_path_nor_file(call: Callable[[], Any]) -> None:
         call()
 
 
+def test_a_file_open_for_text_says_how_to_open_it(tmp_path: Path) -> None:
+    (tmp_path / "x.hf").write_text("text")
+    wrong: Any
+    with (tmp_path / "x.hf").open() as wrong, pytest.raises(TypeError, match=r"open\(path, 'rb'\)"):
+        load(wrong)
+
+
 def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "agent.hf"
     save("old", path)

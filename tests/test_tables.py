@@ -346,6 +346,12 @@ def test_data_sets_add_up() -> None:
     assert [sample.data for sample in both] == ["1", "2", "1"]
     with pytest.raises(ValueError, match="at least one data set"):
         ConcatDataset([])
+    wrong: Any = [[1], iter([2])]
+    with pytest.raises(TypeError, match=r"datasets\[1\] must have samples by number"):
+        ConcatDataset(wrong)
+    with pytest.raises(TypeError, match="dataset must have samples by number"):
+        Subset(wrong[1], [0])
+    assert list(Subset([1, 2], iter([1]))) == [2]
 
 
 @pytest.mark.filterwarnings("ignore:Length of split")

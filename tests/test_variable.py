@@ -81,6 +81,24 @@ def test_other_data_is_refused(given_: Any, says: str) -> None:
     assert variable.data == "before"
 
 
+def test_a_role_is_text_and_requires_grad_is_yes_or_no() -> None:
+    make: Any = Variable
+    assert make("a", None).role == ""
+    for role in (5, ["r"], b"r"):
+        with pytest.raises(TypeError, match="role must be text that says what the value is for, got"):
+            make("a", role)
+    for mode in ("no", 1, None):
+        with pytest.raises(TypeError, match="requires_grad must be True or False, got"):
+            make("a", "r", mode)
+        with pytest.raises(TypeError, match="requires_grad must be True or False, got"):
+            make("a").requires_grad_(mode)
+
+    class Role(str):
+        __slots__ = ()
+
+    assert make("a", Role("r")).role == "r"
+
+
 @pytest.mark.parametrize(
     ("given_", "shape"),
     [

@@ -24,7 +24,14 @@ __all__ = [
 
 
 def add_hook(hooks: OrderedDict[int, Any], hook: Any, prepend: bool = False) -> RemovableHandle:
-    """Put ``hook`` behind the others, or before them."""
+    """Put ``hook`` behind the others, or before them.
+
+    Raises:
+        TypeError: it cannot be called.
+    """
+    function = hook.function if isinstance(hook, _Hook) else hook
+    if not callable(function):
+        raise TypeError(f"A hook is a function, got {type(function).__name__}.")
     handle = RemovableHandle(hooks, hook)
     if prepend:
         hooks.move_to_end(handle.id, last=False)

@@ -124,13 +124,18 @@ class Stateful(Attributes):
         message into the one that is there, so that Parameters in it stay the same objects.
 
         Raises:
-            TypeError: ``state_dict`` is not a mapping.
+            TypeError: ``state_dict`` is not a mapping by name, or ``model_clients`` none at all.
             RuntimeError: everything that did not fit, in one text.  The Module is as it was before.
 
         Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.load_state_dict
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
+        for key in state_dict:
+            if not isinstance(key, str):
+                raise TypeError(f"The keys of state_dict are dotted names, got {key!r}.")
+        if model_clients is not None and not isinstance(model_clients, Mapping):
+            raise TypeError(f"model_clients is a dict of dotted name -> client, got {type(model_clients).__name__}.")
         loading = Loading(assign, dict(model_clients or {}))
         try:
             self._load_tree(state_dict, loading)

@@ -384,6 +384,11 @@ class Module(Stateful, Hooked):
     def __repr__(self) -> str:
         return tree(self._get_name(), self.extra_repr(), ((name, repr(child)) for name, child in self._modules.items()))
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # What an older release pickled lacks the places of what came since.
+        Module.__init__(self)
+        self.__dict__.update(state)
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """A tree of its own with the same values, without gradients.  Model clients are shared, not copied."""
         memo.update((id(model), model) for model in self.models(recurse=False))

@@ -168,6 +168,12 @@ def test_a_cancelled_call_runs_the_hooks_that_are_always_called() -> None:
     assert seen == ["always"]
 
 
+@pytest.mark.parametrize("kind", ["forward_pre", "forward", "full_backward_pre", "full_backward", "state_dict_pre"])
+def test_a_hook_is_a_function(kind: str) -> None:
+    with pytest.raises(TypeError, match="A hook is a function, got int"):
+        getattr(Module(), f"register_{kind}_hook")(5)
+
+
 def test_a_handle_takes_its_hook_back(way: tuple[Module, Run]) -> None:
     module, run = way
     handle = module.register_forward_hook(lambda m, args, out: out + 1)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 import inspect
+import pickle
 from typing import Any
 
 import pytest
 
 from afnio import Variable
-from afnio.cognitive import Module, Parameter
+from afnio.cognitive import Module, ModuleList, Parameter, Sequential
 from afnio.models.scripted import Scripted
 
 
@@ -25,6 +26,18 @@ class Agent(Module):
         self.client = Scripted(["answer"])
         self.score = score
         self.plain = {"k": [1]}
+
+
+class Pickled(Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.prompt = Parameter("p", "prompt")
+        self.fn = sum
+        self.register_buffer("note", Variable("n"), persistent=False)
+        self.eval()
+
+    def forward(self, x: str) -> str:
+        return x
 
 
 def test_a_new_module_trains_and_is_optimized_by_the_trainer() -> None:
@@ -108,6 +121,21 @@ def test_hooks_are_copied_with_the_module() -> None:
         with pytest.raises(NotImplementedError):
             module()
     assert seen == [agent, twin]
+
+
+def test_a_pickled_module_comes_back_also_one_of_an_older_release() -> None:
+    agent = Sequential(Pickled(), ModuleList([Pickled()]))
+    back = pickle.loads(pickle.dumps(agent))
+    assert back.state_dict().keys() == agent.state_dict().keys()
+    assert repr(back) == repr(agent)
+    assert back[0].training is False
+    older = pickle.loads(pickle.dumps(Pickled()))
+    state = {
+        name: value for name, value in vars(older).items() if "backward" not in name and name != "_completion_configs"
+    }
+    older.__dict__.clear()
+    older.__setstate__(state)
+    assert (older("x"), older.prompt.data, older._backward_hooks, older._completion_configs) == ("x", "p", {}, {})
 
 
 def test_no_method_of_module_is_long() -> None:

@@ -355,6 +355,15 @@ def test_shared_parameters_stay_shared() -> None:
 # --- what does not fit
 
 
+def test_keys_and_clients_are_told_by_name() -> None:
+    wrong: Any = {5: Variable("x")}
+    with pytest.raises(TypeError, match="The keys of state_dict are dotted names, got 5"):
+        Module().load_state_dict(wrong)
+    wrong = [1]
+    with pytest.raises(TypeError, match="model_clients is a dict of dotted name -> client, got list"):
+        Module().load_state_dict({}, model_clients=wrong)
+
+
 @pytest.mark.parametrize("state", [None, [("prompt", Variable("x"))], "state"])
 def test_a_state_must_be_a_mapping(state: Any) -> None:
     with pytest.raises(TypeError, match="Expected state_dict to be dict-like, got <class"):

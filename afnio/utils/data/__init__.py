@@ -3,7 +3,14 @@
 from afnio.utils.data.collate import default_collate
 from afnio.utils.data.dataloader import DataLoader
 from afnio.utils.data.dataset import ConcatDataset, Dataset, Subset, TableDataset, random_split
-from afnio.utils.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler, WeightedRandomSampler
+from afnio.utils.data.sampler import (
+    BatchSampler,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+)
 
 __all__ = [
     "BatchSampler",
@@ -14,6 +21,7 @@ __all__ = [
     "Sampler",
     "SequentialSampler",
     "Subset",
+    "SubsetRandomSampler",
     "TableDataset",
     "WeightedRandomSampler",
     "default_collate",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from typing import Any, Generic, TypeVar
 
 from afnio.utils.data.collate import default_collate
-from afnio.utils.data.dataset import Dataset
+from afnio.utils.data.dataset import Dataset, check_dataset
 from afnio.utils.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler
 from afnio.variable import Variable
 
@@ -36,6 +36,7 @@ class DataLoader(Generic[T]):
     Variables that collating makes know the samples they hold: ``_samples`` lists the sample numbers.
 
     Raises:
+        TypeError: the data set has no samples by number, or an argument is of a wrong kind.
         ValueError: the data set is empty, or the arguments contradict each other.
 
     Source: https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.DataLoader
@@ -54,6 +55,12 @@ class DataLoader(Generic[T]):
         collate_fn: Callable[[list[T]], Any] | None = None,
         num_workers: int = 0,
     ) -> None:
+        check_dataset(dataset, "dataset")
+        for name, given in (("sampler", sampler), ("batch_sampler", batch_sampler)):
+            if given is not None and not isinstance(given, Iterable):
+                raise TypeError(f"{name} must be an iterable, got {type(given).__name__}.")
+        if collate_fn is not None and not callable(collate_fn):
+            raise TypeError(f"collate_fn must be a function of a list of samples, got {type(collate_fn).__name__}.")
         if not isinstance(shuffle, bool):
             raise ValueError(f"shuffle must be True or False, got {shuffle!r}.")
         if not isinstance(num_workers, int) or isinstance(num_workers, bool) or num_workers < 0:

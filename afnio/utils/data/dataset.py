@@ -209,6 +209,19 @@ class _Part:
             ) from None
 
 
+def check_dataset(dataset: object, name: str) -> None:
+    """Check that ``dataset`` has samples by number.
+
+    Raises:
+        TypeError: it has not.
+    """
+    if not hasattr(type(dataset), "__getitem__") or not hasattr(type(dataset), "__len__"):
+        raise TypeError(
+            f"{name} must have samples by number (__getitem__, __len__), got {type(dataset).__name__}. A list does: "
+            "list(...)."
+        )
+
+
 def _source(table: Rows) -> str:
     return table.place(0).rpartition(", ")[0] if len(table.rows) else "the table, which has no rows"
 
@@ -229,9 +242,10 @@ class Subset(Dataset[T_co]):
     Source: https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.Subset
     """
 
-    def __init__(self, dataset: Dataset[T_co] | Sequence[T_co], indices: Sequence[int]) -> None:
+    def __init__(self, dataset: Dataset[T_co] | Sequence[T_co], indices: Sequence[int] | Iterable[int]) -> None:
+        check_dataset(dataset, "dataset")
         self.dataset = dataset
-        self.indices = indices
+        self.indices = indices = indices if isinstance(indices, Sequence) else list(indices)
         for index in indices:
             _in_range(index, len(dataset))
 
@@ -259,6 +273,8 @@ class ConcatDataset(Dataset[T_co]):
         self.datasets = list(datasets)
         if not self.datasets:
             raise ValueError("datasets should not be an empty iterable: give at least one data set.")
+        for number, dataset in enumerate(self.datasets):
+            check_dataset(dataset, f"datasets[{number}]")
         self.cumulative_sizes = list(itertools.accumulate(map(len, self.datasets)))
 
     def __len__(self) -> int:

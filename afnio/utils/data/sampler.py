@@ -13,7 +13,14 @@ import random
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from typing import Any, Generic, TypeVar
 
-__all__ = ["BatchSampler", "RandomSampler", "Sampler", "SequentialSampler", "WeightedRandomSampler"]
+__all__ = [
+    "BatchSampler",
+    "RandomSampler",
+    "Sampler",
+    "SequentialSampler",
+    "SubsetRandomSampler",
+    "WeightedRandomSampler",
+]
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -124,6 +131,29 @@ class RandomSampler(_SeededSampler):
             generator.shuffle(order)
             yield from order[:wanted]
             wanted -= size
+
+
+class SubsetRandomSampler(_SeededSampler):
+    """The given numbers, each once, in a new random order each epoch.
+
+    Raises:
+        TypeError: ``seed`` is no int.
+        ValueError: there are none.
+
+    Source: https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.SubsetRandomSampler
+    """
+
+    def __init__(self, indices: Iterable[int], seed: int | None = None) -> None:
+        super().__init__(seed)
+        self.indices = list(indices)
+        if not self.indices:
+            raise ValueError("SubsetRandomSampler has nothing to draw from: there are no indices.")
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def _draw(self, generator: random.Random) -> Iterator[int]:
+        return iter(generator.sample(self.indices, len(self.indices)))
 
 
 class WeightedRandomSampler(_SeededSampler):
