@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from afnio._utils import MultiTurnMessages
+from afnio.autodiff.turn import Native
 from afnio.cognitive import _attributes as kinds
 from afnio.cognitive._attributes import Attributes, Kind
 from afnio.cognitive._hooks import add_hook
@@ -281,9 +282,14 @@ def _save_variable(value: Variable, keep_vars: bool) -> Variable:
 
 def _save_chat(messages: MultiTurnMessages, keep_vars: bool) -> MultiTurnMessages:
     return [
-        {**message, "content": [_save_variable(content, keep_vars) for content in message["content"]]}
+        {**message, "content": [_save_variable(_in_words(content), keep_vars) for content in message["content"]]}
         for message in messages
     ]
+
+
+def _in_words(content: Variable) -> Variable:
+    """A turn or a tool's result as its text: what a conversation said, not what only its provider understands."""
+    return Variable(content.data, content.role) if isinstance(content, Native) else content
 
 
 def _save_model(model: BaseModel, keep_vars: bool) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import dataclasses
+import io
 import json
 from collections.abc import Callable
 from typing import Any
@@ -271,6 +272,26 @@ def test_a_loop_is_saved_with_its_descriptions_and_latest_call() -> None:
     assert state["completion_args"] == {"model": "m", "temperature": 0.5}
     assert state["tools.add.description"].data == "Add two numbers."
     assert json.dumps(loop.export_prompts()) == '{"tools.add.description": "Add two numbers."}'
+
+
+def test_an_agent_that_went_on_from_a_turn_is_saved_and_copied() -> None:
+    class Agent(cog.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.chat = cog.ChatTurn()
+
+        def forward(self, model: Any) -> Any:
+            first = self.chat(model, [_user(Parameter("a", "p"))], model="m")
+            return self.chat(model, [*first.messages, _user(Variable("more"))], model="m")
+
+    agent = Agent()
+    agent(Scripted(["hi", "bye"]))
+    twin, file = copy.deepcopy(agent), io.BytesIO()
+    afnio.save(agent.state_dict(), file)
+    file.seek(0)
+    twin.load_state_dict(afnio.load(file))
+    saved = twin.chat.messages
+    assert [[part.data for part in message["content"]] for message in saved] == [["a"], ["hi"], ["more"]]
 
 
 def test_an_agent_may_be_a_tool_of_another() -> None:
