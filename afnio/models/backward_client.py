@@ -10,7 +10,8 @@ from typing import Any
 
 from afnio.models.base import ChatCompletionModel
 from afnio.models.invoke import is_inline
-from afnio.models.paths import provider_of
+from afnio.models.paths import provider_of, providers
+from afnio.models.sdk import is_sdk_client, sdk_provider
 
 __all__ = [
     "BackwardModelClient",
@@ -67,33 +68,36 @@ _here: ContextVar[BackwardModelClient | None] = ContextVar("afnio_backward_model
 
 
 def set_backward_model_client(
-    model_path: str | ChatCompletionModel = "openai/gpt-4o",
+    model_path: str | Any = "openai/gpt-4o",
     client_args: dict[str, Any] | None = None,
     completion_args: dict[str, Any] | None = None,
 ) -> None:
     """Choose the model that ``backward()`` asks for feedback.
 
     Args:
-        model_path: ``"provider/model"``, or a client of yours (a scripted one, say): its model's name is then
-            one of ``completion_args``.
+        model_path: ``"provider/model"``, or a client of yours (a scripted one, say, or one of the ``openai`` or
+            ``anthropic`` package): its model's name is then one of ``completion_args``.
         client_args: arguments of the provider's client: ``api_key``, ``base_url``, ...
         completion_args: sent with every call: ``temperature``, ...
 
     Raises:
-        TypeError: it is neither a path nor an afnio model.
+        TypeError: it is neither a path nor a client.
         ValueError: the path has no ``/``, or names an unknown provider.
         MissingKeyError: no API key is given and none is in the environment.
     """
     global _current
     client_args, completion_args = dict(client_args or {}), dict(completion_args or {})
+    if is_sdk_client(model_path):
+        make: Any = providers[sdk_provider(model_path)]
+        model_path = make(client=model_path)
     if isinstance(model_path, ChatCompletionModel):
         provider = model_path.get_provider() or type(model_path).__name__
         _current = BackwardModelClient(model_path, provider, None, client_args, completion_args)
         return
     if not isinstance(model_path, str):
         raise TypeError(
-            f"model_path is 'provider/model' or an afnio model, got {type(model_path).__name__}. "
-            "Wrap a client of the openai package: afnio.models.openai.OpenAI(client=...)."
+            "model_path is 'provider/model', an afnio model, or a client of the openai or anthropic package, got "
+            f"{type(model_path).__name__}."
         )
     made, model = provider_of(model_path)
     provider, key_env = model_path.partition("/")[0], made.vendor.key_env

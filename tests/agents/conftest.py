@@ -57,14 +57,14 @@ def sdk_openai(server: LMServer) -> Clients:
     import openai as sdk
 
     made = sdk.AsyncOpenAI(api_key="any", base_url=server.base_url, max_retries=0)
-    return Clients(made, openai.AsyncOpenAI(client=made))
+    return Clients(made, made)
 
 
 def sdk_anthropic(server: LMServer) -> Clients:
     import anthropic as sdk
 
     made = sdk.AsyncAnthropic(api_key="any", base_url=server.url, max_retries=0)
-    return Clients(made, anthropic.AsyncAnthropic(client=made))
+    return Clients(made, made)
 
 
 CONNECT: dict[str, Connect] = {
