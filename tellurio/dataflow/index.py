@@ -320,18 +320,19 @@ def _least(run: Run) -> int:
 
 
 def _confidence(weight: int, *, weak: bool, alternative: bool) -> float:
-    """Three words' worth are 0.6, twenty 0.9; a weak edge stays below a half, an alternative has half of its due."""
-    if weight >= CERTAIN:
+    """Three words' worth are 0.6, twenty 0.9; shown edges have a half at least, weak ones less, alternatives half."""
+    if weight >= CERTAIN and not alternative:
         return 1.0
     confidence = weight / (weight + 2 * UNIT)
-    if weak:
-        return round(min(confidence, 0.45), 3)
-    return round((confidence if not alternative else confidence / 2), 3)
+    return round(min(confidence, 0.45) if weak else max(confidence, 0.5) / (2 if alternative else 1), 3)
 
 
 def _keys(thread: bytes, part: Part) -> tuple[bytes, bytes]:
     """Of all parts up to this one, and of the part: what an assistant says is told by what stands before it."""
-    value = json.dumps(part.value, sort_keys=True, ensure_ascii=False, default=str)
+    try:
+        value = json.dumps(part.value, sort_keys=True, ensure_ascii=False, default=str)
+    except (RecursionError, TypeError):  # too deep, or keys that JSON does not have
+        value = json.dumps(part.leaves, ensure_ascii=False)
     digest = blake2b(value.encode("utf-8", "surrogatepass"), digest_size=16).digest()
     thread = blake2b(thread + digest, digest_size=16).digest()
     return thread, thread if part.model else digest

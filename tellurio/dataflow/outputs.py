@@ -152,13 +152,12 @@ class Outputs:
 
     def _hashes(self, ids: list[int], count: int) -> list[int]:
         """What decides among grams: those that say much come first, those of frequent words last."""
-        marks = [self._vocabulary.marks[token] for token in ids]
         weights = [self._vocabulary.weights[token] for token in ids]
         heavy = map(sum, zip(weights, weights[1:], weights[2:], strict=False))
         return [
-            (a * 0x9E3779B1 + b * 0x85EBCA77 + c * 0xC2B2AE3D) & 0xFFFFFFFF
+            ((a * 0x9E3779B1 ^ b * 0x85EBCA77 ^ c * 0xC2B2AE3D) * 0x27D4EB2F) >> 7 & 0xFFFFFFFF
             | (0 if weight > 2 * UNIT else 1 << 32 if weight > GRAM else 1 << 33)
-            for _, a, b, c, weight in zip(range(count), marks, marks[1:], marks[2:], heavy, strict=False)
+            for _, a, b, c, weight in zip(range(count), ids, ids[1:], ids[2:], heavy, strict=False)
         ]
 
     def _telling(self, ids: list[int], place: int) -> bool:

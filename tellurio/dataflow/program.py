@@ -56,16 +56,15 @@ class Program:
         weights = list(map(self._vocabulary.weights.__getitem__, ids))
         if not looked_up:
             return [0 if token in self.words else weight for token, weight in zip(ids, weights, strict=True)]
-        fixed, habits = self.fixed, self.habits
-        ours = fixed & different
-        if ours:
-            known = [1 if gram in ours else 0 for gram in looked_up]
-            known = [known[0], known[0], *known, known[-1], known[-1]]
-            shares = [a + b + c for a, b, c in zip(known, known[1:], known[2:], strict=False)]
-            weights = [
-                weight if not share else 0 if share == GRAM else weight // 2
-                for weight, share in zip(weights, shares, strict=True)
-            ]
+        habits = self.habits
+        if ours := self.fixed & different:
+            touched: dict[int, int] = {}
+            for place in [place for place, gram in enumerate(looked_up) if gram in ours]:
+                for token in (place, place + 1, place + 2):
+                    touched[token] = touched.get(token, 0) + 1
+            for token, count in touched.items():
+                through = min(GRAM, token + 1, len(ids) - token)
+                weights[token] = weights[token] // 2 if count < through else 0
         if habitual := habits.keys() & different:
             for place, gram in enumerate(looked_up):
                 if gram in habitual:

@@ -13,7 +13,6 @@ from bisect import bisect_right
 from itertools import pairwise
 from typing import Any
 from unicodedata import normalize
-from zlib import crc32
 
 from tellurio.dataflow.words import COMMON
 
@@ -52,27 +51,24 @@ class Vocabulary(dict[str, int]):
     """Spelling -> number of the token; a new one is entered when it is asked for.
 
     Attributes:
-        weights: of each token, by its number: what finding it twice says.
-        marks: of each token, by its number: the same in any order of arrival, for choosing among grams.
+        weights: of each token, by its number: what finding it twice says.  They change as a Run goes on.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.weights = bytearray(1)  # no token has the number 0
-        self.marks: list[int] = [0]
 
     def __missing__(self, spelling: str) -> int:
-        standard = _standard(spelling)
-        number = self.get(standard)
+        standard = spelling.lower() if spelling.isascii() and spelling.isalpha() else _standard(spelling)
+        number = self.get(standard) if standard != spelling else None
         if number is None:
-            number = self[standard] = len(self.marks)
-            self.marks.append(crc32(standard.encode("utf-8", "surrogatepass")))
+            number = self[standard] = len(self.weights)
             self.weights.append(_weight(standard))
         self[spelling] = number
         return number
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Vocabulary, (), {"weights": self.weights, "marks": self.marks}, None, iter(self.items())
+        return Vocabulary, (), {"weights": self.weights}, None, iter(self.items())
 
 
 class Tokens:
@@ -167,8 +163,6 @@ def _meant(written: str) -> str:
 
 
 def _standard(spelling: str) -> str:
-    if spelling.isascii() and spelling.isalpha():
-        return spelling.lower()
     text = normalize("NFKC", spelling).casefold()
     if not text[:1].isdigit() or not all(c.isdecimal() or c in ".,'\u2019 " for c in text):
         return text

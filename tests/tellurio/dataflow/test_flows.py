@@ -58,6 +58,8 @@ def test_the_spans_lie_in_the_bodies(flow: Flow) -> None:
     for edge in edges(flow):
         assert edge.links
         assert 0 < edge.confidence <= 1
+        assert edge.confidence >= 0.5 or not edge.shown
+        assert edge.confidence < 0.5 or not edge.weak
         for link in edge.links:
             for span, body in (
                 (link.source, calls[int(edge.source)].response),

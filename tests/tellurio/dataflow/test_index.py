@@ -136,6 +136,14 @@ def test_a_body_of_another_kind_is_no_trouble(index: ContentIndex, body: Any) ->
     assert index.call("a", body, body) == []
 
 
+def test_a_body_that_is_very_deep_is_no_trouble(index: ContentIndex) -> None:
+    deep: Any = PROVERB
+    for _ in range(5_000):
+        deep = [deep]
+    index.insert("a", {"choices": [{"message": {"role": "assistant", "content": deep}}]})
+    assert kinds(index.query("b", {"messages": [{"role": "user", "content": deep}]})) == {"a": "shown"}
+
+
 def test_a_lone_surrogate_is_no_trouble(index: ContentIndex) -> None:
     index.call("a", asking("\ud83d"), answering(f"\udc00 {PROVERB}"))
     assert kinds(index.query("b", asking(f"\ud800 {PROVERB}"))) == {"a": "shown"}
