@@ -252,5 +252,6 @@ def test_a_users_own_response_format_is_kept(inline: Lab) -> None:
 def test_the_words_version_is_stored_with_the_call(tmp_path: Path) -> None:
     with open_lab() as lab, afnio.local_engine(tmp_path / "calls.jsonl"):
         lab.backward(two_prompts(lab)[2], WRONG)
+        lab.backward(lab.chat([system(Parameter("Write", "prompt"))], temperature=Parameter(0.5, "heat")), WRONG)
     lines = [json.loads(line) for line in (tmp_path / "calls.jsonl").read_text().splitlines()]
-    assert [line.get("words") for line in lines if line.get("role") == "backward"] == ["critic/1"]
+    assert [line.get("words") for line in lines if line.get("role") == "backward"] == ["critic/1", "critic/1 turns/1"]

@@ -44,6 +44,40 @@ def test_one_critic_looks_at_all_failing_samples(filled: bool) -> None:
         assert shown.count("Classify") == 1  # what they share is shown, and paid for, once
 
 
+def test_turns_with_tools_settings_and_pictures_share_a_critic_too() -> None:
+    with open_lab() as lab:
+        lab.brain.rule = by_role(forward="wrong", backward=critic)
+        prompt, heat = Parameter("Look", "the prompt"), Parameter(0.5, "the temperature")
+        about = Parameter("Find it", "the description")
+        tools = [{"name": "find", "description": about, "parameters": {"type": "object", "properties": {}}}]
+        same = {"type": "image", "source": {"type": "url", "url": "https://example.org/same.png"}}
+        found = []
+        for number in range(3):
+            own = {"type": "image", "source": {"type": "url", "url": f"https://example.org/{number}.png"}}
+            messages = [system(prompt), user(Variable(f"ticket {number}", "the ticket"), same, own)]
+            found.append(lab.turn(messages, tools=tools, temperature=heat).output)
+        autodiff.backward([F.exact_match_evaluator(output, "right").explanation for output in found])
+        assert lab.calls()["backward"] == 1
+        for value in (prompt, heat, about):
+            assert [gradient.samples for gradient in value.grad] == [("0", "1", "2")]  # type: ignore[attr-defined]
+        (asked,) = lab.brain.of("backward")
+        assert asked.user.count("same.png") == 0
+        names = [image.url.rpartition("/")[2] for turn in asked.ask.turns for image in turn.images]
+        assert names == ["same.png", "0.png", "1.png", "2.png"]
+
+
+def test_turns_with_other_tools_or_settings_share_nothing() -> None:
+    with open_lab() as lab:
+        lab.brain.rule = by_role(forward="wrong", backward=critic)
+        prompt = Parameter("Look", "the prompt")
+        tools = [[{"name": name, "description": "Find it"}] for name in ("find", "seek")]
+        heats = [Parameter(0.5, "heat"), Parameter(0.5, "heat")]
+        outputs = [lab.turn([system(prompt)], tools=given).output for given in tools]
+        outputs += [lab.turn([system(prompt)], temperature=heat).output for heat in heats]
+        autodiff.backward([F.exact_match_evaluator(output, "right").explanation for output in outputs])
+        assert lab.calls()["backward"] == 4
+
+
 def test_it_can_be_switched_off() -> None:
     with open_lab() as lab:
         prompt = Parameter("Classify", "the prompt")
