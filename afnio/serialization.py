@@ -50,6 +50,9 @@ VERSION = 1
 _ALWAYS_READ = 64 << 20
 """Bytes of a member that are read however well it was compressed; what `save` writes beyond is not compressed."""
 
+_LONGEST_INT = 13_288
+"""Bits of a number of 4,000 digits; Python refuses to read much longer ones."""
+
 _MOST_SHRUNK = 100
 """How many times larger than its compressed form a larger member may be."""
 
@@ -211,7 +214,11 @@ class _Encoder:
         self._open: set[int] = set()
 
     def encode(self, obj: Any, path: str) -> Any:
-        if obj is None or isinstance(obj, (bool, str, int)):
+        if obj is None or isinstance(obj, (bool, str)):
+            return obj
+        if isinstance(obj, int):
+            if obj.bit_length() > _LONGEST_INT:
+                raise TypeError(f"{path} cannot be saved: it is a number of more than 4,000 digits.")
             return obj
         if isinstance(obj, float):
             return obj if math.isfinite(obj) else {"$": "float", "value": repr(float(obj))}

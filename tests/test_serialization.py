@@ -245,6 +245,17 @@ def test_what_contains_itself_or_is_too_deep_is_refused() -> None:
         save(deep, io.BytesIO())
 
 
+def test_a_number_beyond_all_bounds_is_refused_by_its_place() -> None:
+    assert there_and_back({"x": -(10**3999)}) == {"x": -(10**3999)}
+    with pytest.raises(TypeError, match=r"obj\['x'\] cannot be saved: it is a number of more than 4,000 digits"):
+        save({"x": 10**5000}, io.BytesIO())
+
+
+def test_what_a_later_release_adds_is_passed_over() -> None:
+    variable = {"$": "variable", "id": 0, "data": "x", "role": "r", "requires_grad": False, "color": "red"}
+    assert load(with_data(variable)).data == "x"
+
+
 def test_what_occurs_twice_is_not_a_circle() -> None:
     twice = [1]
     assert there_and_back([twice, twice]) == [[1], [1]]
