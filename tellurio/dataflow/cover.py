@@ -28,10 +28,12 @@ class _Stored(Protocol):
     data: bytes
 
 
-def longest_runs(data: bytes, seeds: Iterable[tuple[int, int, int]], stored: Callable[[int], _Stored]) -> list[Run]:
+def longest_runs(
+    data: bytes, seeds: Iterable[tuple[int, int, int]], stored: Callable[[int], _Stored], least: int
+) -> list[Run]:
     """The longest runs through ``seeds`` (place in the prompt, carrier, place in it), each once.
 
-    Seeds come in order of their place in the prompt.  A seed whose token turns out another is dropped.
+    Seeds come in order of their place in the prompt.  One with fewer than ``least`` tokens in common is dropped.
     """
     reached: dict[tuple[int, int], int] = {}
     runs = []
@@ -41,7 +43,7 @@ def longest_runs(data: bytes, seeds: Iterable[tuple[int, int, int]], stored: Cal
             continue
         other = stored(carrier).data
         ahead = _same_ahead(data, place, other, origin)
-        if not ahead:
+        if ahead < least:
             continue
         back = _same_behind(data, place, other, origin)
         reached[diagonal] = place + ahead

@@ -27,6 +27,9 @@ NEAR = 3
 """A single word amid a sentence is linked to one of so many latest texts only."""
 
 
+_ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, default=str)
+
+
 class StoredCall(NamedTuple):
     """A call as it was recorded; times in seconds, None if they are not known."""
 
@@ -258,7 +261,7 @@ class ContentIndex:
         different = set(looked_up)
         known = outputs.known(different)
         seeds = [seed for seed in outputs.seeds(looked_up, known) if self._before(texts[seed[1]].call, started)]
-        runs = longest_runs(tokens.data, seeds, texts.__getitem__)
+        runs = longest_runs(tokens.data, seeds, texts.__getitem__, GRAM)
         runs += (
             Run(place, place + length, carrier, origin)
             for place, length, carrier, origin in outputs.short_seeds(tokens.ids, looked_up)
@@ -330,7 +333,7 @@ def _confidence(weight: int, *, weak: bool, alternative: bool) -> float:
 def _keys(thread: bytes, part: Part) -> tuple[bytes, bytes]:
     """Of all parts up to this one, and of the part: what an assistant says is told by what stands before it."""
     try:
-        value = json.dumps(part.value, sort_keys=True, ensure_ascii=False, default=str)
+        value = _ENCODER.encode(part.value)
     except (RecursionError, TypeError):  # too deep, or keys that JSON does not have
         value = json.dumps(part.leaves, ensure_ascii=False)
     digest = blake2b(value.encode("utf-8", "surrogatepass"), digest_size=16).digest()

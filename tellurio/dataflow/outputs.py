@@ -58,8 +58,8 @@ class Text:
 
 
 def grams(ids: list[int]) -> list[int]:
-    """A number for each three tokens in a row."""
-    return [a << 42 | b << 21 | c for a, b, c in zip(ids, ids[1:], ids[2:], strict=False)]
+    """A number for each three tokens in a row; beyond a million different tokens, two may share one."""
+    return [a << 40 | b << 20 | c for a, b, c in zip(ids, ids[1:], ids[2:], strict=False)]
 
 
 class Outputs:
@@ -126,7 +126,7 @@ class Outputs:
     def short_seeds(self, ids: list[int], looked_up: list[int]) -> Iterator[tuple[int, int, int, int]]:
         """Values of one or two tokens in a prompt: place, number of tokens, carrier, place in it."""
         values, weights = self.values, self._vocabulary.weights
-        pairs = [gram >> 21 for gram in looked_up]
+        pairs = [gram >> 20 for gram in looked_up]
         pairs += [_pair(*ids[-2:])] if len(ids) > 1 else []
         for length, stretches in ((2, pairs), (1, ids)):
             found = values.keys() & stretches
@@ -180,7 +180,7 @@ class Outputs:
 
 
 def _pair(first: int, second: int) -> int:
-    return first << 21 | second
+    return first << 20 | second
 
 
 def _winnowed(hashes: list[int]) -> Iterator[int]:

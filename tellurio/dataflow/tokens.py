@@ -36,6 +36,8 @@ _TOKEN = re.compile(
     rf"[^\W\d_{_SOLID}](?:[^\W_{_SOLID}]|[{_SIGNS}])*|{_NUMBER}|[{_SOLID}]|(?:[^\W_{_SOLID}]|[{_SIGNS}])+"
 )
 _TOKEN_OF_ASCII = re.compile(rf"[A-Za-z][A-Za-z0-9]*|{_NUMBER}|[A-Za-z0-9]+")
+_NUMBER_WITH_MARKS = re.compile(r"\d[.,']\d")
+_SPACES = "".join(chr(code) if chr(code).isalnum() else " " for code in range(128))
 _INVISIBLE = "\u00ad\u200b-\u200d\u2060\ufeff"
 _MARKS = "\u0300-\u036f\u3099\u309a"
 _SUSPECT = re.compile(rf"[\\&%{_INVISIBLE}{_MARKS}]")
@@ -85,9 +87,8 @@ class Tokens:
 
     def __init__(self, text: str, vocabulary: Vocabulary) -> None:
         self.text = text
-        self._clean = _Clean(text) if _SUSPECT.search(text) else None
-        clean = self._clean.text if self._clean else text
-        self.spellings: list[str] = (_TOKEN_OF_ASCII if clean.isascii() else _TOKEN).findall(clean)
+        self._clean = _Clean(text) if _suspect(text) else None
+        self.spellings = _split(self._clean.text if self._clean else text)
         self.ids = list(map(vocabulary.__getitem__, self.spellings))
         self.data = array("I", self.ids).tobytes()
 
@@ -147,6 +148,20 @@ class _Clean:
         if place <= self.ends[before]:
             return self.was_ends[before]
         return self.was_ends[before] + place - self.ends[before]
+
+
+def _suspect(text: str) -> bool:
+    if text.isascii():
+        return "\\" in text or "&" in text or "%" in text
+    return _SUSPECT.search(text) is not None
+
+
+def _split(text: str) -> list[str]:
+    if not text.isascii():
+        return _TOKEN.findall(text)
+    if _NUMBER_WITH_MARKS.search(text):
+        return _TOKEN_OF_ASCII.findall(text)
+    return text.translate(_SPACES).split()  # the same, faster
 
 
 def _meant(written: str) -> str:
