@@ -27,7 +27,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'ao' has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module("ao.runner.context_manager"), _NAMES[name])
+    return getattr(importlib.import_module("ao.runner.context_manager"), _NAMES[name])  # layers: when used
 
 
 def __dir__() -> list[str]:

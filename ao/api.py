@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import urllib.error
-import urllib.parse
-import urllib.request
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ao.home import config, server
+
+if TYPE_CHECKING:
+    from urllib.error import HTTPError
 
 __all__ = ["Api", "ApiError", "quoted"]
 
@@ -28,6 +28,8 @@ class ApiError(Exception):
 
 def quoted(text: str) -> str:
     """``text`` as a part of a path."""
+    import urllib.parse
+
     return urllib.parse.quote(text, safe="")
 
 
@@ -66,6 +68,9 @@ class Api:
         return json.loads(self._asked("POST", path, value))
 
     def _asked(self, method: str, path: str, value: Any) -> bytes:
+        import urllib.error
+        import urllib.request
+
         headers = {"Authorization": f"Bearer {self._key}"}
         content = None if value is None else json.dumps(value).encode()
         if content is not None:
@@ -82,7 +87,7 @@ class Api:
             raise ApiError(f"The server at {self.url} cannot be reached: {error}. Try: ao-server status") from None
 
 
-def _said(error: urllib.error.HTTPError) -> str:
+def _said(error: HTTPError) -> str:
     try:
         return str(json.loads(error.read())["error"]["message"])
     except (ValueError, KeyError, TypeError):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ao.intercept.imports import Watch
 from ao.intercept.patching import Patches
+from ao.recording.state import active
 from ao.recording.subrun import Subrun, current, enter, leave
 
 if TYPE_CHECKING:
@@ -17,16 +17,23 @@ if TYPE_CHECKING:
 
 __all__ = ["carry"]
 
+Join = Callable[..., None]
+
 _MODULES = (
     *("threading", "concurrent.futures.thread", "concurrent.futures.process"),
     *("multiprocessing.process", "multiprocessing.pool"),
 )
 
 
-def carry(recording: Recording) -> Callable[[], None]:
-    """Patch what starts threads and processes, as it is imported; returns what takes it back."""
+def carry(recording: Recording, join: Callable[..., None]) -> Callable[[], None]:
+    """Patch what starts threads and processes, as it is imported; returns what takes it back.
+
+    Args:
+        recording: of this process.
+        join: called by name in a new interpreter, to record it too.
+    """
     patches = Patches()
-    watch = Watch(_MODULES, lambda name, module: _PATCHES[name](module, patches, recording))
+    watch = Watch(_MODULES, lambda name, module: _PATCHES[name](module, patches, recording, join))
     watch.start()
 
     def undo() -> None:
@@ -58,24 +65,17 @@ class Carried:
 class Attach:
     """Lies in a process object that is sent to a new interpreter: where it is unpickled, recording begins."""
 
-    def __init__(self, recording: Recording, here: Subrun | None) -> None:
-        self._recording, self._here = recording, here
+    def __init__(self, recording: Recording, join: Callable[..., None], here: Subrun | None) -> None:
+        self._recording, self._join, self._here = recording, join, here
 
     def __reduce__(self) -> Any:
         recording = self._recording
         book = recording.book
         lines = None if book is None else [entry.line for entry in book.entries]
-        return (_attached, (recording.root, recording.folder, self._here or recording.root, lines))
+        return (self._join, (recording.root, recording.folder, self._here or recording.root, lines))
 
 
-def _attached(root: Subrun, folder: str, here: Subrun, lines: list[bytes] | None) -> None:
-    """In the new process; imported by name, since what records also carries."""
-    module = importlib.import_module("ao.recording.recording")
-    if module.active() is None and not module.disabled():
-        module.Recording.join(root, folder, here, lines)
-
-
-def _threading(module: ModuleType, patches: Patches, recording: Recording) -> None:
+def _threading(module: ModuleType, patches: Patches, recording: Recording, join: Join) -> None:
     def start(before: Callable[[Any], None]) -> Callable[[Any], None]:
         def start(self: Any) -> None:
             if not hasattr(self, "_ao_ours"):
@@ -95,8 +95,8 @@ def _threading(module: ModuleType, patches: Patches, recording: Recording) -> No
     patches.wrap(module.Thread, "_bootstrap_inner", bootstrap)
 
 
-def _submitting(name: str) -> Callable[[ModuleType, Patches, Recording], None]:
-    def patch(module: ModuleType, patches: Patches, recording: Recording) -> None:
+def _submitting(name: str) -> Callable[[ModuleType, Patches, Recording, Join], None]:
+    def patch(module: ModuleType, patches: Patches, recording: Recording, join: Join) -> None:
         def submit(before: Callable[..., Any]) -> Callable[..., Any]:
             def submit(self: Any, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
                 return before(self, Carried(fn, current()), *args, **kwargs)
@@ -108,7 +108,7 @@ def _submitting(name: str) -> Callable[[ModuleType, Patches, Recording], None]:
     return patch
 
 
-def _pool(module: ModuleType, patches: Patches, recording: Recording) -> None:
+def _pool(module: ModuleType, patches: Patches, recording: Recording, join: Join) -> None:
     def carried(before: Callable[..., Any]) -> Callable[..., Any]:
         def method(self: Any, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
             return before(self, Carried(func, current()), *args, **kwargs)
@@ -119,10 +119,10 @@ def _pool(module: ModuleType, patches: Patches, recording: Recording) -> None:
         patches.wrap(module.Pool, name, carried)
 
 
-def _process(module: ModuleType, patches: Patches, recording: Recording) -> None:
+def _process(module: ModuleType, patches: Patches, recording: Recording, join: Join) -> None:
     def start(before: Callable[[Any], None]) -> Callable[[Any], None]:
         def start(self: Any) -> None:
-            self._ao_attach = Attach(recording, current())
+            self._ao_attach = Attach(recording, join, current())
             try:
                 before(self)
             finally:
@@ -135,9 +135,9 @@ def _process(module: ModuleType, patches: Patches, recording: Recording) -> None
             try:
                 return before(self, *args, **kwargs)
             finally:  # it ends by os._exit: nobody else waits for the writer
-                active = importlib.import_module("ao.recording.recording").active()
-                if active is not None:
-                    active.flush()
+                here = active()
+                if here is not None:
+                    here.flush()
 
         return _bootstrap
 
@@ -145,7 +145,7 @@ def _process(module: ModuleType, patches: Patches, recording: Recording) -> None
     patches.wrap(module.BaseProcess, "_bootstrap", bootstrap)
 
 
-_PATCHES: dict[str, Callable[[ModuleType, Patches, Recording], None]] = {
+_PATCHES: dict[str, Callable[[ModuleType, Patches, Recording, Join], None]] = {
     "threading": _threading,
     "concurrent.futures.thread": _submitting("ThreadPoolExecutor"),
     "concurrent.futures.process": _submitting("ProcessPoolExecutor"),

@@ -13,24 +13,15 @@ from ao.local import ensure_server
 from ao.recording.carrying import carry
 from ao.recording.recorder import JournalRecorder
 from ao.recording.slip import Slip, random_id
+from ao.recording.state import active, disabled, set_active
 from ao.recording.subrun import Subrun, set_process_subrun
 from ao.recording.writer import Writer
 from ao.replay.book import Book
 
-__all__ = ["Recording", "active", "disabled"]
+__all__ = ["Recording"]
 
 PATIENCE = 10.0
 """Seconds to wait at the end for what is still to be written."""
-
-
-def disabled() -> bool:
-    """Whether the user wants nothing recorded (``AO_DISABLED=1``)."""
-    return os.environ.get("AO_DISABLED", "").lower() in ("1", "true", "yes")
-
-
-def active() -> Recording | None:
-    """The recording of this process."""
-    return _active
 
 
 class Recording:
@@ -88,10 +79,10 @@ class Recording:
         return recording
 
     def _start(self, here: Subrun | None = None) -> None:
-        global _active, _sees_forks
+        global _sees_forks
         set_process_subrun(here or self.root)
-        self._undo = [install(self.recorder, notice=self.say), carry(self)]
-        _active = self
+        self._undo = [install(self.recorder, notice=self.say), carry(self, joined)]
+        set_active(self)
         if not _sees_forks and hasattr(os, "register_at_fork"):
             _sees_forks = True
             os.register_at_fork(after_in_child=_forked)
@@ -124,7 +115,6 @@ class Recording:
 
     def end(self, status: str, reason: str | None = None) -> None:
         """The process has done what is recorded of it."""
-        global _active
         for undo in reversed(self._undo):
             undo()
         self._undo = []
@@ -140,8 +130,8 @@ class Recording:
         if not written or self.writer.lost:
             self.say(f"{max(self.writer.lost, 1)} calls or notes were not recorded in {self.folder}.")
         set_process_subrun(None)
-        if _active is self:
-            _active = None
+        if active() is self:
+            set_active(None)
 
     def summary(self) -> str:
         """What was recorded, in a line."""
@@ -170,10 +160,16 @@ class Recording:
         self.recorder._writer = self.writer
 
 
+def joined(root: Subrun, folder: str, here: Subrun, lines: list[bytes] | None) -> None:
+    """In a new process: be recorded as the one that started it."""
+    if active() is None and not disabled():
+        Recording.join(root, folder, here, lines)
+
+
 def _forked() -> None:
-    if _active is not None:
-        _active.forked()
+    recording = active()
+    if recording is not None:
+        recording.forked()
 
 
-_active: Recording | None = None
 _sees_forks = False

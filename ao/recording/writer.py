@@ -87,7 +87,7 @@ class Writer:
     def _write(self, kind: str, fields: Fields) -> None:
         if self._journal is None:
             # Imported here and not above: a script that makes no call does not pay for it.
-            folders = importlib.import_module("tellurio.client.folders")
+            folders = importlib.import_module("tellurio.client.folders")  # layers: when used
             meta = folders.read_meta(Path(self._folder))
             self._journal = folders.open_journal(Path(self._folder), random_id(), meta or _meta(self._folder))
         self._journal.append(kind, fields())

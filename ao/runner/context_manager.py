@@ -14,7 +14,8 @@ from contextvars import Token
 from types import TracebackType
 from typing import Any, Self
 
-from ao.recording.recording import Recording, active, disabled
+from ao.recording.recording import Recording
+from ao.recording.state import active, disabled
 from ao.recording.subrun import Subrun, current, enter, leave
 
 __all__ = ["ao_launch", "ao_record", "log"]

@@ -53,7 +53,10 @@ class Program:
             NoProgram: it cannot be found or read.
             BaseException: whatever it raises; the frames above its own are ours.
         """
-        main, code = self._prepared()
+        try:
+            main, code = self._prepared()
+        except SyntaxError as error:
+            raise error.with_traceback(None) from None  # python shows no frames of a script that it could not read
         main.__dict__["__builtins__"] = sys.modules["builtins"]
         sys.modules["__main__"] = main
         exec(code, main.__dict__)  # noqa: S102 - it is what the user asked for
@@ -76,11 +79,12 @@ class Program:
             raise NoProgram(f"{sys.executable}: can't open file {os.path.abspath(self.target)!r}: {why}", 2) from None
         sys.argv = [self.target, *self.arguments]
         _first_on_path(os.path.dirname(os.path.realpath(self.target)))
-        main = _fresh(__file__=self.target, __cached__=None)
-        if self.target.endswith(".pyc"):
+        path = os.path.abspath(self.target)  # as python makes it since 3.9; sys.argv[0] stays as typed
+        main = _fresh(__file__=path, __cached__=None)
+        if path.endswith(".pyc"):
             return main, _compiled(source)
-        main.__dict__["__loader__"] = _loader(self.target)
-        return main, compile(source, self.target, "exec", dont_inherit=True)
+        main.__dict__["__loader__"] = _loader(path)
+        return main, compile(source, path, "exec", dont_inherit=True)
 
     def _of_stdin(self) -> tuple[ModuleType, CodeType]:
         sys.argv = ["-", *self.arguments]
@@ -188,7 +192,10 @@ def _show(error: BaseException, traceback: TracebackType | None) -> None:
         sys.excepthook(type(error), error, traceback)
     except BaseException:  # noqa: BLE001 - as python does: the hook's own error, then the first one
         sys.stderr.write("Error in sys.excepthook:\n")
-        sys.__excepthook__(*sys.exc_info())
+        kind, value, inside = sys.exc_info()
+        if kind is not None and value is not None:
+            value.__context__ = None  # python shows the two one after the other
+            sys.__excepthook__(kind, value.with_traceback(inside and inside.tb_next), inside and inside.tb_next)
         sys.stderr.write("\nOriginal exception was:\n")
         sys.__excepthook__(type(error), error, traceback)
 

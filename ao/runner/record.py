@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import atexit
-import importlib
 import os
 import signal
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from ao.recording.recording import Recording, disabled
+from ao.randomness import repeatable
+from ao.recording.recording import Recording
+from ao.recording.state import disabled
+from ao.replay.fetching import fetched
 from ao.runner.context_manager import outcome
 from ao.runner.options import Options, Usage, read_options
 from ao.runner.program import NoProgram, Program, finish
@@ -59,7 +61,7 @@ def _begun(options: Options) -> tuple[Recording | None, list[Callable[[], object
     book = None
     if options.rerun is not None:
         try:
-            book = importlib.import_module("ao.replay.fetching").fetched(options.rerun)
+            book = fetched(options.rerun)
         except Exception as error:  # noqa: BLE001 - said, not raised: a traceback of ours helps nobody
             sys.stderr.write(f"ao-record: {error}\n")
             raise SystemExit(2) from None
@@ -71,7 +73,6 @@ def _begun(options: Options) -> tuple[Recording | None, list[Callable[[], object
         where = error.filename or "the disk"
         sys.stderr.write(f"ao: nothing is recorded: {where}: {error.strerror}. The script runs all the same.\n")
         return None, []
-    repeatable = importlib.import_module("ao.randomness").repeatable
     return recording, [repeatable(seed)]
 
 

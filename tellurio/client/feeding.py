@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
 
-import orjson
-
 from afnio.errors import ServerError, TellurioError
 from tellurio.client import folders, paths
 from tellurio.client.http import Client
@@ -129,6 +127,8 @@ class Feed:
 
 def _begin_in(path: Path, run_id: str) -> dict[str, Any] | None:
     """The ``b`` record of the Run itself: it is the first line of the first journal."""
+    import orjson
+
     with contextlib.suppress(OSError, ValueError), path.open("rb") as file:
         record = orjson.loads(file.readline())
         run = record.get("run") if isinstance(record, dict) and record.get("k") == "b" else None
