@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
 
 from afnio.models.lm_server.ask import Ask, Image
 from afnio.models.lm_server.roles import task_turn
@@ -38,7 +37,6 @@ _DESCRIPTION = re.compile(r"\bdescription of\b|^tool\b", re.IGNORECASE)
 _SAID = re.compile(r"answer\b|tool result\b|turn\b|feedback\b", re.IGNORECASE)
 """Roles of what came of a prompt: answers, results."""
 _FIELD = re.compile(r"\b(product|quantity|total)\b")
-_MONEY = re.compile(r"-?\d+(?:\.\d+)?")
 _TAGS = re.compile(r"<[^<>]*>")
 
 
@@ -180,16 +178,8 @@ def _told_by(feedback: str, output: str) -> Iterable[str]:
 
 def _amounts(feedback: str) -> tuple[str | None, str | None]:
     """The amounts that were predicted and that were expected, where both are numbers."""
-    found = [value for value in re.findall(r"[\"'(](-?\d+(?:\.\d+)?)[\"')]", feedback) if _is_number(value)]
+    found = re.findall(r"[\"'(](-?\d+(?:\.\d+)?)[\"')]", feedback)
     return (found[0], found[1]) if len(found) >= 2 else (None, None)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        Decimal(text)
-    except InvalidOperation:
-        return False
-    return True
 
 
 def _decimals(text: str) -> int:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from afnio.models.lm_server.worlds.training.lawbook import Lawbook
 from afnio.models.lm_server.worlds.training.wording import claim, sentences
 
-__all__ = ["BOOKS", "LAWS", "TEXTS", "WHOLE", "WRONG", "Law", "law_text", "stated", "wrong_rules"]
+__all__ = ["BOOKS", "LAWS", "TEXTS", "WHOLE", "WRONG", "Law", "stated", "wrong_rules"]
 
 TEXTS = ("system", "search", "calculator")
 
@@ -193,8 +193,3 @@ def _book(*about: str) -> Lawbook:
 
 BOOKS: dict[str, Lawbook] = {"": _book(*TEXTS), **{about: _book(about) for about in TEXTS}}
 """The laws on each text; those on any text under ``""``."""
-
-
-def law_text(name: str) -> str:
-    """The sentence that states the law ``name``."""
-    return BOOKS[""].laws[name]
