@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from afnio.cognitive import Module
+from afnio.cognitive.module import register_module_forward_hook, register_module_forward_pre_hook
 from afnio.variable import RemovableHandle
 
 Run = Callable[..., Any]
@@ -208,3 +209,18 @@ def test_acall_prefers_aforward() -> None:
     assert Both()() == "forward"
     assert asyncio.run(Both().acall()) == "aforward"
     assert asyncio.run(Redefined().acall()) == "redefined forward"
+
+
+def test_hooks_of_every_module_run_before_its_own_until_they_are_removed() -> None:
+    module, seen = Module(), []
+    module.forward = lambda x: x  # type: ignore[method-assign, misc]
+    module.register_forward_pre_hook(lambda m, args: seen.append("own pre"))
+    module.register_forward_hook(lambda m, args, out: seen.append("own"))
+    with (
+        register_module_forward_pre_hook(lambda m, args: seen.append("every pre")),
+        register_module_forward_hook(lambda m, args, kwargs, out: seen.append("every"), with_kwargs=True),
+    ):
+        assert module(1) == 1
+    assert seen == ["every pre", "own pre", "every", "own"]
+    assert module(1) == 1
+    assert seen[4:] == ["own pre", "own"]

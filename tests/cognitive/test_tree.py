@@ -300,3 +300,25 @@ def test_repr_draws_the_tree_as_torch_does() -> None:
 )"""
         )
     )
+
+
+def test_a_module_is_put_at_a_dotted_name() -> None:
+    root, new = Module(), Module()
+    root.part = Module()
+    root.note = "text"
+    root.set_submodule("part.inner", new)
+    assert root.get_submodule("part.inner") is new
+    root.set_submodule("part", new, strict=True)
+    assert root.part is new
+    wrong: Any = Module
+    for target, module, error, says in (
+        ("", new, ValueError, "without a target name"),
+        ("part", wrong, ValueError, "`module` is not a Module, found <class 'type'>"),
+        ("gone.inner", new, AttributeError, "Module has no attribute `gone`"),
+        ("note", new, AttributeError, "`note` is not a Module"),
+        ("note.inner", new, AttributeError, "`note` is not a Module"),
+    ):
+        with pytest.raises(error, match=says):
+            root.set_submodule(target, module)
+    with pytest.raises(AttributeError, match="Module has no attribute `gone`"):
+        root.set_submodule("gone", new, strict=True)
