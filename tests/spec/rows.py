@@ -73,8 +73,8 @@ repr and str
     spec/test_1_02_variable::test_how_it_shows_itself
 no server needed
     spec/test_1_02_variable::test_a_variable_needs_no_server_and_no_run
-free helpers
-    spec/test_1_02_variable::test_free_helpers
+free functions
+    spec/test_1_02_variable::test_free_functions
 
 # 1.3
 content blocks

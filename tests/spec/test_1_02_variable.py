@@ -124,7 +124,7 @@ def test_how_it_shows_itself() -> None:
     assert "..." not in str(Variable("a" * 40))
 
 
-def test_free_helpers() -> None:
+def test_free_functions() -> None:
     assert is_variable(Variable())
     assert not is_variable("a")
     assert all(map(is_scalar_variable, (Variable("a"), Variable(1), Variable(2.0))))
