@@ -11,7 +11,7 @@ from afnio.errors import AfnioError
 from afnio.logging_config import configure_logging
 from tellurio.schemas.version import our_version
 
-__all__ = ["run", "show_version", "verbosity"]
+__all__ = ["run", "show_version", "steps", "verbosity"]
 
 
 def run(app: typer.Typer, name: str) -> None:
@@ -26,6 +26,12 @@ def run(app: typer.Typer, name: str) -> None:
     except BrokenPipeError:  # `tellurio logs | head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+
+
+def steps(title: str, *lines: tuple[str, str]) -> str:
+    """The end of a help page: what to type next, and what it does; line by line, as it is written here."""
+    width = max(len(command) for command, about in lines if about)
+    return "\n".join(["\b", title, *[f"  {command:{width}}  {about}".rstrip() for command, about in lines]])
 
 
 def show_version(context: typer.Context, shown: bool) -> None:

@@ -7,10 +7,17 @@ from typing import Annotated
 import typer
 
 from afnio.models.lm_server import ABOUT, KINDS, WORLDS, Fault, Settings, serve
+from tellurio.cli._common import steps
 
-__all__ = ["lm_server"]
+__all__ = ["NEXT", "lm_server"]
 
-_FAULT_HELP = (  # no square brackets: the help page takes them for markup and leaves them out
+NEXT = steps(
+    "Examples:",
+    ("afnio lm-server --port 8080", "then, in another terminal:"),
+    ("OPENAI_BASE_URL=http://127.0.0.1:8080/v1 OPENAI_API_KEY=simulated python train.py", ""),
+    ("afnio lm-server --latency 0.5 --fault 429@3", "half a second for each answer, and one refusal"),
+)
+_FAULT_HELP = (
     "A fault on demand; may be given several times. 429@3: the third request is refused. 429@1x4:retry_after=0.2: the "
     "first four are. 500@1:role=optimizer: the first optimizer request. 500:p=0.05: one request in twenty. "
     "bad_arguments@2: the second answer that calls tools does so wrongly. "
@@ -32,9 +39,10 @@ def lm_server(
     context_limit: Annotated[int, typer.Option(min=1, help="Tokens a request may have.")] = 200_000,
     fault: Annotated[list[str] | None, typer.Option(help=_FAULT_HELP)] = None,
 ) -> None:
-    """Serve a simulated language model on this machine: no key, no cost, the same answers every time.
+    """Serve a simulated language model on this machine.
 
-    It is a simulation by rules, not an AI. It speaks OpenAI chat completions and responses and Anthropic messages.
+    It is a simulation by rules, not an AI: no key, no cost, the same answers every time. It speaks OpenAI chat
+    completions and responses and Anthropic messages.
     """
     if world not in WORLDS:
         raise typer.BadParameter(f"there is no world {world!r}; worlds: {', '.join(WORLDS)}", param_hint="--world")

@@ -7,10 +7,19 @@ from typing import Annotated
 
 import typer
 
+from tellurio.cli._common import steps
 from tellurio.client.login import connect, needs_key, server_url
 from tellurio.client.login import login as log_in
 
-__all__ = ["login"]
+__all__ = ["NEXT", "login"]
+
+NEXT = steps(
+    "Examples:",
+    ("afnio login", "the server that is configured, or the local one"),
+    ("afnio login --server https://tellurio.example.com", "one elsewhere; you are asked for its key"),
+    ("afnio login --server local", "back to the one on this machine"),
+    ("TELLURIO_API_KEY=tel_... afnio login", "without being asked, in a script"),
+)
 
 
 def login(

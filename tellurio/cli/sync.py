@@ -10,7 +10,10 @@ __all__ = ["sync"]
 
 
 def sync() -> None:
-    """Send what waits on this machine: what Runs logged while their server was away, or could not finish sending."""
+    """Send what Runs logged while no server was there.
+
+    It waits on this machine, and so does what a Run could not finish sending.
+    """
     try:
         done = orphans.sync()
     except ValueError as error:  # no key, or no address
