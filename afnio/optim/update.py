@@ -161,7 +161,7 @@ def _sections(item: TGDItem, feedback: Sequence[Gradient]) -> dict[str, str]:
     tried = [f'<version score="{_shown(v.score)}" status="{v.status}">{v.value}</version>' for v in item.history]
     return {
         "variable": f'<variable role="{item.role}">{item.value}</variable>',
-        "feedback": "".join(f"\n<feedback{_samples(piece)}>{piece.data}</feedback>" for piece in feedback),
+        "feedback": "".join(f"\n<feedback{_shown_ids(ids)}>{text}</feedback>" for text, ids in _said(feedback)),
         "momentum": "".join(past),
         "history": "\n<history>\n{}\n</history>".format("\n".join(tried)) if tried else "",
         "constraints": "".join(f"\n<constraint>{text}</constraint>" for text in _rules(item)),
@@ -182,8 +182,16 @@ def _rules(item: TGDItem) -> list[str]:
     ]
 
 
-def _samples(piece: Gradient) -> str:
-    return f' samples="{",".join(piece.samples)}"' if piece.samples else ""
+def _said(feedback: Sequence[Gradient]) -> list[tuple[str, tuple[str, ...]]]:
+    """Each text once, with the samples it came from: several turns of an agent often get the same lesson."""
+    found: dict[str, dict[str, None]] = {}
+    for piece in feedback:
+        found.setdefault(str(piece.data), {}).update(dict.fromkeys(piece.samples))
+    return [(text, tuple(ids)) for text, ids in found.items()]
+
+
+def _shown_ids(ids: Sequence[str]) -> str:
+    return f' samples="{",".join(ids)}"' if ids else ""
 
 
 def _shown(score: float | None) -> str:

@@ -60,9 +60,17 @@ def test_the_request_holds_variable_feedback_and_constraints(lab: Lab) -> None:
 def test_feedback_that_arrived_twice_is_shown_once(inline: Lab) -> None:
     inline.brain.rule = by_role(optimizer="Sort {x} well.")
     same = Gradient("be kind", "feedback")
-    p = prompt("Sort {x}.", "p", same, same, Gradient("", "empty"), Gradient("be kind", "another's"))
+    p = prompt("Sort {x}.", "p", same, same, Gradient("", "empty"), Gradient("be brief", "another's"))
     TGD([p], inline.client).step()
-    assert inline.brain.asked[0].user.count("be kind") == 2
+    assert inline.brain.asked[0].user.count("be kind") == 1
+
+
+def test_the_same_words_from_several_places_are_shown_once_with_all_their_samples(inline: Lab) -> None:
+    inline.brain.rule = by_role(optimizer="Sort {x} well.")
+    turns = [Gradient("be kind", "turn", samples=ids) for ids in (("1", "2"), ("2", "3"))]
+    p = prompt("Sort {x}.", "p", turns[0], Gradient("be brief", "another's", samples=("4",)), turns[1])
+    TGD([p], inline.client).step()
+    assert '<feedback samples="1,2,3">be kind</feedback>\n<feedback samples="4">be brief<' in inline.brain.asked[0].user
 
 
 def test_ones_own_messages_and_inputs(lab: Lab) -> None:
