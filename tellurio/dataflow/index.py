@@ -77,9 +77,11 @@ class ContentIndex:
       each call of a chat has an edge from every earlier one: its model did read them all.  (A graph that wants less
       ink can leave out what a path explains; the index can't know what its reader asks.)
     - **A run of text** that weighs enough: words count 1, frequent words a quarter, numbers and ids by their length;
-      text of the program (first seen in a prompt) counts nothing.
+      text of the program (first seen in a prompt) counts nothing, words and phrases that several calls used of their
+      own accord count less and less.
     - **A whole unit**, a value as a program takes it out (JSON value, list line, tagged or quoted text, ...), needs
-      less; one of a single word only if it is rare and the prompt has it as a unit or a name too.
+      less.  A single ordinary word makes an edge only if it is a unit of the prompt too; amid a sentence only a name,
+      a long word or a number that one of the latest answers had as a value.
 
     Less than that makes a *weak* edge.  Text that several answers carry is explained by the most recent of them; the
     others get *alternative* edges if they would have been enough.

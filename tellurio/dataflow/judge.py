@@ -28,8 +28,8 @@ ENOUGH_WHOLE = 3 * UNIT // 2
 ENOUGH_VALUES = 4 * UNIT
 """Several values of one answer together, and values side by side."""
 LONG_WORD = 10
-LONG_UNIT = 8
-"""Tokens of a unit whose words need not weigh anything: nobody writes the same by chance."""
+LONG_UNIT, LONG_SENTENCE = 8, 12
+"""Tokens of a whole answer, and of a sentence, whose words need not weigh anything: chance does not write the same."""
 A_LITTLE = UNIT
 
 
@@ -97,7 +97,7 @@ class Judge:
             default=(0, 0),
         )
         grams = self._looked_up[longest[1] + shift : longest[1] + longest[0] + shift - GRAM + 1]
-        return longest[0] >= LONG_UNIT and self._program.novel(grams) >= LONG_UNIT - GRAM
+        return longest[0] >= LONG_SENTENCE and self._program.novel(grams) >= LONG_SENTENCE - GRAM
 
     def _inside(self, start: int, end: int, text: Text) -> list[tuple[int, int, int]]:
         first = bisect_left(text.units, (start, 0, 0))
