@@ -130,7 +130,8 @@ class Judge:
         both = self._is_unit(run)
         whole = len(text.starts) == size
         alone = near and size == 1 and grade == VALUE and self._stands_alone(run.start, whole=whole)
-        if weight >= UNIT and not any(known) and (both or alone):
+        twice = both and weight >= (UNIT // 2 if near and grade == VALUE else UNIT)
+        if not any(known) and (twice or (alone and weight >= UNIT)):
             return Verdict(weight, True, True)
         if both or (weight >= UNIT // 2 and whole) or (grade == NAME and size > 1 and weight >= UNIT):
             return Verdict(weight, False, weight >= UNIT and not all(known))

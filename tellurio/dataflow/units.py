@@ -27,6 +27,7 @@ class Unit(NamedTuple):
 
 _LINE = re.compile(r"^[ \t>]*(?:(?:[-*•+–]|#{1,6}|\(?\d{1,3}[.):]|\[[ xX]?\])[ \t]+)*(\S.*)$", re.MULTILINE)
 _FIELD = re.compile(r"^[^\S\n]*[^:：\n]{1,48}?(?::[*_]*[ \t]+|：)(\S[^\n]*)$", re.MULTILINE)
+_ASSIGNED = re.compile(r"[\w\]] ?= ?([^\s,;=<>]{1,80})")
 _QUOTED = re.compile(
     r'"(?:[^"\\]|\\.)*"\s*:|"((?:[^"\\]|\\.)*)"|“([^”]{0,2000})”|«([^»]{0,2000})»|「([^」]{0,2000})」|`([^`\n]{1,500})`|\*\*([^*\n]{1,500})\*\*|__([^_\n]{1,500})__'
     r"|(?<!\w)'([^'\n]{1,200})'(?!\w)|\\boxed\{([^{}]{0,500})\}",
@@ -75,6 +76,8 @@ def _found(text: str) -> Iterator[tuple[int, int, int]]:
         for found in _FIELD.finditer(text):
             yield *found.span(1), VALUE
             yield *_FIRST.match(text, found.start(1)).span(), VALUE  # type: ignore[union-attr]
+    if "=" in text:
+        yield from ((*found.span(1), VALUE) for found in _ASSIGNED.finditer(text))
     if any(mark in text for mark in "\"'`*_“«「\\"):
         yield from _set_off(text)
     if "{" in text or "[" in text:

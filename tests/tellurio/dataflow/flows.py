@@ -851,6 +851,36 @@ FLOWS = [
         ],
         {(0, 1)},
     ),
+    Flow(
+        "numbers handed on as values",
+        [("A number?", "42"), ("Double this number: 42", "84"), ("Add one to this: 84", "...")],
+        {(0, 1), (1, 2)},
+    ),
+    Flow("score in a field", [("As JSON.", '{"score": 0.85}'), ("Score: 0.85\nExplain.", "...")], {(0, 1)}),
+    Flow(
+        "assignments",
+        [("Animal?", "otter"), ("Place?", "Reykjavik"), ("Story: animal=otter, place=Reykjavik", "...")],
+        {(0, 2), (1, 2)},
+    ),
+    Flow(
+        "two agents, each in its own chat",
+        [
+            chat([user("A: topic bridges")], "Bridges should hum in the wind."),
+            chat([user("B: respond to: Bridges should hum in the wind.")], "Humming steel frightens swallows."),
+            chat(
+                [
+                    user("A: topic bridges"),
+                    said("Bridges should hum in the wind."),
+                    user("Humming steel frightens swallows."),
+                ],
+                "Swallows adapt.",
+            ),
+        ],
+        {(0, 1), (0, 2), (1, 2)},
+    ),
+    Flow(
+        "frequent words, one short each", [("Animal?", "dog"), ("Tell a story about a dog on a boat", "...")], {(0, 1)}
+    ),
     # --- hard, or beyond what texts can tell: they count against the recall
     Flow(
         "label that the prompt offered",
