@@ -23,6 +23,8 @@ CERTAIN = 1_000 * UNIT
 """Weight of what needs no text: an answer given back as the assistant's message, the id of a tool call."""
 
 
+SLACK = 0.05
+"""Seconds by which clocks may disagree about what was first."""
 NEAR = 3
 """A single word amid a sentence is linked to one of so many latest texts only."""
 
@@ -177,7 +179,7 @@ class ContentIndex:
 
     def _before(self, source: int, started: float | None) -> bool:
         finished = self._finished[source]
-        return started is None or finished is None or finished <= started
+        return started is None or finished is None or finished <= started + SLACK
 
     # --- Answers
 
