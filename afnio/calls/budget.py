@@ -16,6 +16,7 @@ from afnio.errors import BudgetExceeded
 __all__ = ["Budget", "Hold", "Pricer"]
 
 Pricer = Callable[[Request, Usage], Cost]
+"""What a call cost, or will cost if it uses that much."""
 
 FIRST_OUTPUT = 256  # tokens expected of an answer before any was seen
 

@@ -26,6 +26,8 @@ from afnio.errors import CallLogError, ReplayMissError
 __all__ = ["CallLog", "Mode"]
 
 Mode = Literal["live", "cache", "replay"]
+"""Whether a log is only written, written and read, or only read; see `CallLog`."""
+
 START = b'{"v":1,"key":"'
 
 

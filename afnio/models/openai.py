@@ -15,6 +15,7 @@ from afnio.models.model_registry import register_model
 __all__ = ["DEFAULT_BASE_URL", "AsyncOpenAI", "OpenAI"]
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
+"""OpenAI itself."""
 
 
 class _OpenAIModel(HostedModel, TextCompletionModel, EmbeddingModel):

@@ -56,6 +56,8 @@ endpoint is at work on the first while the last are still being made."""
 class ChatCompletion(Function):
     """``chat_completion(forward_model_client, messages, inputs=None, **completion_args)``.
 
+    One LM call for each sample; its answer is a Variable that feedback flows back through.
+
     Args:
         forward_model_client: an ``afnio.models`` client, or an ``openai`` SDK client of yours.
         messages: ``[{"role": "system", "content": [Variable, ...]}, ...]``.  Several content Variables in one

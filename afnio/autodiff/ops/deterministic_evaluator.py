@@ -30,6 +30,8 @@ class DeterministicEvaluator(Function):
     """``deterministic_evaluator(prediction, target, eval_fn, eval_fn_purpose, success_fn, reduction_fn,
     reduction_fn_purpose)``.
 
+    A score from a function of yours, and feedback made of prediction, target and score: no LM call.
+
     Args:
         prediction: what to score: a text, or a list of texts (a batch).
         target: what is right: a string, a list of strings, or a Variable.

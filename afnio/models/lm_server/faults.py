@@ -41,6 +41,7 @@ KINDS: dict[str, str] = {
     "broken_output": "an answer by a schema, whose JSON breaks off",
     "overflow": "400, the request is longer than the model's context",
 }
+"""What can go wrong on demand, and what it does."""
 _ONLY = {
     "malformed_optimizer": "optimizer",
     "malformed_critic": "backward",

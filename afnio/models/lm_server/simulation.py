@@ -17,6 +17,7 @@ from afnio.models.lm_server.worlds import World, make_world
 __all__ = ["NOTICE", "Refusal", "Settings", "Simulation", "key_of", "refusal_of"]
 
 NOTICE = "simulation, not an AI"
+"""What every answer of the server says of itself."""
 _PLACEHOLDER = re.compile(r"\{[A-Za-z_]\w*\}")
 
 

@@ -18,6 +18,7 @@ from afnio.models.lm_server.worlds.tickets import Tickets
 __all__ = ["ABOUT", "WORLDS", "World", "make_world"]
 
 WORLDS: dict[str, Callable[..., World]] = {"tickets": Tickets, "shop": Shop, "echo": Echo}
+"""Name of each world -> its class."""
 ABOUT: dict[str, str] = {
     "tickets": "classifies support tickets",
     "shop": "answers questions on prices with two tools, a search and a calculator",
