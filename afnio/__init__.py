@@ -29,8 +29,6 @@ from afnio.domain import Choice as Choice
 from afnio.domain import Number as Number
 from afnio.models.backward_client import get_backward_model_client as get_backward_model_client
 from afnio.models.backward_client import set_backward_model_client as set_backward_model_client
-from afnio.serialization import load as load
-from afnio.serialization import save as save
 from afnio.variable import Variable as Variable
 
 if TYPE_CHECKING:
@@ -41,6 +39,8 @@ if TYPE_CHECKING:
     from afnio import models as models
     from afnio import tellurio as tellurio  # layers: types only
     from afnio import trainer as trainer
+    from afnio.serialization import load as load
+    from afnio.serialization import save as save
 
 __all__ = [
     "Budget",
@@ -73,6 +73,7 @@ __all__ = [
 ]
 
 _LAZY = ("content", "errors", "logging_config", "models", "serialization", "tellurio", "trainer")
+_LAZY_NAMES = {"load": "afnio.serialization", "save": "afnio.serialization"}  # 15 ms: zipfile, hashlib, pickle
 
 
 def __getattr__(name: str) -> Any:
@@ -80,7 +81,13 @@ def __getattr__(name: str) -> Any:
         return _version()
     if name in _LAZY:
         return importlib.import_module(f"afnio.{name}")
+    if name in _LAZY_NAMES:
+        return getattr(importlib.import_module(_LAZY_NAMES[name]), name)
     raise AttributeError(f"module 'afnio' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY, *_LAZY_NAMES})
 
 
 def _version() -> str:

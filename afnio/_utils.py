@@ -6,7 +6,6 @@ Each ``_validate_...`` returns nothing or raises; each ``is_...`` says yes or no
 from __future__ import annotations
 
 import inspect
-import pickle
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, TypeAlias
@@ -114,6 +113,8 @@ def _is_bound_builtin(func: object) -> bool:
 
 
 def _validate_importable(func: Callable[..., Any]) -> None:
+    import pickle  # for those who ask
+
     try:
         pickle.dumps(func)
     except (pickle.PicklingError, AttributeError, TypeError) as error:

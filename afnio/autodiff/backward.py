@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextvars
 import inspect
-import queue
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ from afnio.variable import Variable
 
 if TYPE_CHECKING:
     import asyncio
+    import queue
 
 __all__ = ["abackward", "backward"]
 
@@ -219,6 +219,8 @@ def _has_user_code(job: BackwardJob) -> bool:
 
 def _run_with_inbox(engine: _dispatch.Engine, job: BackwardJob) -> None:
     """Run the job on the LM loop; this thread meanwhile runs the user's code it asks for."""
+    import queue  # 3 ms; for user code only
+
     inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
     job.user = _poster(inbox)
     running = submit(engine.run_backward(job), lambda: inbox.put(None))

@@ -20,7 +20,7 @@ RUN = 8
 UNITS = ("characters", "tokens")
 """What a length is measured in.  Tokens are estimated, a token for every four letters, so that every machine agrees."""
 
-_WORD = re.compile(r"[^\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_WORD = r"[^\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"  # 4 ms to compile
 
 
 async def check_value(
@@ -110,7 +110,7 @@ def copied_passage(value: str, before: str, sources: Iterable[str]) -> str | Non
 
 
 def _words(text: str) -> list[str]:
-    return [word.casefold() for word in _WORD.findall(text)]
+    return [word.casefold() for word in re.findall(_WORD, text)]
 
 
 def _windows(words: list[str], size: int) -> list[tuple[str, ...]]:

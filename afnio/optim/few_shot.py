@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from afnio.demos import Demos
 from afnio.optim.bench import Bench
@@ -14,6 +13,9 @@ from afnio.optim.groups import check_count
 from afnio.optim.optimizer import Params
 from afnio.optim.search import Search
 from afnio.optim.traces import Trace, traces
+
+if TYPE_CHECKING:
+    import random
 
 __all__ = ["Demo", "FewShot"]
 
@@ -132,6 +134,8 @@ class FewShot(Search):
 
     def _sets(self, now: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         """What is tried in place of the present examples: first the newest, then draws."""
+        import random  # 3 ms, for those who search
+
         rng = random.Random(f"{self.seed}:{self._steps}")
         found: list[tuple[Any, ...]] = []
         for number in range(self.candidates):

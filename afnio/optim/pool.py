@@ -7,10 +7,12 @@ Source: the Pareto selection of GEPA, Agrawal et al., arXiv:2507.19457.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import random
 
 __all__ = ["NAMELESS", "Candidate", "Pool", "mean"]
 
