@@ -24,11 +24,14 @@ class Item(NamedTuple):
             exist for that sample.
         blocks: None of such a text; else the content blocks that are sent as they are: one list of blocks; or, where
             ``text`` is a list, one a sample.
+        each: of a batch put together from several calls: of each sample its Variable and the position in it, or
+            None; ``variable`` is the first.
     """
 
     variable: Variable | None
     text: Any
     blocks: Any = None
+    each: list[tuple[Variable, int | None]] | None = None
 
 
 class OfferedTool(NamedTuple):
@@ -138,7 +141,13 @@ class Chat:
 
     def variables(self) -> list[Variable]:
         """All Variables, in the order of the op's edges: contents, inputs, tools, arguments."""
-        found = [item.variable for _, parts in self.contents for item in parts if item.variable is not None]
+        found: list[Variable] = []
+        for _, parts in self.contents:
+            for item in parts:
+                if item.each is not None:
+                    found += [variable for variable, _ in item.each]
+                elif item.variable is not None:
+                    found.append(item.variable)
         for given, _ in self.inputs.values():
             if isinstance(given, list):
                 found += given
@@ -179,7 +188,7 @@ class Chat:
 
     def _content(self, parts: list[Item], values: dict[str, str], index: int) -> Any:
         texts = []
-        for variable, text, blocks in parts:
+        for variable, text, blocks, _ in parts:
             if blocks is not None:
                 return self._blocks(parts, values, index)
             own = text[index] if isinstance(text, list) else text
@@ -193,7 +202,7 @@ class Chat:
 
     def _blocks(self, parts: list[Item], values: dict[str, str], index: int) -> Any:
         found: list[Any] = []
-        for variable, text, blocks in parts:
+        for variable, text, blocks, _ in parts:
             own = text[index] if isinstance(text, list) else text
             if own is None:
                 continue
@@ -222,7 +231,7 @@ class Chat:
                             f"mask=..., or give it a text."
                         )
         for _, parts in self.contents:
-            for variable, text, blocks in parts:
+            for variable, text, blocks, _ in parts:
                 if blocks is None and isinstance(text, list) and None in text:
                     for index in self.indices:
                         if text[index] is None:

@@ -142,14 +142,14 @@ async def criticise(
 def _slots(chat: Chat, wanted: Sequence[bool]) -> _Slots:
     """What to ask about: each Variable once, however many edges lead to it."""
     found: _Slots = {}
-    for edge, (variable, text, sample) in enumerate(_texts(chat)):
+    for edge, (variable, text, sample, at) in enumerate(_texts(chat)):
         if not wanted[edge]:
             continue
-        positions = enumerate(text) if isinstance(text, list) else [(None, text)]
+        positions = enumerate(text) if isinstance(text, list) else [(at, text)]
         for index, one in positions:
             if one is None:
                 continue  # this sample has no such part
-            only = sample if index is None else index
+            only = index if sample is None else sample
             slot = found.get((id(variable), index))
             if slot is None:
                 name, samples = f"v{len(found) + 1}", None if only is None else {only}
@@ -162,23 +162,30 @@ def _slots(chat: Chat, wanted: Sequence[bool]) -> _Slots:
     return found
 
 
-def _texts(chat: Chat) -> Iterable[tuple[Variable, Any, int | None]]:
-    """(Variable, its text or texts, the only sample it belongs to) in the order of the edges."""
+def _texts(chat: Chat) -> Iterable[tuple[Variable, Any, int | None, int | None]]:
+    """(Variable, its text or texts, the only sample it belongs to, its position there), in the order of the edges."""
     for _, parts in chat.contents:
         for item in parts:
-            if item.variable is not None:
-                yield item.variable, item.text, None
+            yield from _of_item(item)
     for given, text in chat.inputs.values():
         if isinstance(given, list):
             for sample, variable in enumerate(given):
-                yield variable, text[sample], sample
+                yield variable, text[sample], sample, None
         elif given is not None:
-            yield given, text, None
+            yield given, text, None, None
     for tool in chat.tools:
         if tool.variable is not None:
-            yield tool.variable, tool.text, None
+            yield tool.variable, tool.text, None, None
     for _, variable, value in chat.arguments:
-        yield variable, str(value), None
+        yield variable, str(value), None, None
+
+
+def _of_item(item: Item) -> Iterable[tuple[Variable, Any, int | None, int | None]]:
+    if item.each is not None:
+        for sample, (variable, at) in enumerate(item.each):
+            yield variable, item.text[sample], sample, at
+    elif item.variable is not None:
+        yield item.variable, item.text, None, None
 
 
 def _by_sample(chat: Chat, grad_output: Gradient) -> dict[int, Pieces]:
@@ -252,10 +259,11 @@ def _sample_block(chat: Chat, answer: Any, index: int, pieces: Pieces, slots: _S
     """What one sample sent, what came back, and the feedback on it."""
     lines = []
     for role, parts in chat.contents:
-        for variable, text, blocks in parts:
+        for variable, text, blocks, each in parts:
             if isinstance(text, list) and text[index] is not None:
                 shown = None if blocks is None else reading.text(blocks[index])
-                lines.append(f'<message role="{role}">{_marked(slots, variable, index, text[index], shown)}</message>')
+                whose, at = (variable, index) if each is None else each[index]
+                lines.append(f'<message role="{role}">{_marked(slots, whose, at, text[index], shown)}</message>')
     for name, (given, text) in chat.inputs.items():
         if isinstance(text, list):
             variable, at = (given[index], None) if isinstance(given, list) else (given, index)

@@ -75,24 +75,25 @@ def _likeness(call: Sibling) -> Any:
     if not all(piece.samples for piece in call.pieces):
         return None
     contents: list[tuple[Any, ...]] = []
-    edge = 0
+    edge, shared = 0, False
     for role, parts in chat.contents:
-        for variable, text, blocks in parts:
+        for variable, text, blocks, _ in parts:
             if variable is None:
                 contents.append((role, len(parts), "blocks"))
                 continue
             if not call.wanted[edge]:
                 contents.append((role, len(parts), variable.role, blocks is None))
             elif blocks is not None:
-                return None  # a turn or a tool's result: each sample has its own
+                contents.append((role, len(parts), type(variable)))  # a turn or a tool's result: each has its own
             elif isinstance(text, list):
                 return None  # each sample has its own: there is no lesson to share
             else:
                 contents.append((role, id(variable), text))
+                shared = True
             edge += 1
     end = len(call.wanted) - len(_settings(chat))
     inputs_wanted = any(call.wanted[edge:end])
-    if not any((*call.wanted[:edge], *call.wanted[end:])) or (inputs_wanted and chat.batched):
+    if not (shared or any(call.wanted[end:])) or (inputs_wanted and chat.batched):
         return None
     given = [(name, value is None) for name, (value, _) in chat.inputs.items()]
     settings = [(id(variable), wanted) for variable, wanted in asked[end:]]
@@ -135,12 +136,13 @@ class _Merged:
         self.family = family
         self.sizes = [call.chat.size for call in family]
         self.origins: list[tuple[int, int]] = []
+        self._edge = 0
         contents = [
             (role, [self._content(at, position, item) for position, item in enumerate(parts)])
             for at, (role, parts) in enumerate(family[0].chat.contents)
         ]
         first = family[0].chat
-        inputs = self._inputs(len(self.origins))
+        inputs = self._inputs(self._edge)
         end = len(family[0].wanted) - len(_settings(first))
         self.origins += [(0, edge) for edge in range(end, len(family[0].wanted))]
         self.chat = Chat.assembled(contents, inputs, sum(self.sizes), first.title, first.tools, first.arguments)
@@ -149,19 +151,33 @@ class _Merged:
         self.pieces = [piece for number, call in enumerate(family) for piece in self._placed(number, call)]
 
     def _content(self, at: int, position: int, item: Item) -> Item:
-        if item.variable is not None:
-            self.origins.append((0, len(self.origins)))
         items = [call.chat.contents[at][1][position] for call in self.family]
+        each = self._own(items)
         if item.blocks is None:
-            return Item(item.variable, self._texts([each.text for each in items]))
-        if not isinstance(item.text, list) and all(each.blocks == item.blocks for each in items):
+            return Item(item.variable, self._texts([one.text for one in items]))
+        if each is None and not isinstance(item.text, list) and all(one.blocks == item.blocks for one in items):
             return item
         rows = [
-            (each.text, each.blocks) if isinstance(each.text, list) else ([each.text] * size, [each.blocks] * size)
-            for each, size in zip(items, self.sizes, strict=True)
+            (one.text, one.blocks) if isinstance(one.text, list) else ([one.text] * size, [one.blocks] * size)
+            for one, size in zip(items, self.sizes, strict=True)
         ]
         texts = [text for row, _ in rows for text in row]
-        return Item(item.variable, texts, [blocks for _, row in rows for blocks in row])
+        return Item(item.variable, texts, [blocks for _, row in rows for blocks in row], each)
+
+    def _own(self, items: list[Item]) -> list[tuple[Variable, int | None]] | None:
+        """Note the edge of a part; where each call has a Variable of its own there, that of each sample."""
+        if items[0].variable is None:
+            return None
+        edge, self._edge = self._edge, self._edge + 1
+        if items[0].blocks is None or not self.family[0].wanted[edge]:
+            self.origins.append((0, edge))
+            return None
+        each: list[tuple[Variable, int | None]] = []
+        for number, (call, item) in enumerate(zip(self.family, items, strict=True)):
+            assert item.variable is not None
+            self.origins += [(number, edge)] * call.chat.size
+            each += [(item.variable, at if isinstance(item.text, list) else None) for at in range(call.chat.size)]
+        return each
 
     def _inputs(self, edge: int) -> dict[str, tuple[Any, Any]]:
         inputs: dict[str, tuple[Any, Any]] = {}

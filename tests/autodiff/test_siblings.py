@@ -8,6 +8,8 @@ import pytest
 
 from afnio import autodiff
 from afnio import functional as F
+from afnio.autodiff import Function
+from afnio.autodiff.turn import Outcome, Turn
 from afnio.parameter import Parameter
 from afnio.variable import Variable
 from tests.autodiff.lab import Lab, by_role, feedback, names_of, open_lab, samples_of, system, user
@@ -64,6 +66,44 @@ def test_turns_with_tools_settings_and_pictures_share_a_critic_too() -> None:
         assert asked.user.count("same.png") == 0
         names = [image.url.rpartition("/")[2] for turn in asked.ask.turns for image in turn.images]
         assert names == ["same.png", "0.png", "1.png", "2.png"]
+
+
+@pytest.mark.parametrize("batched", [True, False])
+def test_the_last_turns_of_conversations_share_a_critic(batched: bool) -> None:
+    """Each sample's own turns and results get their own feedback."""
+    with open_lab() as lab:
+        lab.brain.rule = by_role(forward="wrong", backward=critic)
+        prompt, about = Parameter("Look", "the prompt"), Parameter("Find it", "the description")
+        answers = [{"type": "tool_use", "id": "1", "name": "find", "input": {}}]
+        outputs, firsts = [], []
+        for number in range(3):
+            given: Any = [f"ticket {number}"] if batched else f"ticket {number}"
+            said = Say.apply(prompt, [answers], batched)
+            firsts.append(said)
+            said.retain_grad()
+            tool = {"name": "find", "description": about, "parameters": {}}
+            messages = [system(prompt), user(Variable("{x}")), {"role": "assistant", "content": [said]}]
+            outputs.append(lab.turn(messages, {"x": given}, tools=[tool]).output)
+        wanted: Any = ["right"] if batched else "right"
+        autodiff.backward([F.exact_match_evaluator(output, wanted).explanation for output in outputs])
+        assert lab.calls()["backward"] == 1
+        ids = [f"{number}.0" if batched else str(number) for number in range(3)]
+        assert [[gradient.samples for gradient in said.grad] for said in firsts] == [[(one,)] for one in ids]
+        assert [gradient.index for gradient in firsts[0].grad] == [0 if batched else None]
+        assert [gradient.samples for gradient in about.grad] == [tuple(ids)]  # type: ignore[attr-defined]
+        assert len(prompt.grad) == 4  # from the call they share, and from where each first turn came from
+
+
+class Say(Function):
+    """A turn that was said before."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Variable, content: Any, batched: bool) -> Turn:
+        return Turn([""] if batched else "", "a turn", content, [Outcome()])
+
+    @staticmethod
+    def backward(ctx: Any, grad: Variable) -> Any:
+        return grad, None, None
 
 
 def test_turns_with_other_tools_or_settings_share_nothing() -> None:
