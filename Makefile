@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PYTHON VENV
 
-.PHONY: help setup demo test check studio studio-types pictures bench soak lock test-all clean
+.PHONY: help setup demo test check studio studio-types pictures bench bench-peers soak lock test-all clean
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -39,6 +39,9 @@ pictures: $(VENV)/.dev studio  ## docs/images: the page as it looks, photographe
 
 bench: $(VENV)/.dev  ## the figures of benchmarks/RESULTS.md, measured again here
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-peers: $(VENV)/.dev  ## the same job by textgrad, gepa and dspy beside ours, each in its own environment under .venvs/
+	@$(BIN)/python -m benchmarks --only peers $(ARGS)
 
 soak: $(VENV)/.dev  ## the long tests
 	@$(BIN)/python -m pytest -q -m soak
