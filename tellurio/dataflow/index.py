@@ -275,7 +275,7 @@ class ContentIndex:
         if not runs:
             read.append(_Read(tokens.ids, different - known))
             return []
-        judge = Judge(tokens, looked_up, different, self._program)
+        judge = Judge(tokens, looked_up, runs, self._program)
         chosen, lost = cover(runs, _least, self._derived)
         covered = (looked_up[run.start : run.end - GRAM + 1] for run in chosen if run.end - run.start >= GRAM)
         read.append(_Read(tokens.ids, (different - known).difference(*covered)))

@@ -50,8 +50,8 @@ NOTHING = Verdict(0, False, False)
 class Judge:
     """Judges the runs of one text of a prompt."""
 
-    def __init__(self, tokens: Tokens, looked_up: list[int], different: set[int], program: Program) -> None:
-        self._tokens, self._looked_up, self._different, self._program = tokens, looked_up, different, program
+    def __init__(self, tokens: Tokens, looked_up: list[int], runs: list[Run], program: Program) -> None:
+        self._tokens, self._looked_up, self._runs, self._program = tokens, looked_up, runs, program
         self._sums: list[int] = []
         self._places: tuple[list[int], list[int]] | None = None
         self._units: set[tuple[int, int]] | None = None
@@ -105,9 +105,9 @@ class Judge:
 
     def _weight(self, run: Run, text: Text, start: int, end: int) -> int:
         if not self._sums:
-            self._sums = list(
-                accumulate(self._program.evidence(self._tokens.ids, self._looked_up, self._different), initial=0)
-            )
+            through = (self._looked_up[max(run.start - GRAM + 1, 0) : run.end] for run in self._runs)
+            evidence = self._program.evidence(self._tokens.ids, self._looked_up, set().union(*through))
+            self._sums = list(accumulate(evidence, initial=0))
         shift = run.start - run.origin
         weight = self._sums[end + shift] - self._sums[start + shift]
         if text.light is not None:

@@ -12,6 +12,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from tellurio.dataflow.tokens import STRONG_TOKEN, UNIT, Tokens, Vocabulary
 from tellurio.dataflow.units import LISTED, keys, units
@@ -59,7 +60,7 @@ class Text:
 
 def grams(ids: list[int]) -> list[int]:
     """A number for each three tokens in a row; beyond a million different tokens, two may share one."""
-    return [a << 40 | b << 20 | c for a, b, c in zip(ids, ids[1:], ids[2:], strict=False)]
+    return [pair << 20 | c for pair, c in zip([a << 20 | b for a, b in pairwise(ids)], ids[2:], strict=False)]
 
 
 class Outputs:

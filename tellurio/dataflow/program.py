@@ -51,13 +51,16 @@ class Program:
                     if len(users) in (HALF, HARDLY):
                         weights[token] = weights[token] // 2 if len(users) == HALF else 1
 
-    def evidence(self, ids: list[int], looked_up: list[int], different: set[int]) -> list[int]:
-        """How much each token of a prompt's text says: nothing where all grams through it are the program's."""
+    def evidence(self, ids: list[int], looked_up: list[int], judged: set[int]) -> list[int]:
+        """How much each token of a prompt's text says: nothing where all grams through it are the program's.
+
+        Right for the tokens whose grams are all in ``judged``.
+        """
         weights = list(map(self._vocabulary.weights.__getitem__, ids))
         if not looked_up:
             return [0 if token in self.words else weight for token, weight in zip(ids, weights, strict=True)]
         habits = self.habits
-        if ours := self.fixed & different:
+        if ours := self.fixed & judged:
             touched: dict[int, int] = {}
             for place in [place for place, gram in enumerate(looked_up) if gram in ours]:
                 for token in (place, place + 1, place + 2):
@@ -65,7 +68,7 @@ class Program:
             for token, count in touched.items():
                 through = min(GRAM, token + 1, len(ids) - token)
                 weights[token] = weights[token] // 2 if count < through else 0
-        if habitual := habits.keys() & different:
+        if habitual := habits.keys() & judged:
             for place, gram in enumerate(looked_up):
                 if gram in habitual:
                     for token in range(place, place + GRAM):

@@ -11,6 +11,7 @@ import re
 from array import array
 from bisect import bisect_right
 from itertools import pairwise
+from operator import sub
 from typing import Any
 from unicodedata import normalize
 
@@ -95,13 +96,12 @@ class Tokens:
     def places(self) -> tuple[list[int], list[int]]:
         """Start and end of each token in the text as it was."""
         clean = self._clean.text if self._clean else self.text
-        starts, ends, end = [], [], 0
-        for spelling in self.spellings:
+        ends, end, lengths = [], 0, list(map(len, self.spellings))
+        for spelling, length in zip(self.spellings, lengths, strict=True):
             # Between tokens there is nothing that could begin one.
-            start = clean.index(spelling, end)
-            end = start + len(spelling)
-            starts.append(start)
+            end = clean.index(spelling, end) + length
             ends.append(end)
+        starts = list(map(sub, ends, lengths))
         if self._clean:
             return list(map(self._clean.start, starts)), list(map(self._clean.end, ends))
         return starts, ends
