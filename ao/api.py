@@ -6,7 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from ao.home import config, server
+from ao.home import config, configured, server
 
 if TYPE_CHECKING:
     from urllib.error import HTTPError
@@ -42,7 +42,7 @@ class Api:
 
     def __init__(self) -> None:
         local = server()
-        url = os.environ.get("TELLURIO_BACKEND_HTTP_BASE_URL") or config().get("url") or local.get("url")
+        url = configured() or local.get("url")
         if not url:
             raise ApiError("The local server does not run. Start it: ao-server start")
         own = url == local.get("url")

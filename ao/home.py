@@ -6,7 +6,7 @@ import json
 import os
 from typing import Any
 
-__all__ = ["config", "folder", "home", "journals", "server"]
+__all__ = ["config", "configured", "folder", "home", "journals", "server"]
 
 
 def home() -> str:
@@ -28,6 +28,11 @@ def folder(run_id: str) -> str:
 def config() -> dict[str, Any]:
     """The user's settings, as far as they can be read; `tellurio.client.config` says what is wrong with the rest."""
     return _json(os.path.join(home(), "config.json"))
+
+
+def configured() -> str:
+    """The address of the server to use; empty: the local one."""
+    return str(os.environ.get("TELLURIO_BACKEND_HTTP_BASE_URL") or config().get("url") or "").rstrip("/")
 
 
 def server() -> dict[str, Any]:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 
-from ao.home import config, home, server
+from ao.home import configured, home, server
 
 __all__ = ["alive", "ensure_server"]
 
@@ -19,7 +19,7 @@ def ensure_server(folder: str) -> None:
     A local server that runs finds the folder by itself.  Otherwise a process is started that starts it, or that sends
     the folder to the server that was configured.
     """
-    if config().get("url") or os.environ.get("TELLURIO_BACKEND_HTTP_BASE_URL"):
+    if configured():
         _spawn(["-m", "tellurio.client.feeding", folder])
     elif not alive(server().get("pid")):
         _spawn(["-c", _START])

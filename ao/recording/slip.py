@@ -12,7 +12,7 @@ import os
 import time
 from typing import Any
 
-from ao.home import folder
+from ao.home import configured, folder
 
 __all__ = ["Slip", "random_id"]
 
@@ -42,7 +42,7 @@ class Slip:
         self.pid = os.getpid()
         self._number = 0
         os.makedirs(self.folder, mode=0o700, exist_ok=True)
-        meta = {"v": 1, "run_id": run_id, "name": name, "url": "", "server_id": "", "recorder": True}
+        meta = {"v": 1, "run_id": run_id, "name": name, "url": configured(), "server_id": "", "recorder": True}
         self._meta(meta)
         path = os.path.join(self.folder, f"{random_id()}.jsonl")
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)

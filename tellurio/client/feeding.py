@@ -30,6 +30,9 @@ __all__ = ["RECORDER", "Feed", "Host", "feed", "recorders"]
 RECORDER = "recorder"
 """Key in a folder's ``meta.json``: a recorder made it."""
 
+VERSION = 1
+"""Of a recorder's folder; one of a later recorder waits for a server that knows it."""
+
 BEAT = 5.0  # seconds between two signs of life
 PAUSE = 0.2  # seconds between two looks at a journal that nobody else tells about
 
@@ -47,7 +50,11 @@ class Host(Keeper, Protocol):
         """
 
     def beat(self, run_id: str) -> None:
-        """A sign of life."""
+        """A sign of life.
+
+        Raises:
+            NoSuchRun: it was deleted.
+        """
 
     def gone(self, run_id: str, reason: str) -> None:
         """Its process is gone without having said how it ended."""
@@ -154,7 +161,7 @@ def recorders(home: Path | None = None) -> Iterator[tuple[Path, dict[str, Any]]]
     with contextlib.suppress(OSError):
         for folder in sorted(top.iterdir()):
             meta = folders.read_meta(folder)
-            if meta is not None and meta.get(RECORDER):
+            if meta is not None and meta.get(RECORDER) and meta.get("v") == VERSION and not folders.forgotten(folder):
                 yield folder, meta
 
 
@@ -177,16 +184,29 @@ class _HTTPHost(HTTPKeeper):
 
     def beat(self, run_id: str) -> None:
         """A sign of life."""
-        self.client.post(f"/api/v1/runs/{run_id}/beat")
+        with _no_such_run():
+            self.client.post(f"/api/v1/runs/{run_id}/beat")
 
     def gone(self, run_id: str, reason: str) -> None:
         """Its process is gone: a Run that has not ended has crashed."""
-        if self.client.get(f"/api/v1/runs/{run_id}")["status"] == "RUNNING":
-            self.client.patch(f"/api/v1/runs/{run_id}", json={"status": "CRASHED", "reason": reason})
+        with _no_such_run():
+            if self.client.get(f"/api/v1/runs/{run_id}")["status"] == "RUNNING":
+                self.client.patch(f"/api/v1/runs/{run_id}", json={"status": "CRASHED", "reason": reason})
 
 
-def feed(folder: Path, client: Client | None = None) -> bool:
+@contextlib.contextmanager
+def _no_such_run() -> Iterator[None]:
+    try:
+        yield
+    except ServerError as error:
+        raise NoSuchRun(str(error)) if error.status_code == 404 else error from error
+
+
+def feed(folder: Path, client: Client | None = None, *, follow: bool = True) -> bool:
     """Bring a recorder's folder to the configured server until the recorder has ended; whether all of it is stored.
+
+    Args:
+        follow: go on while its script runs, and wait for a server that is away; else bring what there is, once.
 
     Raises:
         TellurioError, ValueError: there is no server to send to.
@@ -199,7 +219,7 @@ def feed(folder: Path, client: Client | None = None) -> bool:
             return False  # somebody does it already
         one = Feed(folder, meta, _HTTPHost(connect() if client is None else client))
         try:
-            return _fed(one)
+            return _fed(one) if follow else not one.step()
         finally:
             one.close()
 
@@ -213,6 +233,7 @@ def _fed(one: Feed) -> bool:
                 return True
             failing_since = None
         except NoSuchRun:
+            folders.forget(one.folder)
             return False
         except (TellurioError, ServerError, OSError) as error:
             failing_since = failing_since or time.monotonic()
@@ -223,5 +244,16 @@ def _fed(one: Feed) -> bool:
         time.sleep(PAUSE)
 
 
+def main(folder: Path) -> int:
+    """Bring the folder to the configured server, then what others left whose feeder is gone; an exit status."""
+    client = connect()
+    done = feed(folder, client)
+    for other, meta in recorders():
+        if other != folder and meta["url"] in ("", client.url):
+            with contextlib.suppress(TellurioError, OSError, ValueError):
+                feed(other, client)
+    return 0 if done else 1
+
+
 if __name__ == "__main__":
-    sys.exit(0 if feed(Path(sys.argv[1])) else 1)
+    sys.exit(main(Path(sys.argv[1])))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from tellurio.client.journal import Journal, lock_file
 
 __all__ = [
     "claim",
+    "forget",
+    "forgotten",
     "held",
     "journals_in",
     "open_journal",
@@ -25,7 +28,7 @@ __all__ = [
     "write_meta",
 ]
 
-META, LOCK, SPOOL = "meta.json", "run.lock", "spool"
+META, LOCK, SPOOL, DELETED = "meta.json", "run.lock", "spool", "deleted"
 NEEDED = ("run_id", "name", "url", "server_id")
 
 
@@ -120,6 +123,21 @@ def remove_if_done(folder: Path, stored: Mapping[Path, int]) -> bool:
             with contextlib.suppress(OSError), atomic_write(folder / META, mode=0o600) as file:
                 file.write(meta)
         return False
+    return True
+
+
+def forget(folder: Path) -> None:
+    """The Run was deleted: what a process goes on to write into its folder is sent nowhere any more."""
+    with contextlib.suppress(OSError):
+        os.close(os.open(folder / DELETED, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
+def forgotten(folder: Path) -> bool:
+    """Whether `forget` was told of the folder; it is removed when no process writes in it."""
+    if not (folder / DELETED).exists():
+        return False
+    if all(remove_journal(path, path.stat().st_size) for path in journals_in(folder)):
+        shutil.rmtree(folder, ignore_errors=True)
     return True
 
 

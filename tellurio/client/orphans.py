@@ -86,12 +86,17 @@ def sync(client: Client | None = None) -> Sync:
     client = connect() if client is None else client
     server_id, keeper = _server_id(client), HTTPKeeper(client)
     for orphan in waiting:
-        if not orphan.recorder and orphan.server_id != server_id:
+        elsewhere = orphan.url not in ("", client.url) if orphan.recorder else orphan.server_id != server_id
+        if elsewhere:
             result.waiting.append((orphan, f"it is for another server: afnio login --server {orphan.url}"))
             continue
         try:
-            if feed(orphan.folder, client) if orphan.recorder else _send(orphan, keeper):
+            if feed(orphan.folder, client, follow=False) if orphan.recorder else _send(orphan, keeper):
                 result.sent.append(orphan)
+            elif orphan.recorder and orphan.folder.exists():
+                result.waiting.append((orphan, "its script still runs, and what it recorded so far was sent"))
+        except NoSuchRun:
+            folders.forget(orphan.folder)
         except (TellurioError, OSError) as error:
             result.waiting.append((orphan, str(error)))
     return result
@@ -121,7 +126,7 @@ def send_local(home: Path, server_id: str, keeper: Keeper) -> int:
 def _run_folders(home: Path | None) -> list[Path]:
     top = paths.journals() if home is None else home / "journals"
     try:
-        return sorted(each for each in top.iterdir() if (each / folders.META).is_file())
+        return sorted(each for each in top.iterdir() if (each / folders.META).is_file() and not folders.forgotten(each))
     except OSError:
         return []
 

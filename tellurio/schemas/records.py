@@ -50,6 +50,7 @@ class Command(TypedDict, total=False):
         host, pid: where it runs.
         seed: of what is random.
         edges: what evidence of edges was asked for.
+        sent: whether a client told it over the network: a server starts only what it read from this machine's disk.
     """
 
     argv: list[str]
@@ -63,6 +64,7 @@ class Command(TypedDict, total=False):
     pid: int
     seed: int | None
     edges: str
+    sent: bool
 
 
 class Begin(TypedDict, total=False):

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from tellurio.client import folders
 from tellurio.client.feeding import Feed, recorders
 from tellurio.client.orphans import send_local
 from tellurio.client.shipping import NoSuchRun, Refused, Unordered
@@ -55,7 +56,7 @@ class Feeding:
     """
 
     def __init__(self, store: Store, settings: ServerSettings, hub: Hub) -> None:
-        self._home = settings.journals_home
+        self._home, self._url = settings.journals_home, settings.url
         self._host = _StoreHost(store, settings.blob_limit, hub)
         self._feeds: dict[Path, Feed] = {}
         self._seen = -1
@@ -103,6 +104,7 @@ class Feeding:
             try:
                 going_on = feed.step()
             except NoSuchRun:
+                folders.forget(folder)
                 going_on = False  # it was deleted: what its script goes on to say is kept nowhere
             except Exception as error:  # noqa: BLE001 - one bad journal does not hold up the others
                 log("recording_not_stored", folder=str(folder), reason=str(error))
@@ -114,7 +116,7 @@ class Feeding:
     def _look(self) -> None:
         assert self._home is not None
         for folder, meta in recorders(self._home):
-            if folder not in self._feeds and not meta["server_id"]:
+            if folder not in self._feeds and not meta["server_id"] and meta["url"] in ("", self._url):
                 self._feeds[folder] = Feed(folder, meta, self._host)
 
 
@@ -152,8 +154,10 @@ class _StoreHost:
         self._hub.tell(made["project_id"], made["id"], ["status"], made["status"])
 
     def beat(self, run_id: str) -> None:
-        with contextlib.suppress(LookupError):
+        try:
             self._store.write(runs.beat, run_id, time.time())
+        except LookupError as error:
+            raise NoSuchRun(str(error)) from error
 
     def gone(self, run_id: str, reason: str) -> None:
         ended = self._store.write(_gone, run_id, reason)

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Any
+from weakref import WeakValueDictionary
+
+from sqlalchemy import Connection
 
 from tellurio.dataflow import ContentIndex, Edge
 from tellurio.server.live import Hub
 from tellurio.server.log import log
 from tellurio.store import edges as stored
-from tellurio.store.runs import run
+from tellurio.store.runs import run, run_by_key, subruns
 from tellurio.store.store import Store
 
 __all__ = ["Edging"]
@@ -23,6 +27,16 @@ INDICES = 16
 
 PIECE = 200
 """Calls that are read, and whose edges are written, at once."""
+
+PATIENCE = 5.0
+"""Seconds that somebody who asks for a graph waits for edges of calls that came before; the work goes on after that."""
+
+
+class Busy:
+    """A lock that somebody has, or waits for."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
 
 
 class Edging:
@@ -37,7 +51,10 @@ class Edging:
         self._indices: OrderedDict[int, tuple[ContentIndex, dict[str, int], int]] = OrderedDict()
         self._waiting: dict[str, None] = {}
         self._plain: set[str] = set()
+        self._asked: dict[str, asyncio.Task[None]] = {}
+        self._busy: WeakValueDictionary[int, Busy] = WeakValueDictionary()
         self._wake = asyncio.Event()
+        self._stopping = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         hub.listeners.append(self._hear)
@@ -51,14 +68,27 @@ class Edging:
 
     async def stop(self) -> None:
         """End after what is under way."""
+        self._stopping = True
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+        if self._asked:
+            await asyncio.wait(self._asked.values())
 
     async def catch_up(self, run_id: str) -> None:
-        """Work out the edges of a Run of any kind now, for who asks for its graph."""
-        await asyncio.to_thread(self._index, run_id)
+        """Work out the edges of a Run of any kind now, for who asks for its graph; a long one is gone on with later."""
+        task = self._asked.get(run_id)
+        if task is None:
+            task = self._asked[run_id] = asyncio.create_task(asyncio.to_thread(self._index, run_id))
+            task.add_done_callback(lambda done: self._answered(run_id, done))
+        await asyncio.wait({task}, timeout=PATIENCE)
+
+    def _answered(self, run_id: str, done: asyncio.Task[None]) -> None:
+        del self._asked[run_id]
+        error = None if done.cancelled() else done.exception()
+        if error is not None:
+            log("edges_failed", logging.ERROR, error, run=run_id)
 
     def _hear(self, run_id: str, what: Iterable[str]) -> None:
         """From any thread: something of a Run has changed."""
@@ -89,17 +119,22 @@ class Edging:
             self._catch_up(found)
 
     def _index(self, run_id: str) -> None:
-        found = self._store.read(run, run_id)
-        if found is not None:
+        for found in self._store.read(_whole, run_id):
             self._catch_up(found)
 
     def _catch_up(self, found: Mapping[str, Any]) -> None:
+        """Only one thread at a time has a Run's index; another waits, and finds little to do."""
+        busy = self._busy.setdefault(found["key"], Busy())
+        with busy.lock:
+            self._go_on(found)
+
+    def _go_on(self, found: Mapping[str, Any]) -> None:
         key = found["key"]
         done = self._store.read(stored.indexed, key)
         index, keys, at = self._indices.pop(key, (ContentIndex(), {}, 0))
         if at > done:  # the database is an older one than the index was made from
             index, keys, at = ContentIndex(), {}, 0
-        while calls := self._store.read(stored.uncounted, key, at, PIECE):
+        while not self._stopping and (calls := self._store.read(stored.uncounted, key, at, PIECE)):
             edges: list[stored.Stored] = []
             for at, record in calls:
                 name = str(record.get("call_id") or at)
@@ -114,6 +149,13 @@ class Edging:
         self._indices[key] = index, keys, at
         if len(self._indices) > INDICES:
             self._indices.popitem(last=False)
+
+
+def _whole(connection: Connection, run_id: str) -> list[dict[str, Any]]:
+    """A Run and its parts."""
+    found = run(connection, run_id)
+    parts = (run_by_key(connection, key) for key in subruns(connection, run_id))
+    return [each for each in (found, *parts) if each is not None]
 
 
 def _edges(index: ContentIndex, name: str, record: Mapping[str, Any]) -> list[Edge]:

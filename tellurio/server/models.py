@@ -301,8 +301,8 @@ class GraphRun(Answer):
     reason: str | None
     started: float
     finished: float | None
-    calls: int
-    cost: str | None
+    calls: int = Field(description="of it and its parts")
+    cost: str | None = Field(description="of it and its parts")
 
 
 class Stopped(Answer):
@@ -333,7 +333,7 @@ class GraphCall(Answer):
     error: str | None
     cached: bool = Field(description="an earlier call or a recording answered it: it cost nothing")
     edited: bool
-    input: Any
+    input: Any = Field(description="null where bodies were not asked for")
     output: Any
     usage: Any
     cost: str | None
@@ -380,6 +380,7 @@ class Graph(Answer):
     calls: list[GraphCall]
     edges: list[GraphEdge]
     children: list[str]
+    complete: bool = Field(description="whether the edges of all these calls are worked out; if not, ask again")
 
 
 class NewEdit(Given):
@@ -563,6 +564,8 @@ class Cost(Answer):
 
     total: Sums
     by: list[CostRow]
+    parts: int = Field(description="how many parts a recording has, and their parts")
+    whole: RunSums = Field(description="the sums of the Run and of all its parts; ``total`` is of its own calls alone")
     budget: list[Limit] = Field(description="the limits of its budget; none where it has none")
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -37,7 +36,6 @@ PATIENCE = 15.0
 """Seconds in which a script that was told to stop has to be gone, before it is run again."""
 
 _PAUSE = 0.1
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _later: set[asyncio.Task[None]] = set()
 
 
@@ -80,17 +78,16 @@ class Processes:
         run = await self._of(user, run_id)
         if run["kind"] not in ("recording", "rerun"):
             raise Refused(409, f"The Run {run['name']!r} is no recording: nobody knows how its script is started.")
-        if run["status"] == "RUNNING":
-            await self.stop(user, run_id)
-            await self._ended(run_id)
-        if bad := [name for name in environ if not _NAME.fullmatch(name) or "\0" in environ[name]]:
-            raise Refused(422, f"env: {bad[0][:100]!r} is no name of the environment.")
-        stored = await self._store.aread(runs.command_of, run_id)
+        stored = await self._store.aread(runs.command_of, run_id) or {}
+        _check(stored, environ)
         try:
-            given = {**_own_environment(), **environ}
-            restart(stored or {}, run_id, cache=cache, environ=given)  # before a draft is made: can it be?
+            given = {**_own_environment(), **dict(stored.get("env") or {}), **environ}
+            _, _, given = restart(stored, run_id, cache=cache, environ=given)  # now: keys of one that runs go with it
+            if run["status"] == "RUNNING":
+                await self.stop(user, run_id)
+                await self._ended(run_id)
             draft = run if run["status"] == "DRAFT" else await self._store.awrite(_copied, run, durable=True)
-            command, where, env = restart(stored or {}, draft["id"], cache=cache, environ=given)
+            command, where, env = restart(stored, draft["id"], cache=cache, environ=given)
         except CannotRun as error:
             raise Refused(409, str(error)) from None
         _start(command, where, env)
@@ -132,6 +129,20 @@ class Processes:
                 return
             await asyncio.sleep(_PAUSE)
         raise Refused(409, "Its script was told to stop, and still runs. Try again when it has ended.")
+
+
+def _check(command: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+    """Only what was recorded here, and only with what it was recorded with: a path of modules would make it another."""
+    if command.get("sent"):
+        raise Refused(
+            409, "Its command came over the network. This server starts only what it saw recorded: use ao-tool rerun."
+        )
+    needs = command.get("needs") or ()
+    if other := sorted(set(environ) - set(needs)):
+        allowed = ", ".join(needs) or "nothing"
+        raise Refused(422, f"env: {other[0][:100]!r} may not be set for a rerun; this recording needs {allowed}.")
+    if wrong := sorted(name for name in environ if "\0" in environ[name]):
+        raise Refused(422, f"env: the value of {wrong[0]!r} has a NUL character.")
 
 
 def _copied(connection: Connection, run: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from tellurio.store._sql import execute, execute_many
 from tellurio.store.calls import usd_of
-from tellurio.store.runs import run_by_key, subruns
+from tellurio.store.runs import run_by_key, subruns, with_parts
 
 __all__ = ["Stored", "add_edges", "behind", "graph", "indexed", "summary", "uncounted"]
 
@@ -57,46 +57,57 @@ def behind(c: Connection) -> list[str]:
     return [row.id for row in execute(c, f"SELECT id FROM runs WHERE kind <> 'run' AND indexed < {last}")]  # noqa: S608
 
 
-def graph(c: Connection, run_key: int, *, weak: bool = False, alternatives: bool = False) -> dict[str, Any] | None:
+def graph(
+    c: Connection, run_key: int, *, weak: bool = False, alternatives: bool = False, bodies: bool = True
+) -> dict[str, Any] | None:
     """The Run, the calls and edges of it and of its parts, and the ids of its children; None: there is no such Run.
 
     Args:
         weak: edges with little evidence too.
         alternatives: edges by which a text may have come as well, where another is likelier.
+        bodies: what was asked and answered too.
     """
     found = run_by_key(c, run_key)
     if found is None:
         return None
     runs = [found, *(part for key in subruns(c, found["id"]) if (part := run_by_key(c, key)) is not None)]
-    calls = [call for run in runs for call in _calls(c, run)]
+    calls = [call for run in runs for call in _calls(c, run, bodies=bodies)]
+    complete = all(indexed(c, run["key"]) >= last(c, run["key"]) for run in runs)
     names = {call.pop("key"): call["id"] for call in calls}
     edges = [edge for run in runs for edge in _edges(c, run["key"], names, weak=weak, alternatives=alternatives)]
     children = execute(c, "SELECT id FROM runs WHERE parent_id = ? ORDER BY key", (found["id"],))
-    return {"run": summary(found), "calls": calls, "edges": edges, "children": [row.id for row in children]}
+    graph = {"run": summary(c, found), "calls": calls, "edges": edges, "children": [row.id for row in children]}
+    return {**graph, "complete": complete}
 
 
-def summary(run: Mapping[str, Any]) -> dict[str, Any]:
-    """A Run in a few words."""
+def last(c: Connection, run_key: int) -> int:
+    """Key of the Run's last call; 0: it has none."""
+    return int(execute(c, "SELECT max(key) FROM calls WHERE run_key = ?", (run_key,)).scalar() or 0)
+
+
+def summary(c: Connection, run: Mapping[str, Any]) -> dict[str, Any]:
+    """A Run in a few words; calls and cost are those of its parts, too."""
+    _, whole = with_parts(c, run["key"])
     return {
         **{name: run[name] for name in ("id", "name", "kind", "status", "reason")},
         "project": f"{run['namespace_slug']}/{run['project_slug']}",
         "parent": run["parent_id"],
         "started": run["created"],
         "finished": run["ended"],
-        "calls": run["cost"]["calls"] + run["cost"]["reused"],
-        "cost": run["cost"]["usd"],
+        "calls": whole["calls"] + whole["reused"],
+        "cost": whole["usd"],
     }
 
 
 _CALLS = "SELECT key, call_id, label, location, error, source, started, seconds, usd_pico, record FROM calls"
 
 
-def _calls(c: Connection, run: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _calls(c: Connection, run: Mapping[str, Any], *, bodies: bool) -> list[dict[str, Any]]:
     found = execute(c, f"{_CALLS} WHERE run_key = ? ORDER BY key", (run["key"],))
-    return [_call(index, run["id"], row) for index, row in enumerate(found)]
+    return [_call(index, run["id"], row, bodies=bodies) for index, row in enumerate(found)]
 
 
-def _call(index: int, run_id: str, row: Any) -> dict[str, Any]:
+def _call(index: int, run_id: str, row: Any, *, bodies: bool) -> dict[str, Any]:
     record = orjson.loads(bytes(row.record))
     return {
         "key": row.key,
@@ -110,8 +121,8 @@ def _call(index: int, run_id: str, row: Any) -> dict[str, Any]:
         "error": row.error,
         "cached": row.source != "live",
         "edited": bool(record.get("edited")),
-        "input": record.get("request"),
-        "output": record.get("response"),
+        "input": record.get("request") if bodies else None,
+        "output": record.get("response") if bodies else None,
         "usage": record.get("usage"),
         "cost": usd_of(row.usd_pico),
         "started": row.started,

@@ -16,7 +16,7 @@ from tellurio.store.edges import summary
 from tellurio.store.edits import edits
 from tellurio.store.names import slugify
 from tellurio.store.projects import make_namespace, make_project, namespace, project, project_by_id, role_in
-from tellurio.store.runs import make_run, run, subruns
+from tellurio.store.runs import command_of, make_run, run, subruns
 from tellurio.store.users import local_user
 
 __all__ = ["PROJECT", "Ambiguous", "begin_recording", "diff", "find", "recorded_calls", "recordings"]
@@ -43,6 +43,10 @@ def begin_recording(c: Connection, told: Mapping[str, Any]) -> dict[str, Any]:
     if known is not None and known["status"] == "DRAFT":
         return _begun(c, id, told)
     if known is not None:
+        if (command_of(c, id) or {}).get("sent") and known["user"]["id"] == user["id"]:
+            execute(
+                c, "UPDATE runs SET command = ? WHERE id = ?", (orjson.dumps(told.get("command") or {}).decode(), id)
+            )
         return known
     space = str(told.get("namespace") or user["slug"])
     if namespace(c, space) is None:
@@ -71,7 +75,7 @@ def _begun(c: Connection, id: str, told: Mapping[str, Any]) -> dict[str, Any]:
 def recordings(c: Connection, user_id: str, limit: int) -> list[dict[str, Any]]:
     """The latest recordings that the user may see, newest first, in a few words each."""
     rows = execute(c, "SELECT id FROM runs WHERE kind IN ('recording', 'rerun') ORDER BY key DESC LIMIT ?", (limit,))
-    return [summary(found) for row in rows if (found := _seen(c, user_id, row.id)) is not None]
+    return [summary(c, found) for row in rows if (found := _seen(c, user_id, row.id)) is not None]
 
 
 class Ambiguous(ValueError):

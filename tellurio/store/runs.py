@@ -43,6 +43,7 @@ __all__ = [
     "status",
     "subruns",
     "update_run",
+    "with_parts",
 ]
 
 _LONGEST_NAME = 200
@@ -304,6 +305,9 @@ WITH RECURSIVE tree(id) AS (
 """
 
 
+_TREE_OF = _TREE.replace("parent_id = ?", "parent_id = (SELECT id FROM runs WHERE key = ?)")
+
+
 def _end_subruns(c: Connection, id: str, status: str, now: float) -> None:
     """What is still open of its parts ends with a Run, and in the same way."""
     end = "UPDATE runs SET status = ?, ended = ?, updated = ? WHERE status = 'RUNNING' AND id IN (SELECT id FROM tree)"
@@ -314,6 +318,16 @@ def subruns(c: Connection, id: str) -> list[int]:
     """The keys of the Run's parts and of their parts, in the order of their making."""
     found = execute(c, f"{_TREE} SELECT key FROM runs WHERE id IN (SELECT id FROM tree) ORDER BY key", (id,))  # noqa: S608
     return [row[0] for row in found]
+
+
+def with_parts(c: Connection, key: int) -> tuple[int, dict[str, Any]]:
+    """How many parts a Run has in all, and what its calls and theirs add up to."""
+    sums = ", ".join(f"coalesce(sum({name}), 0)" for name in (*_SUMS, "usd_pico"))
+    mine = "id IN (SELECT id FROM tree) OR key = ?"
+    query = f"{_TREE_OF} SELECT count(*) - 1, {sums} FROM runs WHERE {mine}"  # noqa: S608
+    parts, *found = (int(each) for each in execute(c, query, (key, key)).one())
+    told = dict(zip((*_SUMS, "usd_pico"), found, strict=True))
+    return parts, {"usd": sum_of(told.pop("usd_pico"), told["calls"], told["unpriced"]), **told}
 
 
 def expire_runs(c: Connection, now: float, since: float) -> list[str]:

@@ -18,6 +18,7 @@ from tellurio.server.refusals import unknown
 from tellurio.server.resources.metrics import After
 from tellurio.store import calls as stored
 from tellurio.store.budgets import budget
+from tellurio.store.runs import with_parts
 
 __all__ = ["calls"]
 
@@ -63,7 +64,9 @@ async def get_cost(request: Request) -> Response:
 
 
 def _cost(connection: Connection, run_key: int) -> dict[str, Any]:
-    return {**stored.cost(connection, run_key), "budget": budget(connection, run_key, time.time())}
+    parts, whole = with_parts(connection, run_key)
+    about = {"parts": parts, "whole": whole, "budget": budget(connection, run_key, time.time())}
+    return {**stored.cost(connection, run_key), **about}
 
 
 def _listed(connection: Connection, run_key: int, options: dict[str, Any]) -> list[dict[str, Any]]:

@@ -29,6 +29,9 @@ recordings = Resource("recordings")
 
 ONE = "/runs/{run_id}"
 
+ATTEMPTS = 2
+"""How often a graph is read anew because calls came while it was made."""
+
 
 @recordings.route("GET", "/recordings", permission=Permission.USER, answer=list[GraphRun])
 async def list_recordings(request: Request, limit: Annotated[int, Query(ge=1, le=1000)] = 20) -> Response:
@@ -36,7 +39,7 @@ async def list_recordings(request: Request, limit: Annotated[int, Query(ge=1, le
     return answer(await request.app.state.store.aread(stored.recordings, caller(request).user["id"], limit))
 
 
-@recordings.route("GET", "/recordings/{reference}", permission=Permission.USER, answer=Found)
+@recordings.route("GET", "/recordings/{reference:path}", permission=Permission.USER, answer=Found)
 async def find_recording(request: Request, reference: Annotated[str, Path(max_length=300)]) -> Response:
     """The Run that a person means by an id, the beginning of one, a name, or ``last``; and how it was started."""
     who = caller(request)
@@ -52,14 +55,19 @@ async def get_graph(
     request: Request,
     weak: Annotated[bool, Query(description="edges with little evidence too")] = False,
     alternatives: Annotated[bool, Query(description="edges by which a text may have come as well")] = False,
+    bodies: Annotated[bool, Query(description="what was asked and answered, too")] = True,
 ) -> Response:
     """The calls of a Run and of its parts, and what went from one into another."""
     who = caller(request)
-    await request.app.state.edging.catch_up(who.run_id)
-    options = {"weak": weak, "alternatives": alternatives}
-    found = await request.app.state.store.aread(_graph, who.run_key, options)
-    if found is None:
-        raise unknown("Run", who.run_id)
+    options = {"weak": weak, "alternatives": alternatives, "bodies": bodies}
+    found = None
+    for _ in range(ATTEMPTS):
+        await request.app.state.edging.catch_up(who.run_id)
+        found = await request.app.state.store.aread(_graph, who.run_key, options)
+        if found is None:
+            raise unknown("Run", who.run_id)
+        if found["complete"]:
+            break
     return answer(found)
 
 

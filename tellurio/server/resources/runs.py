@@ -148,6 +148,8 @@ def _make(connection: Connection, who: Caller, given: dict[str, Any]) -> dict[st
     known = stored.run(connection, given["id"])
     if known is not None and known["project_id"] != who.project["id"]:
         raise Refused(409, f"The Run id {given['id']} is taken. Make another.")
+    if given.get("command") is not None:
+        given["command"] = {**given["command"], "sent": True}  # told, not seen: this server will not start it
     return stored.make_run(connection, who.project["id"], who.user["id"], **given)
 
 

@@ -21,6 +21,7 @@ def test_every_documented_answer_fits_its_model(home: House, owner: Visitor, run
     key = owner.json("GET", f"/api/v1/runs/{run['id']}/calls")[0]["key"]
     names = {"ns": "ours", "project": "my-project", "run_id": run["id"], "run_slug": run["slug"], "key": key}
     names |= {"name": "checkpoint", "version": 0, "number": 0, "run": run["slug"]}
+    names |= {"reference": "first", "other": run["id"]}
     seen = 0
     for route in home.app.routes:
         if isinstance(route, Door) and route.methods == {"GET"} and route.response_model is not None:

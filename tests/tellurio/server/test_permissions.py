@@ -57,6 +57,7 @@ def test_a_route_without_a_permission_is_not_served() -> None:
 def path_of(door: Door | PlainDoor, run: dict[str, Any]) -> str:
     names = {"ns": "ours", "project": "my-project", "run_id": run["id"], "run_slug": run["slug"], "run": run["slug"]}
     names |= {"name": "checkpoint", "version": 0, "number": 0, "key": 1, "sha256": run["digest"], "job_id": run["id"]}
+    names |= {"reference": "last", "other": run["id"]}
     return door.path_format.format(**names)
 
 
@@ -67,6 +68,8 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/runs"): {"json": {"id": "f" * 32}},
     ("PATCH", "/runs/"): {"json": {"notes": "changed"}},
     ("POST", "/once"): {"json": {"next": "/"}},
+    ("POST", "/edits"): {"json": {"call": "1", "field": "output", "path": "/x", "value": 1}},
+    ("POST", "/rerun"): {"json": {}},
     ("POST", "/journal"): {"params": {"client": "m", "first": 1}},
     ("PUT", "/blobs/"): {"content": b"the file's bytes"},
 }

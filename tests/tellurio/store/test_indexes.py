@@ -15,10 +15,14 @@ from tellurio.store.artifacts import artifact, artifacts
 from tellurio.store.blobs import note_blob
 from tellurio.store.budgets import budget
 from tellurio.store.calls import call, calls, cost
+from tellurio.store.edges import Stored, add_edges, graph, uncounted
+from tellurio.store.edits import edits
 from tellurio.store.events import events
 from tellurio.store.ingest import ingest
 from tellurio.store.metrics import last_values, metric, metric_names, texts
 from tellurio.store.prompts import prompts
+from tellurio.store.recordings import diff, recorded_calls
+from tellurio.store.runs import run_by_key, with_parts
 from tests.tellurio.store.journal import call_record, line, new_run, point, send
 
 
@@ -34,6 +38,7 @@ def run(store: Store) -> dict[str, Any]:
     return new_run(store)
 
 
+EDGE = Stored(1, 1, "content", 1.0, False, False, [])
 PROMPT = {"parameter": "p", "role": "r", "before": "A", "after": "B"}
 FILE = {"path": "x", "sha256": "ab" * 32, "size": 1}
 LINES = [
@@ -61,6 +66,13 @@ WORK: dict[str, Any] = {
     "the budget": lambda c, run_key: budget(c, run_key, 0.0),
     "a call": partial(call, key=1),
     "the cost": cost,
+    "the sums with those of its parts": with_parts,
+    "the graph": graph,
+    "calls whose edges are not known": partial(uncounted, after=0, limit=9),
+    "an edge": partial(add_edges, edges=[EDGE], upto=9),
+    "edits": edits,
+    "what another run needs": lambda c, run_key: list(recorded_calls(c, run_of(c, run_key))),
+    "a difference": lambda c, run_key: diff(c, *[run_by_key(c, run_key)] * 2),
     "prompts": prompts,
     "events": events,
     "events of a kind": partial(events, kind="gate", after=1),
@@ -68,6 +80,12 @@ WORK: dict[str, Any] = {
     "an artifact": partial(artifact, name="x"),
     "a version": partial(artifact, name="x", version=0),
 }
+
+
+def run_of(c: Connection, run_key: int) -> str:
+    run = run_by_key(c, run_key)
+    assert run is not None
+    return str(run["id"])
 
 
 @pytest.mark.parametrize("name", WORK)
