@@ -40,6 +40,11 @@ PATHS = [  # where scripts import things from
     *("afnio.tellurio.project:Project", "afnio.tellurio.project:get_project", "afnio.tellurio.project:create_project"),
     *("afnio.tellurio.project:delete_project", "afnio.tellurio.client:InvalidAPIKeyError"),
     "afnio.tellurio.consent:check_consent",
+    *("afnio.models.anthropic:Anthropic", "afnio.models.anthropic:AsyncAnthropic", "afnio.models.paths:model_at"),
+    *("afnio.content:image", "afnio.optim:Evolution", "afnio.optim:FewShot", "afnio.cognitive:ToolLoop"),
+    *("ao.runner.context_manager:ao_record", "ao.runner.context_manager:ao_launch", "ao:record", "ao:launch", "ao:log"),
+    *("ao.runner.string_matching:find_source_nodes", "ao.runner.string_matching:store_output_strings"),
+    *("ao.dialects:register", "tellurio.dataflow:ContentIndex"),
 ]
 
 TELLURIO = {  # the first five are what scripts use
