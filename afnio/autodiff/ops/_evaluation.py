@@ -77,7 +77,7 @@ def right_samples(
 
 
 def scored(scores: Sequence[Any], target: Any) -> tuple[tuple[Any, Any], ...]:
-    """(score, target) of each sample, for an optimizer that compares values sample by sample; kept as ``ctx.scored``."""
+    """(score, target) of each sample, for optimizers that compare values sample by sample; kept as ``ctx.scored``."""
     wanted = target.data if isinstance(target, Variable) else target
     targets = wanted if isinstance(wanted, list) and len(wanted) == len(scores) else [wanted] * len(scores)
     return tuple(zip(scores, targets, strict=True))
