@@ -10,9 +10,10 @@ Importing it has no effects and costs next to nothing: what it offers is importe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from ao.runner.context_manager import ao_launch as launch
     from ao.runner.context_manager import ao_record as record
     from ao.runner.context_manager import log as log

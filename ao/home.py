@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
-from typing import Any
 
-__all__ = ["config", "configured", "folder", "home", "journals", "server"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["config", "configured", "folder", "home", "journals", "server", "server_process"]
 
 
 def home() -> str:
@@ -40,10 +42,29 @@ def server() -> dict[str, Any]:
     return _json(os.path.join(home(), "server", "server.json"))
 
 
-def _json(path: str) -> dict[str, Any]:
+def server_process() -> int:
+    """The process of the local server, 0 if there is none; known without reading JSON, which takes an import."""
+    found = _content(os.path.join(home(), "server", "server.json")).partition(b'"pid"')[2].lstrip(b" :")
+    digits = found[: len(found) - len(found.lstrip(b"0123456789"))]
+    return int(digits or 0)
+
+
+def _content(path: str) -> bytes:
     try:
         with open(path, "rb") as file:
-            found = json.loads(file.read())
-    except (OSError, ValueError):
+            return file.read()
+    except OSError:
+        return b""
+
+
+def _json(path: str) -> dict[str, Any]:
+    content = _content(path)
+    if not content:
+        return {}
+    import json
+
+    try:
+        found = json.loads(content)
+    except ValueError:
         return {}
     return found if isinstance(found, dict) else {}

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 
-from ao.home import configured, home, server
+from ao.home import configured, home, server_process
 
-__all__ = ["alive", "ensure_server"]
+__all__ = ["alive", "ensure_server", "start_and_wait"]
 
 _START = "from tellurio.client.local import ensure_local_server as start; start()"
 
@@ -21,8 +20,21 @@ def ensure_server(folder: str) -> None:
     """
     if configured():
         _spawn(["-m", "tellurio.client.feeding", folder])
-    elif not alive(server().get("pid")):
+    elif not alive(server_process()):
         _spawn(["-c", _START])
+
+
+def start_and_wait() -> str:
+    """Start the local server if it is the one to use and does not run; returns what went wrong, ``""`` if nothing."""
+    if configured() or alive(server_process()):
+        return ""
+    import subprocess
+
+    quiet = subprocess.DEVNULL
+    done = subprocess.run(
+        [sys.executable, "-c", _START], stdin=quiet, stdout=quiet, stderr=subprocess.PIPE, check=False
+    )
+    return "" if done.returncode == 0 else done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
 
 
 def alive(pid: object) -> bool:
@@ -39,13 +51,14 @@ def alive(pid: object) -> bool:
 def _spawn(arguments: list[str]) -> None:
     """A process of its own, quiet: it outlives the script, and Ctrl-C in its terminal is not for it."""
     command = [sys.executable, *arguments]
-    environment = {name: value for name, value in os.environ.items() if name != "AO_RUN"}
-    with contextlib.suppress(OSError):
+    try:
         if not hasattr(os, "posix_spawn"):
             import subprocess
 
             quiet = subprocess.DEVNULL
-            subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, env=environment, cwd=home())
+            subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, cwd=home())
             return
         nothing = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]
-        os.posix_spawn(sys.executable, command, environment, file_actions=nothing, setsid=True)
+        os.posix_spawn(sys.executable, command, os.environ, file_actions=nothing, setsid=True)
+    except OSError:
+        pass  # the folder stays, and is found by the next server

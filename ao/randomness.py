@@ -6,13 +6,13 @@ seeds again.  ``time`` stays real, and so do ``os.urandom`` and ``secrets``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
-
 from ao.intercept.imports import Watch
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
+    from typing import Any
 
 __all__ = ["repeatable"]
 

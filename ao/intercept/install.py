@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import importlib
-import threading
-from collections.abc import Callable
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from _thread import RLock
 
 from ao.intercept.imports import Watch
 from ao.intercept.patching import Patches
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+    from typing import Any
+
     from ao.intercept.calls import Desk
     from ao.intercept.seam import Recorder
 
@@ -32,7 +34,7 @@ _LIBRARIES = {
 nobody pays for nothing."""
 _DESK = "ao.intercept.calls"
 
-_lock = threading.RLock()
+_lock = RLock()
 _installed: Installed | None = None
 
 

@@ -2,39 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+import os
 
 from ao.intercept.imports import Watch
 from ao.intercept.patching import Patches
 from ao.recording.state import active
 from ao.recording.subrun import Subrun, current, enter, leave
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
-
-    from ao.recording.recording import Recording  # layers: types only
+    from typing import Any
 
 __all__ = ["carry"]
 
-Join = Callable[..., None]
 
-_MODULES = (
-    *("threading", "concurrent.futures.thread", "concurrent.futures.process"),
-    *("multiprocessing.process", "multiprocessing.pool"),
-)
-
-
-def carry(recording: Recording, join: Callable[..., None]) -> Callable[[], None]:
+def carry(leaving: Callable[[int], None]) -> Callable[[], None]:
     """Patch what starts threads and processes, as it is imported; returns what takes it back.
 
     Args:
-        recording: of this process.
-        join: called by name in a new interpreter, to record it too.
+        leaving: called with the exit status before a process ends by ``os._exit``.
     """
     patches = Patches()
-    watch = Watch(_MODULES, lambda name, module: _PATCHES[name](module, patches, recording, join))
+    watch = Watch(_PATCHES, lambda name, module: _patch(name, module, patches))
     watch.start()
+    patches.wrap(os, "_exit", lambda before: _leaver(before, leaving))
 
     def undo() -> None:
         watch.stop()
@@ -43,8 +36,19 @@ def carry(recording: Recording, join: Callable[..., None]) -> Callable[[], None]
     return undo
 
 
+def _patch(name: str, module: ModuleType, patches: Patches) -> None:
+    try:
+        _PATCHES[name](module, patches)
+    except AttributeError:
+        pass  # a Python whose pools are made otherwise: their tasks belong to the subrun they began in
+
+
 class Carried:
-    """A task that is run in the subrun it was given in; it can be pickled if the task can."""
+    """A task for another process, which runs it in the subrun it was given in.
+
+    Unpickled it is the task itself: taking it out of the queue puts the worker there, and no frame of ours is in the
+    tracebacks of what goes wrong in it.
+    """
 
     __slots__ = ("subrun", "task")
 
@@ -52,6 +56,7 @@ class Carried:
         self.task, self.subrun = task, subrun
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run it here: in a pool of threads."""
         token = enter(self.subrun)
         try:
             return self.task(*args, **kwargs)
@@ -59,23 +64,29 @@ class Carried:
             leave(token)
 
     def __reduce__(self) -> Any:
-        return (Carried, (self.task, self.subrun))
+        return (entered, (self.task, self.subrun))
+
+
+def entered(task: Callable[..., Any], subrun: Subrun | None) -> Callable[..., Any]:
+    """In a worker: be in that subrun, for the task."""
+    enter(subrun)
+    return task
 
 
 class Attach:
     """Lies in a process object that is sent to a new interpreter: where it is unpickled, recording begins."""
 
-    def __init__(self, recording: Recording, join: Callable[..., None], here: Subrun | None) -> None:
-        self._recording, self._join, self._here = recording, join, here
-
     def __reduce__(self) -> Any:
-        recording = self._recording
-        book = recording.book
-        lines = None if book is None else [entry.line for entry in book.entries]
-        return (self._join, (recording.root, recording.folder, self._here or recording.root, lines))
+        here = current()
+        recording = here.recording if here is not None and here.recording is not None else active()
+        return (_nobody, ()) if recording is None else recording.child()
 
 
-def _threading(module: ModuleType, patches: Patches, recording: Recording, join: Join) -> None:
+def _nobody() -> None:
+    """Nothing is recorded."""
+
+
+def _threads(module: ModuleType, patches: Patches) -> None:
     def start(before: Callable[[Any], None]) -> Callable[[Any], None]:
         def start(self: Any) -> None:
             if not hasattr(self, "_ao_ours"):
@@ -95,20 +106,41 @@ def _threading(module: ModuleType, patches: Patches, recording: Recording, join:
     patches.wrap(module.Thread, "_bootstrap_inner", bootstrap)
 
 
-def _submitting(name: str) -> Callable[[ModuleType, Patches, Recording, Join], None]:
-    def patch(module: ModuleType, patches: Patches, recording: Recording, join: Join) -> None:
-        def submit(before: Callable[..., Any]) -> Callable[..., Any]:
-            def submit(self: Any, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-                return before(self, Carried(fn, current()), *args, **kwargs)
+def _tasks_of_threads(module: ModuleType, patches: Patches) -> None:
+    """Around the work item, which catches what its task raises: no frame of ours is in the traceback."""
 
-            return submit
+    def made(before: Callable[..., None]) -> Callable[..., None]:
+        def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+            before(self, *args, **kwargs)
+            self._ao_subrun = current()
 
-        patches.wrap(getattr(module, name), "submit", submit)
+        return __init__
 
-    return patch
+    def run(before: Callable[..., None]) -> Callable[..., None]:
+        def run(self: Any, *args: Any) -> None:
+            token = enter(getattr(self, "_ao_subrun", None))
+            try:
+                before(self, *args)
+            finally:
+                leave(token)
+
+        return run
+
+    patches.wrap(module._WorkItem, "__init__", made)
+    patches.wrap(module._WorkItem, "run", run)
 
 
-def _pool(module: ModuleType, patches: Patches, recording: Recording, join: Join) -> None:
+def _tasks_of_processes(module: ModuleType, patches: Patches) -> None:
+    def submit(before: Callable[..., Any]) -> Callable[..., Any]:
+        def submit(self: Any, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+            return before(self, Carried(fn, current()), *args, **kwargs)
+
+        return submit
+
+    patches.wrap(module.ProcessPoolExecutor, "submit", submit)
+
+
+def _tasks_of_pools(module: ModuleType, patches: Patches) -> None:
     def carried(before: Callable[..., Any]) -> Callable[..., Any]:
         def method(self: Any, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
             return before(self, Carried(func, current()), *args, **kwargs)
@@ -119,10 +151,10 @@ def _pool(module: ModuleType, patches: Patches, recording: Recording, join: Join
         patches.wrap(module.Pool, name, carried)
 
 
-def _process(module: ModuleType, patches: Patches, recording: Recording, join: Join) -> None:
+def _processes(module: ModuleType, patches: Patches) -> None:
     def start(before: Callable[[Any], None]) -> Callable[[Any], None]:
         def start(self: Any) -> None:
-            self._ao_attach = Attach(recording, join, current())
+            self._ao_attach = Attach()
             try:
                 before(self)
             finally:
@@ -130,25 +162,21 @@ def _process(module: ModuleType, patches: Patches, recording: Recording, join: J
 
         return start
 
-    def bootstrap(before: Callable[..., Any]) -> Callable[..., Any]:
-        def _bootstrap(self: Any, *args: Any, **kwargs: Any) -> Any:
-            try:
-                return before(self, *args, **kwargs)
-            finally:  # it ends by os._exit: nobody else waits for the writer
-                here = active()
-                if here is not None:
-                    here.flush()
-
-        return _bootstrap
-
     patches.wrap(module.BaseProcess, "start", start)
-    patches.wrap(module.BaseProcess, "_bootstrap", bootstrap)
 
 
-_PATCHES: dict[str, Callable[[ModuleType, Patches, Recording, Join], None]] = {
-    "threading": _threading,
-    "concurrent.futures.thread": _submitting("ThreadPoolExecutor"),
-    "concurrent.futures.process": _submitting("ProcessPoolExecutor"),
-    "multiprocessing.process": _process,
-    "multiprocessing.pool": _pool,
+def _leaver(before: Callable[[int], Any], leaving: Callable[[int], None]) -> Callable[[int], Any]:
+    def _exit(status: int) -> Any:
+        leaving(status)
+        return before(status)
+
+    return _exit
+
+
+_PATCHES: dict[str, Callable[[ModuleType, Patches], None]] = {
+    "threading": _threads,
+    "concurrent.futures.thread": _tasks_of_threads,
+    "concurrent.futures.process": _tasks_of_processes,
+    "multiprocessing.process": _processes,
+    "multiprocessing.pool": _tasks_of_pools,
 }

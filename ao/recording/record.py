@@ -10,6 +10,7 @@ from ao.dialects.reading import Reading, read
 
 if TYPE_CHECKING:
     from ao.intercept.seam import Exchange, Outcome
+    from ao.recording.recording import Recording  # layers: types only
 
 __all__ = ["Note", "record_of", "request_key"]
 
@@ -23,6 +24,7 @@ class Note:
 
     Attributes:
         call_id: its name.
+        recording: it belongs to.
         run_id: the subrun it belongs to; None: the recording itself.
         key: `request_key`.
         index, occurrence, site, lineage: see `ao.recording.subrun.Subrun`.
@@ -32,6 +34,7 @@ class Note:
     """
 
     call_id: str
+    recording: Recording
     run_id: str | None
     key: str
     index: int

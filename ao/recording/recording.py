@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
 
-from ao.intercept import install
+from ao.home import folder
 from ao.local import ensure_server
-from ao.recording.carrying import carry
-from ao.recording.recorder import JournalRecorder
-from ao.recording.slip import Slip, random_id
-from ao.recording.state import active, disabled, set_active
-from ao.recording.subrun import Subrun, set_process_subrun
+from ao.recording.journal import Journal
+from ao.recording.presence import forget, hold
+from ao.recording.state import disabled, living, random_id
+from ao.recording.subrun import Subrun, current, set_process_subrun
 from ao.recording.writer import Writer
-from ao.replay.book import Book
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from ao.recording.ledger import Ledger  # layers: types only
+    from ao.replay.book import Book  # layers: types only
 
 __all__ = ["Recording"]
 
 PATIENCE = 10.0
-"""Seconds to wait at the end for what is still to be written."""
+"""Seconds to wait at the end while nothing of what is still to be written gets written."""
 
 
 class Recording:
@@ -29,67 +34,79 @@ class Recording:
 
     Args:
         root: the recording itself.
-        slip: of the first process; None: this one is a child.
+        journal: of the first process; None: this one is a child, which has one when it needs one.
         book: of the recording that is run again.
+        tag: of a child: which one it is.
 
     Attributes:
-        lost: what went wrong, in sentences, for the end.
+        children: how many processes this one has begun.
+        counts: how many calls this process made, by what became of them.
+        pid: the process.
+        said: what went wrong, in sentences, for the end.
     """
 
-    def __init__(self, root: Subrun, folder: str, slip: Slip | None, book: Book | None) -> None:
-        self.root, self.folder, self.book = root, folder, book
-        self.lost: list[str] = []
+    def __init__(self, root: Subrun, journal: Journal | None, book: Book | None = None, tag: str = "") -> None:
+        self.root, self.folder, self.book, self.tag = root, folder(root.id), book, tag
+        root.recording = self
         self.pid = os.getpid()
-        self._slip = slip
-        self.writer = Writer(folder, self.say)
-        self.recorder = JournalRecorder(root.id, self.writer, book, self.say)
-        self._undo: list[Callable[[], object]] = []
+        self.children = 0
+        self.counts = dict.fromkeys(("live", "replayed", "edited", "new"), 0)
+        self.said: list[str] = []
+        self._ledger: Ledger | None = None
+        self._child = journal is None
+        self._journal = journal
+        self._whole = True  # whether this process is recorded from end to end
+        self.writer = Writer(journal or self._late_journal, self.say, inline=self._child)
 
     @classmethod
-    def begin(cls, run: Mapping[str, Any], book: Book | None = None) -> Recording:
+    def begin(cls, run: Mapping[str, Any], book: Book | None = None, *, whole: bool = True) -> Recording:
         """Begin to record this process.
 
         Args:
             run: what is told of the Run: see `tellurio.schemas.records.Begin`; ``id`` is added where it is not there.
             book: of the recording that is run again.
+            whole: all of the process is recorded; else only what is in a block of it.
 
         Raises:
             OSError: nothing can be written.
         """
         told = {"id": random_id(), "created": time.time(), **run}
-        slip = Slip(told["id"], str(told.get("name") or ""))
-        slip.write("b", {"run": told})
-        recording = cls(Subrun(told["id"], told.get("name"), None, ""), slip.folder, slip, book)
-        recording._start()
-        ensure_server(slip.folder)
+        journal = Journal(told["id"], told, first=True)
+        recording = cls(Subrun(told["id"], told.get("name"), None, ""), journal, book)
+        recording._start(recording.root if whole else None)
+        ensure_server(recording.folder)
         return recording
 
     @classmethod
-    def join(cls, root: Subrun, folder: str, here: Subrun, lines: list[bytes] | None) -> Recording:
+    def join(cls, root: Subrun, here: Subrun, tag: str, again: bool) -> Recording:
         """Record this process as a child of one that is recorded.
 
         Args:
             root: the recording.
-            folder: of its journals.
             here: the subrun that the child was started in.
-            lines: of the book, if there is one.
+            tag: which child it is.
+            again: whether it is a rerun: calls are answered from the book, which lies in the folder.
         """
-        recording = cls(root, folder, None, None if lines is None else Book(lines))
+        book = _book_in(folder(root.id)) if again else None
+        recording = cls(root, None, book, tag)
         recording._start(here)
         return recording
 
-    def _start(self, here: Subrun | None = None) -> None:
-        global _sees_forks
-        set_process_subrun(here or self.root)
-        self._undo = [install(self.recorder, notice=self.say), carry(self, joined)]
-        set_active(self)
-        if not _sees_forks and hasattr(os, "register_at_fork"):
-            _sees_forks = True
-            os.register_at_fork(after_in_child=_forked)
+    def _start(self, process: Subrun | None) -> None:
+        self._whole = process is not None
+        if process is not None:
+            set_process_subrun(process)
+        living.append(self)
+        hold(self.say, _forking, _forked, _leaving)
+        if self.book is not None:
+            self.book.share(self.ledger)
+
+    # what happens in it
 
     def part(self, name: str | None, parent: Subrun) -> Subrun:
         """Begin a subrun."""
         part = parent.part(random_id(), name)
+        part.recording = self
         run = {"id": part.id, "name": name, "kind": "subrun", "parent_id": parent.id, "created": time.time()}
         self.writer.put("b", lambda: {"run": run})
         return part
@@ -100,76 +117,178 @@ class Recording:
         self.writer.put("s", lambda: fields)
 
     def log(self, entry: Any, success: bool | None, where: Subrun) -> None:
-        """Note something of a subrun."""
+        """Note something of a subrun; it may be changed by the script afterwards."""
+        to_json = importlib.import_module("ao.recording.to_json").to_json  # layers: when used
         about = {} if where.id == self.root.id else {"r": where.id}
-        self.writer.put("e", lambda: {"kind": "log", "data": {"entry": entry, "success": success}, **about})
+        content = to_json({"kind": "log", "data": {"entry": entry, "success": success}, **about})
+        self.writer.put("e", lambda: content)
+
+    def count(self, kind: str) -> None:
+        """One more call of a kind."""
+        self.counts[kind] += 1
+        if self._child and (ledger := self.ledger()) is not None:
+            ledger.count(kind)
 
     def say(self, text: str) -> None:
         """Keep a sentence for the end."""
-        if text not in self.lost:
-            self.lost.append(text)
+        if text not in self.said:
+            self.said.append(text)
+
+    def ledger(self) -> Ledger | None:
+        """What is known by all processes of the recording; None where nothing can be written."""
+        if self._ledger is None:
+            module = importlib.import_module("ao.recording.ledger")  # layers: when used
+            try:
+                self._ledger = module.Ledger(os.path.join(self.folder, "spool", "ledger"))
+            except OSError:
+                return None
+        return self._ledger
+
+    def child(self) -> tuple[Callable[..., None], tuple[Any, ...]]:
+        """What a new interpreter has to call to be recorded as a child of this process."""
+        self.children += 1
+        self.ledger()
+        again = self.book is not None and _book_to(self.folder, self.book)
+        return joined, (self.root, current() or self.root, f"{self.tag}~{self.children}", again)
+
+    # its end
 
     def flush(self) -> None:
         """Wait until what was told is written."""
         self.writer.flush(PATIENCE)
 
     def end(self, status: str, reason: str | None = None) -> None:
-        """The process has done what is recorded of it."""
-        for undo in reversed(self._undo):
-            undo()
-        self._undo = []
-        written = self.writer.flush(PATIENCE)
-        if self._slip is not None:
-            try:
-                self._slip.write("s", {"status": status} | ({} if reason is None else {"reason": reason}))
-            except OSError as error:
-                self.say(f"How the script ended could not be recorded ({error.strerror}).")
-        self.writer.close()
-        if self._slip is not None:
-            self._slip.close()
-        if not written or self.writer.lost:
-            self.say(f"{max(self.writer.lost, 1)} calls or notes were not recorded in {self.folder}.")
-        set_process_subrun(None)
-        if active() is self:
-            set_active(None)
+        """The process has done what is recorded of it.
 
-    def summary(self) -> str:
+        In a child this only writes what is left: the recording goes on.
+        """
+        if self not in living:
+            return
+        if self._whole:
+            forget()  # answers that are still being read are told as far as they came
+            set_process_subrun(None)
+        written = self.writer.flush(PATIENCE)
+        living.remove(self)
+        if not self._child:
+            fields = {"status": status} | ({} if reason is None else {"reason": reason})
+            self.writer.put_now("s", fields)
+        self._sum_up()
+        self.writer.close()
+        lost = self.writer.failed + (0 if written else 1)
+        if lost:
+            what = "1 record was" if lost == 1 else f"{lost} records were"
+            self.say(f"{what} lost: {self.folder} cannot be written.")
+        self.writer = Writer(self._late_journal, self.say, inline=True)  # for a thread that outlives the block
+
+    def _sum_up(self) -> None:
+        """Add what the children counted, and take away what lay in the folder for them."""
+        if self._child or (self._ledger is None and not self.children):
+            return
+        ledger = self.ledger()
+        if ledger is None:
+            return
+        theirs, claimed = ledger.totals()
+        self.counts = {kind: self.counts[kind] + theirs[kind] for kind in self.counts}
+        if self.book is not None:
+            self.missing = len(self.book.entries) - claimed
+        ledger.close()
+        self._ledger = None
+        for name in ("ledger", "book"):
+            try:
+                os.unlink(os.path.join(self.folder, "spool", name))
+            except OSError:
+                pass
+
+    missing = 0
+    """How many recorded calls did not come again."""
+
+    def report(self) -> str:
         """What was recorded, in a line."""
-        counts = self.recorder.calls
+        counts = self.counts
         calls = sum(counts.values())
         said = f"recorded {calls} call{'' if calls == 1 else 's'} as {self.root.name or self.root.id}"
         if self.book is not None:
             kinds = [f"{counts[name]} {name}" for name in ("replayed", "edited", "new")]
-            said += f" ({', '.join(kinds)}, {self.book.missing} missing)"
+            said += f" ({', '.join(kinds)}, {self.missing} missing)"
         return f"{said}. Look at it: ao-tool show {self.root.id[:8]}"
 
     def tell(self) -> None:
         """Say on standard error what was lost, if anything."""
-        for text in self.lost:
-            sys.stderr.write(f"ao: {text}\n")
+        if sys.stderr is not None:
+            for text in self.said:
+                sys.stderr.write(f"ao: {text}\n")
+
+    # other processes
+
+    @property
+    def is_child(self) -> bool:
+        """Whether another process began the recording, and ends it."""
+        return self._child
 
     def forked(self) -> None:
         """In the child of a fork: the parent's files are the parent's."""
+        if self._journal is not None:
+            self._journal.abandon()
+            self._journal = None
         self.writer.abandon()
-        if self._slip is not None:
-            self._slip.close()
-            self._slip = None
-        self.pid = os.getpid()
-        self.lost = []
-        self.writer = Writer(self.folder, self.say)
-        self.recorder._writer = self.writer
+        self.pid, self.tag, self.children = os.getpid(), f"{self.tag}~{self.children}", 0
+        self._child, self.said = True, []
+        self.counts = dict.fromkeys(self.counts, 0)
+        self.writer = Writer(self._late_journal, self.say, inline=True)
+        if self.book is not None:
+            self.book.forked()
+
+    def _late_journal(self) -> Journal:
+        """The journal of a child, or of a thread that outlives the recording."""
+        return Journal(self.root.id, {"id": self.root.id, "name": self.root.name, "kind": "recording"}, first=False)
 
 
-def joined(root: Subrun, folder: str, here: Subrun, lines: list[bytes] | None) -> None:
+def joined(root: Subrun, here: Subrun, tag: str, again: bool) -> None:
     """In a new process: be recorded as the one that started it."""
-    if active() is None and not disabled():
-        Recording.join(root, folder, here, lines)
+    if not living and not disabled():
+        Recording.join(root, here, tag, again)
+
+
+def _forking() -> None:
+    for recording in living:
+        recording.children += 1
+        recording.ledger()
 
 
 def _forked() -> None:
-    recording = active()
-    if recording is not None:
+    here = current()
+    if here is not None:
+        here.forked()
+    for recording in living:
         recording.forked()
 
 
-_sees_forks = False
+def _leaving(code: int) -> None:
+    """The process is about to end without a word (``os._exit``)."""
+    reason = None if code == 0 else f"exit {code}"
+    for recording in list(living):
+        recording.end("COMPLETED" if code == 0 else "CRASHED", reason)
+
+
+def _book_to(where: str, book: Book) -> bool:
+    """Lay the book into the folder, for children; whether that worked."""
+    path = os.path.join(where, "spool", "book")
+    if os.path.exists(path):
+        return True
+    try:
+        temporary = f"{path}.{os.getpid()}"
+        with open(temporary, "wb") as file:
+            file.write(b"".join(entry.line + b"\n" for entry in book.entries))
+        os.replace(temporary, path)
+    except OSError:
+        return False
+    return True
+
+
+def _book_in(where: str) -> Book | None:
+    make: type[Book] = importlib.import_module("ao.replay.book").Book  # layers: when used
+    try:
+        with open(os.path.join(where, "spool", "book"), "rb") as file:
+            return make(file.read().split(b"\n"))
+    except OSError:
+        return None

@@ -3,96 +3,145 @@
 from __future__ import annotations
 
 import importlib
-import os
-import threading
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from queue import SimpleQueue
-from typing import Any
+from _queue import SimpleQueue
+from _thread import allocate_lock
 
-from ao.recording.slip import random_id
+from ao.recording.plain_json import dumps
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any, TypeAlias
+
+    from ao.recording.journal import Journal
+
+    Fields: TypeAlias = Callable[[], Mapping[str, Any] | bytes]
 
 __all__ = ["Writer"]
 
-Fields = Callable[[], Mapping[str, Any]]
-"""Makes the record; called in the writer's thread."""
-
 
 class Writer:
-    """Appends records to a journal of this process.  The journal, and its thread, are made with the first record.
+    """Appends records to a journal of this process.  The thread is made with the first record.
 
     Args:
-        folder: of the recording.
+        journal: the journal, or what makes it when it is needed.
         say: told, in a sentence, of what could not be written.
+        inline: write in the thread that puts, with no thread of its own: in a child process, which may be killed or
+            leave by ``os._exit`` as soon as its task is done.
     """
 
-    def __init__(self, folder: str, say: Callable[[str], None]) -> None:
-        self._folder, self._say = folder, say
-        self._queue: SimpleQueue[tuple[str, Fields] | threading.Event] = SimpleQueue()
-        self._thread: threading.Thread | None = None
-        self._starting = threading.Lock()
-        self._journal: Any = None
+    def __init__(
+        self, journal: Journal | Callable[[], Journal], say: Callable[[str], None], *, inline: bool = False
+    ) -> None:
+        self._journal: Journal | None = None if callable(journal) else journal
+        self._make = journal if callable(journal) else None
+        self._say = say
+        self._queue: SimpleQueue[tuple[str, Fields] | Any] = SimpleQueue()
+        self._thread: Any = None
+        self._busy = allocate_lock()
+        self._inline = inline
+        self._done = 0
         self.failed = 0
 
     def put(self, kind: str, fields: Fields) -> None:
-        """Have a record written.  Takes no lock once the thread runs: it may be called from a finalizer."""
+        """Have a record written.  Waits for no lock: it may be called from a finalizer.
+
+        Args:
+            kind: of the record.
+            fields: makes it; called in the writer's thread.
+        """
         self._queue.put((kind, fields))
-        if self._thread is None:
+        if self._inline:
+            self._drain()
+        elif self._thread is None:
             self._start()
 
-    def flush(self, timeout: float) -> bool:
-        """Wait until all that was put before is written; whether it is."""
-        if self._thread is None:
+    def put_now(self, kind: str, fields: Mapping[str, Any]) -> None:
+        """Write a plain record here and now; all that was put before is written."""
+        if self._journal is not None:
+            self._journal.append(kind, dumps(fields).encode())
+
+    def flush(self, patience: float) -> bool:
+        """Wait until all that was put before is written; whether it is.
+
+        Args:
+            patience: seconds to wait while nothing at all is written.
+        """
+        if self._thread is None and not self._queue.empty() and not self._inline:
+            self._start()
+        if self._thread is None or not self._thread.is_alive():
+            self._drain()
             return True
-        done = threading.Event()
-        self._queue.put(done)
-        return done.wait(timeout)
+        threading = importlib.import_module("threading")
+        written = threading.Event()
+        self._queue.put(written)
+        before = -1
+        while not written.wait(patience):
+            if before == self._done:
+                return False
+            before = self._done
+        return True
 
     def close(self) -> None:
         """Let go of the journal; all is written."""
         if self._journal is not None:
             self._journal.close()
+            self.failed += self._journal.lost
+            self._journal = None
 
     def abandon(self) -> None:
         """After a fork, in the child: the journal is the parent's."""
         if self._journal is not None:
             self._journal.abandon()
 
-    @property
-    def lost(self) -> int:
-        """How many records could not be kept."""
-        return self.failed + (self._journal.lost + len(self._journal.waiting) if self._journal is not None else 0)
-
     def _start(self) -> None:
-        with self._starting:
+        if not self._busy.acquire(blocking=False):
+            return  # another thread is at it, and will find what was put
+        try:
             if self._thread is None:
+                threading = importlib.import_module("threading")
                 thread = threading.Thread(target=self._run, name="ao-writer", daemon=True)
-                thread._ao_ours = True  # type: ignore[attr-defined]  # it belongs to no subrun
-                self._thread = thread
+                thread._ao_ours = True  # it belongs to no subrun
                 thread.start()
+                self._thread = thread
+        except RuntimeError:  # the interpreter is about to end and makes no more threads
+            self._inline = True
+        finally:
+            self._busy.release()
+        if self._inline:
+            self._drain()
 
     def _run(self) -> None:
         while True:
-            item = self._queue.get()
-            if isinstance(item, threading.Event):
-                item.set()
-                continue
+            self._take(self._queue.get())
+
+    def _drain(self) -> None:
+        """Write what is there; one thread at a time, the others leave theirs to it."""
+        while not self._queue.empty() and self._busy.acquire(blocking=False):
             try:
-                self._write(*item)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the script goes on
-                self.failed += 1
-                if self.failed == 1:
-                    self._say(f"A call could not be recorded ({type(error).__name__}: {error}).")
+                while not self._queue.empty():
+                    self._take(self._queue.get_nowait())
+            finally:
+                self._busy.release()
+
+    def _take(self, item: Any) -> None:
+        if not isinstance(item, tuple):
+            item.set()
+            return
+        try:
+            self._write(*item)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the script goes on
+            self.failed += 1
+            if self.failed == 1:
+                self._say(f"A call could not be recorded ({type(error).__name__}: {error}).")
+        self._done += 1
 
     def _write(self, kind: str, fields: Fields) -> None:
+        # Imported here and not above: a script that makes no call does not pay for it.
+        to_json = importlib.import_module("ao.recording.to_json").to_json  # layers: when used
+        told = fields()
+        content = told if isinstance(told, bytes) else to_json(told)
         if self._journal is None:
-            # Imported here and not above: a script that makes no call does not pay for it.
-            folders = importlib.import_module("tellurio.client.folders")  # layers: when used
-            meta = folders.read_meta(Path(self._folder))
-            self._journal = folders.open_journal(Path(self._folder), random_id(), meta or _meta(self._folder))
-        self._journal.append(kind, fields())
-
-
-def _meta(folder: str) -> dict[str, Any]:
-    run_id = os.path.basename(folder)
-    return {"v": 1, "run_id": run_id, "name": run_id, "url": "", "server_id": "", "recorder": True}
+            assert self._make is not None
+            self._journal = self._make()
+        self._journal.append(kind, content)

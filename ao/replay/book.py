@@ -8,13 +8,16 @@ import json
 import re
 import threading
 from collections import defaultdict
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from ao.dialects.base import Asked
 from ao.dialects.reading import respell
 from ao.intercept.seam import Decision, Exchange, Live, Replay
 from tellurio.schemas.pointer import changed
+
+if TYPE_CHECKING:
+    from ao.recording.ledger import Ledger  # layers: types only
 
 __all__ = ["Book", "Entry", "decision"]
 
@@ -29,13 +32,14 @@ class Entry:
         call_id: its name.
         line: what the server told of it.
         record: the same, read.
-        used: whether a call of this run has got it.
+        number: its place in the recording.
+        used: whether a call of this run has got it, as far as this process knows.
     """
 
-    __slots__ = ("call_id", "line", "record", "used")
+    __slots__ = ("call_id", "line", "number", "record", "used")
 
-    def __init__(self, line: bytes) -> None:
-        self.line = line
+    def __init__(self, number: int, line: bytes) -> None:
+        self.line, self.number = line, number
         self.record: dict[str, Any] = json.loads(line)
         self.call_id: str = self.record["call_id"]
         self.used = False
@@ -75,7 +79,8 @@ class Book:
     """
 
     def __init__(self, lines: Iterable[bytes]) -> None:
-        self.entries = [Entry(line) for line in lines if line.strip()]
+        self.entries = [Entry(number, line) for number, line in enumerate(filter(bytes.strip, lines))]
+        self._ledger: Callable[[], Ledger | None] = lambda: None
         self._lock = threading.Lock()
         self._exact: dict[tuple[str, str, str, int], Entry] = {}
         self._alike: defaultdict[tuple[str, str], list[Entry]] = defaultdict(list)
@@ -88,39 +93,47 @@ class Book:
             self._alike[entry.lineage, key].append(entry)
             self._namesakes[_unnumbered(entry.lineage), key].append(entry)
 
+    def share(self, ledger: Callable[[], Ledger | None]) -> None:
+        """Give nothing that another process has given."""
+        self._ledger = ledger
+
+    def forked(self) -> None:
+        """In the child of a fork: a thread of the parent may have held the lock."""
+        self._lock = threading.Lock()
+
     def take(self, lineage: str, key: str, site: str, occurrence: int) -> Entry | None:
         """The recorded call that this one repeats; None: it is a new one."""
         with self._lock:
-            part = self._played.get(lineage, lineage)
-            entry = self._exact.get((part, key, site, occurrence))
-            if entry is None or entry.used:
-                entry = _first(self._alike.get((part, key), ())) or self._of_namesake(lineage, key)
-            if entry is not None:
-                entry.used = True
-                self._played.setdefault(lineage, entry.lineage)
-            return entry
+            for entry in self._candidates(lineage, key, site, occurrence):
+                if not entry.used and self._claimed(entry):
+                    self._played.setdefault(lineage, entry.lineage)
+                    return entry
+            return None
 
-    def _of_namesake(self, lineage: str, key: str) -> Entry | None:
-        """A call of another part of the same name: of one that is not taken yet, if there is one."""
+    def _claimed(self, entry: Entry) -> bool:
+        entry.used = True
+        ledger = self._ledger()
+        return ledger is None or ledger.claim(entry.number)
+
+    def _candidates(self, lineage: str, key: str, site: str, occurrence: int) -> Iterator[Entry]:
+        """From the likeliest on."""
+        part = self._played.get(lineage, lineage)
+        exact = self._exact.get((part, key, site, occurrence))
+        if exact is not None:
+            yield exact
+        yield from self._alike.get((part, key), ())
+        # A part of the same name, but for its number; one that is not taken yet, if there is one.
         taken = set(self._played.values())
-        found = [entry for entry in self._namesakes.get((_unnumbered(lineage), key), ()) if not entry.used]
-        return next((entry for entry in found if entry.lineage not in taken), None) or _first(found)
-
-    @property
-    def missing(self) -> int:
-        """How many recorded calls did not come again."""
-        return sum(not entry.used for entry in self.entries)
-
-
-def _first(entries: Iterable[Entry]) -> Entry | None:
-    return next((entry for entry in entries if not entry.used), None)
+        namesakes = [entry for entry in self._namesakes.get((_unnumbered(lineage), key), ()) if not entry.used]
+        yield from sorted(namesakes, key=lambda entry: entry.lineage in taken)
 
 
 def _unnumbered(lineage: str) -> str:
     return _NUMBER.sub("", lineage)
 
 
-_NUMBER = re.compile(r"#\d+(?=/|$)")
+_NUMBER = re.compile(r"[#~]\d+(?=[/~]|$)")
+"""Of a part among those of its name, and of a process (see `Recording.tag`)."""
 
 
 def decision(entry: Entry, exchange: Exchange) -> tuple[Decision, dict[str, Any] | None, Any]:

@@ -10,13 +10,16 @@ for sample in samples:
 from __future__ import annotations
 
 import os
-from contextvars import Token
-from types import TracebackType
-from typing import Any, Self
 
 from ao.recording.recording import Recording
-from ao.recording.state import active, disabled
+from ao.recording.state import active, disabled, living
 from ao.recording.subrun import Subrun, current, enter, leave
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from contextvars import Token
+    from types import TracebackType
+    from typing import Any, Self
 
 __all__ = ["ao_launch", "ao_record", "log"]
 
@@ -55,31 +58,35 @@ class ao_record:  # noqa: N801 - the name that scripts use
             raise RuntimeError("This ao_record is entered already: make one for each block.")
         if disabled():
             return self
-        recording = active() or self._begun()
-        if recording is None:
-            return self
-        if self._own is None:
-            self._part = recording.part(self.name, current() or recording.root)
-            self._token = enter(self._part)
+        around = current()
+        recording = None if around is None else around.recording or active()
+        if around is not None and recording is not None and recording in living:
+            self._part = recording.part(self.name, around)
         else:
-            self._token = enter(recording.root)
-        self.run_id = (self._part or recording.root).id
+            self._own = self._begun()
+            self._part = None if self._own is None else self._own.root
+        if self._part is not None:
+            self._token = enter(self._part)
+            self.run_id = self._part.id
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._token is None:
+        token, part, own = self._token, self._part, self._own
+        if token is None or part is None:
             return
-        leave(self._token)
-        self._token = None
+        self._token = self._own = None
+        try:
+            leave(token)
+        except ValueError:
+            pass  # an async generator that was thrown away is closed in another context: nothing to leave there
         status, reason = outcome(error)
-        if self._own is not None:
-            self._own.end(status, reason)
-            self._own.tell()
-            self._own = None
-        elif self._part is not None and (recording := active()) is not None:
-            recording.end_part(self._part, status, reason)
+        if own is not None:
+            own.end(status, reason)
+            own.tell()
+        elif (recording := part.recording or active()) is not None:
+            recording.end_part(part, status, reason)
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
@@ -91,18 +98,19 @@ class ao_record:  # noqa: N801 - the name that scripts use
 
     def log(self, entry: Any, success: bool | None = None) -> None:
         """Note something of this Run, and whether it passed."""
-        recording = active()
-        if recording is not None and self.run_id is not None:
-            recording.log(entry, success, self._part or recording.root)
+        _log(entry, success, self._part)
 
     def _begun(self) -> Recording | None:
         """A recording of this block alone."""
-        run = {"name": self.name, "kind": "recording", "command": {"argv": [], "pid": os.getpid()}}
+        run = {
+            "name": self.name,
+            "kind": "recording",
+            "command": {"argv": [], "pid": os.getpid(), "host": os.uname().nodename},
+        }
         try:
-            self._own = Recording.begin(run)
+            return Recording.begin(run, whole=False)
         except OSError:
             return None  # nothing can be written here: the script goes on unrecorded
-        return self._own
 
 
 ao_launch = ao_record
@@ -119,10 +127,14 @@ def log(entry: Any, success: bool | None = None) -> None:
     Raises:
         TypeError: ``success`` is no bool.
     """
+    _log(entry, success, current())
+
+
+def _log(entry: Any, success: bool | None, where: Subrun | None) -> None:
     if success is not None and not isinstance(success, bool):
         raise TypeError(f"ao.log(entry, success) takes True, False or None, got {type(success).__name__}.")
-    recording, where = active(), current()
-    if recording is not None and where is not None:
+    recording = None if where is None else where.recording or active()
+    if where is not None and recording is not None:
         recording.log(entry, success, where)
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
-import socket
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
 from ao.home import config
 from ao.runner.program import Program
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 __all__ = ["HELP", "Options", "Usage", "read_options"]
 
@@ -51,18 +51,19 @@ class Usage(Exception):
         self.code = code
 
 
-@dataclass
 class Options:
     """What the command line asks for."""
 
-    program: Program
-    run_name: str | None = None
-    project: str | None = None
-    namespace: str | None = None
-    seed: int | None = None
-    rerun: str | None = None
-    cache: bool = True
-    edges: str = "content"
+    def __init__(
+        self, program: Program, given: Mapping[str, str], settings: Mapping[str, Any], edges: str, *, cache: bool
+    ) -> None:
+        self.program = program
+        self.run_name = given.get("--run-name")
+        self.project: str | None = given.get("--project") or settings.get("project")
+        self.namespace: str | None = given.get("--namespace") or settings.get("namespace")
+        self.seed = _number(given.get("--seed"))
+        self.rerun = given.get("--rerun")
+        self.edges, self.cache = edges, cache
 
     def begin(self, seed: int, environment: Mapping[str, str], book: Any) -> dict[str, Any]:
         """What is told of the Run: `tellurio.schemas.records.Begin`."""
@@ -75,7 +76,7 @@ class Options:
             "env": dict(environment),
             "needs": sorted(name for name in os.environ if name.endswith("_API_KEY")),
             "stdin": program.target == "-",
-            "host": socket.gethostname(),
+            "host": os.uname().nodename,
             "pid": os.getpid(),
             "seed": seed,
             "edges": self.edges,
@@ -125,16 +126,7 @@ def read_options(arguments: list[str]) -> Options:
         raise Usage(f"ao-record: {TAINT.format(given=edges)}")
     if edges != "content":
         raise Usage(f"ao-record: --edges takes content, taint or both, not {edges!r}.")
-    return Options(
-        program,
-        given.get("--run-name"),
-        given.get("--project") or settings.get("project"),
-        given.get("--namespace") or settings.get("namespace"),
-        _number(given.get("--seed")),
-        given.get("--rerun"),
-        cache,
-        edges,
-    )
+    return Options(program, given, settings, edges, cache=cache)
 
 
 def _program(rest: list[str]) -> Program:
@@ -163,6 +155,8 @@ def _settings(path: str | None) -> dict[str, Any]:
     if path is None:
         found = config().get("ao")
         return found if isinstance(found, dict) else {}
+    import json
+
     try:
         with open(path, encoding="utf-8") as file:
             found = json.load(file)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import io
 import os
-import signal
 import sys
-from dataclasses import dataclass, field
-from types import CodeType, ModuleType, TracebackType
-from typing import Any
 
-__all__ = ["NoProgram", "Program", "finish"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType, ModuleType, TracebackType
+    from typing import Any
+
+__all__ = ["INTERRUPTED", "NoProgram", "Program", "finish"]
+
+INTERRUPTED = -2
+"""Exit status of a program that Ctrl-C ended: the number of the signal, as ``subprocess`` has it."""
 
 
 class NoProgram(Exception):
@@ -25,7 +29,6 @@ class _NotFound(Exception):
     """What runpy says when there is no such module; an ImportError is the program's own."""
 
 
-@dataclass
 class Program:
     """What is to be run.
 
@@ -35,9 +38,8 @@ class Program:
         module: whether the target is a module.
     """
 
-    target: str
-    arguments: list[str] = field(default_factory=list)
-    module: bool = False
+    def __init__(self, target: str, arguments: list[str], *, module: bool = False) -> None:
+        self.target, self.arguments, self.module = target, arguments, module
 
     @property
     def name(self) -> str:
@@ -127,7 +129,7 @@ class Program:
 
 
 def _fresh(**names: Any) -> ModuleType:
-    main = ModuleType("__main__")
+    main = type(sys)("__main__")
     main.__dict__.update({"__spec__": None, "__package__": None, **names})
     main.__dict__.setdefault("__annotations__", {})
     return main
@@ -141,7 +143,7 @@ def _first_on_path(place: str) -> None:
 
 
 def _loader(path: str) -> Any:
-    from importlib.machinery import SourceFileLoader
+    from _frozen_importlib_external import SourceFileLoader  # importlib.machinery's, without the rest of it
 
     return SourceFileLoader("__main__", path)
 
@@ -181,7 +183,7 @@ def finish(error: BaseException, above: int) -> int:
         return _exit_status(error)
     _show(error, traceback)
     if isinstance(error, KeyboardInterrupt):
-        return -signal.SIGINT
+        return INTERRUPTED
     return 1
 
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import atexit
+import importlib
 import os
-import signal
 import sys
-from collections.abc import Callable
-from typing import Any, NoReturn
 
 from ao.randomness import repeatable
 from ao.recording.recording import Recording
 from ao.recording.state import disabled
-from ao.replay.fetching import fetched
 from ao.runner.context_manager import outcome
 from ao.runner.options import Options, Usage, read_options
-from ao.runner.program import NoProgram, Program, finish
+from ao.runner.program import INTERRUPTED, NoProgram, Program, finish
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, NoReturn
 
 __all__ = ["main"]
 
@@ -61,7 +63,7 @@ def _begun(options: Options) -> tuple[Recording | None, list[Callable[[], object
     book = None
     if options.rerun is not None:
         try:
-            book = fetched(options.rerun)
+            book = importlib.import_module("ao.replay.fetching").fetched(options.rerun)  # layers: when used
         except Exception as error:  # noqa: BLE001 - said, not raised: a traceback of ours helps nobody
             sys.stderr.write(f"ao-record: {error}\n")
             raise SystemExit(2) from None
@@ -85,15 +87,13 @@ def _seed_of(options: Options, book: Any) -> int:
 
 
 def _ended(recording: Recording, stop: list[Callable[[], object]], fate: Fate) -> None:
-    if os.getpid() != recording.pid:
-        recording.flush()  # a fork of the script that came to its end here
-        return
     for each in stop:
         each()
     recording.end(*outcome(fate.error))
     recording.tell()
-    if sys.stderr is not None and sys.stderr.isatty():
-        sys.stderr.write(f"ao: {recording.summary()}\n")
+    again = recording.book is not None
+    if not recording.is_child and sys.stderr is not None and (again or sys.stderr.isatty()):
+        sys.stderr.write(f"ao: {recording.report()}\n")
 
 
 def _run(program: Program, fate: Fate) -> int:
@@ -112,7 +112,8 @@ def _run(program: Program, fate: Fate) -> int:
 
 def _end(status: int) -> NoReturn:
     """Leave with the program's exit status; Ctrl-C ends a process by the signal, as ``python`` does."""
-    if status == -signal.SIGINT:
+    if status == INTERRUPTED:
+        import signal
         import threading
 
         shutdown: Any = getattr(threading, "_shutdown", lambda: None)

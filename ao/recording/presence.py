@@ -1,0 +1,69 @@
+"""Presence: the patches through which this process is seen.  They are there once, however many recordings there are."""
+
+from __future__ import annotations
+
+import importlib
+import os
+
+from ao.intercept.install import install
+from ao.recording.carrying import carry
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ao.intercept.seam import Decision, Exchange, Outcome, Recorder  # layers: types only
+
+__all__ = ["forget", "hold"]
+
+_undo: list[Callable[[], object]] = []
+_sees_forks = False
+
+
+def hold(
+    say: Callable[[str], None],
+    forking: Callable[[], None],
+    forked: Callable[[], None],
+    leaving: Callable[[int], None],
+) -> None:
+    """Put the patches in place, unless they are.
+
+    Args:
+        say: told, in a sentence, what a person should know.
+        forking, forked: called before a fork, and after it in the child.
+        leaving: called with the exit status before ``os._exit``.
+    """
+    global _sees_forks
+    if _undo:
+        return
+    _undo.extend([install(_Recorder(), notice=say), carry(leaving)])
+    if not _sees_forks and hasattr(os, "register_at_fork"):
+        _sees_forks = True
+        os.register_at_fork(before=forking, after_in_child=forked)
+
+
+def forget() -> None:
+    """Take them away."""
+    while _undo:
+        _undo.pop()()
+
+
+class _Recorder:
+    """The recorder, which is imported when there is something to record."""
+
+    def begin(self, exchange: Exchange) -> Decision:
+        return _recorder().begin(exchange)
+
+    def end(self, exchange: Exchange, outcome: Outcome) -> None:
+        _recorder().end(exchange, outcome)
+
+
+_made: Recorder | None = None
+
+
+def _recorder() -> Recorder:
+    global _made
+    if _made is None:
+        _made = importlib.import_module("ao.recording.recorder").JournalRecorder()  # layers: when used
+    assert _made is not None
+    return _made
