@@ -11,16 +11,27 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from ao.api import Api, ApiError, quoted
+from ao.cli.stopping import stop, wait_for
 from ao.cli.trees import call_lines, diff_lines, run_lines, runs_lines
 from tellurio.client.restarting import CannotRun, environment, restart
 
 __all__ = ["main"]
 
-RUN = "RUN is the id of a Run, the beginning of one, a name, or 'last', the latest recording."
+RUN = "RUN is the id of a Run, the beginning of one (four letters), a name, or 'last', the latest recording."
+NODE = "the call: its id, the beginning of it, or its number in the Run"
 LATER = (
-    "ao-tool verify-edges is not there yet. Edges are inferred from the calls' texts; to see what depends on a call, "
-    "edit its output and rerun: ao-tool edit, ao-tool rerun."
+    "verify-edges comes later. Edges are inferred from the calls' texts; to see what depends on a call, change its "
+    "output and run the script again: ao-tool edit RUN NODE --output PATH VALUE, then ao-tool rerun."
 )
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what to type when something is wrong."""
+
+    def error(self, message: str) -> NoReturn:
+        """Leave with status 2."""
+        self.print_usage(sys.stderr)
+        self.exit(2, f"{self.prog}: {message}. Try: {self.prog} --help\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -31,115 +42,136 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except (ApiError, CannotRun) as error:
         sys.stderr.write(f"ao-tool: {error}\n")
         raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(0) from None
+        raise SystemExit(141) from None
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("ao-tool", description="What ao-record has recorded.", epilog=RUN)
+    parser = Parser("ao-tool", description="What ao-record has recorded.", epilog=RUN)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    shared = argparse.ArgumentParser(add_help=False)
+    shared = Parser(add_help=False)
     shared.add_argument("--json", action="store_true", help="one JSON document instead of a text")
 
-    runs = commands.add_parser("runs", parents=[shared], help="the latest recordings", epilog=RUN)
-    runs.add_argument("--limit", type=int, default=20, help="how many (20)")
-    runs.set_defaults(act=_runs)
+    def command(name: str, act: Any, about: str, *names: str) -> Parser:
+        made = commands.add_parser(name, parents=[shared], help=about, description=f"{about.capitalize()}.", epilog=RUN)
+        for each in names:
+            made.add_argument(each, metavar="RUN")
+        made.set_defaults(act=act)
+        return made
 
-    show = commands.add_parser("show", parents=[shared], help="a Run's calls, parts and edges", epilog=RUN)
-    show.add_argument("run", metavar="RUN")
-    show.add_argument("--node", metavar="N", help="one call, whole: its id, the beginning of it, or its number")
+    runs = command("runs", _runs, "the latest recordings")
+    runs.add_argument("--limit", type=_count, default=20, help="how many, 1 to 1000 (20)")
+
+    show = command("show", _show, "a Run's calls, parts and edges", "run")
+    show.add_argument("--node", metavar="N", help=NODE)
     show.add_argument("--weak", action="store_true", help="edges with little evidence too")
     show.add_argument("--alternatives", action="store_true", help="edges by which a text may have come as well")
-    show.set_defaults(act=_show)
 
-    edit = commands.add_parser("edit", parents=[shared], help="change a call for a rerun; the Run stays", epilog=RUN)
-    edit.add_argument("run", metavar="RUN")
-    edit.add_argument("node", metavar="NODE", help="the call: its id, the beginning of it, or its number")
+    edit = command("edit", _edit, "change a call for a rerun; the Run itself stays as it is", "run")
+    edit.add_argument("node", metavar="NODE", help=NODE)
     side = edit.add_mutually_exclusive_group(required=True)
     side.add_argument("--input", dest="field", action="store_const", const="input", help="change its request")
     side.add_argument("--output", dest="field", action="store_const", const="output", help="change its answer")
-    edit.add_argument("path", metavar="PATH", help="where: /messages/0/content, or messages.0.content")
+    edit.add_argument("path", metavar="PATH", help="where in it: /messages/0/content, or messages.0.content")
     edit.add_argument("value", metavar="VALUE", nargs="?", help="JSON, or else a text")
     edit.add_argument("--remove", action="store_true", help="take away what is there")
-    edit.set_defaults(act=_edit)
 
-    rerun = commands.add_parser("rerun", parents=[shared], help="run it again: recorded calls cost nothing", epilog=RUN)
-    rerun.add_argument("run", metavar="RUN")
+    rerun = command("rerun", _rerun, "run the script again: recorded calls cost nothing", "run")
     rerun.add_argument("--no-cache", action="store_true", help="make all calls anew")
-    rerun.add_argument("--detach", action="store_true", help="have the server run it, and come back at once")
-    rerun.set_defaults(act=_rerun)
+    rerun.add_argument("--detach", action="store_true", help="have the local server run it, and come back at once")
 
-    diff = commands.add_parser("diff", parents=[shared], help="what became of the calls in another run", epilog=RUN)
-    diff.add_argument("before", metavar="RUN")
-    diff.add_argument("after", metavar="RUN")
-    diff.set_defaults(act=_diff)
-
-    kill = commands.add_parser("kill", parents=[shared], help="stop a script that runs, as Ctrl-C does", epilog=RUN)
-    kill.add_argument("run", metavar="RUN")
-    kill.set_defaults(act=_kill)
-
-    verify = commands.add_parser("verify-edges", parents=[shared], help="not there yet", epilog=RUN)
-    verify.add_argument("run", metavar="RUN")
-    verify.set_defaults(act=_verify)
+    command("diff", _diff, "what became of the calls of a Run in another one", "before", "after")
+    command("kill", _kill, "stop a script that runs, as Ctrl-C does", "run")
+    command("verify-edges", _verify, "not there yet", "run")
     return parser
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 1000:
+        raise argparse.ArgumentTypeError(f"expected a number from 1 to 1000, got {text!r}")
+    return int(text)
 
 
 def _told(options: argparse.Namespace, value: Any, lines: Sequence[str]) -> int:
     if options.json:
         sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
     else:
-        sys.stdout.write("\n".join(lines) + "\n")
+        _say(lines)
+    sys.stdout.flush()
     return 0
 
 
+def _say(lines: Sequence[str]) -> None:
+    text = "\n".join(lines) + "\n"
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
 def _found(api: Api, reference: str) -> dict[str, Any]:
-    found: dict[str, Any] = api.json(f"/recordings/{quoted(reference)}")
+    try:
+        found: dict[str, Any] = api.json(f"/recordings/{quoted(reference)}")
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        if reference == "last":
+            raise ApiError("Nothing was recorded yet. Type: ao-record script.py", 404) from None
+        raise ApiError(f"There is no Run {reference!r}: no id, no name. See: ao-tool runs", 404) from None
     return found
 
 
 def _runs(options: argparse.Namespace) -> int:
-    runs = Api().json(f"/recordings?limit={max(1, min(options.limit, 1000))}")
+    runs = Api().json(f"/recordings?limit={options.limit}")
     return _told(options, runs, runs_lines(runs))
 
 
 def _show(options: argparse.Namespace) -> int:
     api = Api()
     run_id = _found(api, options.run)["run"]["id"]
-    wanted = f"weak={str(options.weak).lower()}&alternatives={str(options.alternatives).lower()}"
-    graph = api.json(f"/runs/{run_id}/graph?{wanted}")
+    whole = options.json or options.node is not None
+    graph = _graph(api, run_id, bodies=whole, weak=options.weak, alternatives=options.alternatives)
     if options.node is not None:
         call = _node(graph, options.node)
         return _told(options, call, call_lines(call, graph))
-    parts = api.json(f"/runs/{run_id}/children")["runs"]
-    return _told(options, graph, run_lines(graph, parts))
+    if options.json:
+        return _told(options, graph, [])
+    return _told(options, graph, run_lines(graph, api.json(f"/runs/{run_id}/family")))
+
+
+def _graph(api: Api, run_id: str, **options: bool) -> dict[str, Any]:
+    """A Run's graph, with all edges: of a long Run whose edges are not worked out yet it is waited for them."""
+    wanted = "&".join(f"{name}={str(value).lower()}" for name, value in options.items())
+    graph: dict[str, Any] = wait_for(lambda: api.json(f"/runs/{run_id}/graph?{wanted}"), lambda it: it["complete"])
+    return graph
 
 
 def _node(graph: dict[str, Any], name: str) -> dict[str, Any]:
     own = [call for call in graph["calls"] if call["run"] == graph["run"]["id"]]
-    if name.isdigit() and int(name) < len(own):
+    if name.isascii() and name.isdigit() and int(name) < len(own):
         return dict(own[int(name)])
     found = [call for call in graph["calls"] if call["id"].startswith(name)]
     if len(found) != 1:
-        count = f"{len(found)} calls begin" if found else "no call begins"
-        raise ApiError(
-            f"In the Run {graph['run']['name']!r} {count} with {name!r}. See: ao-tool show {graph['run']['id'][:8]}"
-        )
+        run = graph["run"]
+        count = f"{len(found)} calls begin with {name!r}" if found else f"there is no call {name!r}"
+        raise ApiError(f"In the Run {run['name']!r} {count}. See: ao-tool show {run['id'][:8]}")
     return dict(found[0])
 
 
 def _edit(options: argparse.Namespace) -> int:
-    if options.value is None and not options.remove:
-        raise ApiError("Give the new VALUE, or --remove.")
+    if (options.value is None) != options.remove:
+        raise ApiError("Give the new VALUE, or --remove; one of them.")
     api = Api()
     run = _found(api, options.run)["run"]
     source = run["parent_id"] if run["status"] == "DRAFT" else run["id"]
-    call = _node(api.json(f"/runs/{source}/graph"), options.node)
+    call = _node(api.json(f"/runs/{source}/graph?bodies=false"), options.node)
     edit = {"call": call["id"], "field": options.field, "path": options.path}
     edit |= {"remove": True} if options.remove else {"value": _value(options.value)}
     draft = api.post(f"/runs/{run['id']}/edits", edit)
-    told = [f"Noted in {draft['name']} ({draft['id'][:8]}). Run it: ao-tool rerun {draft['id'][:8]}"]
-    return _told(options, {"run": draft["id"], "name": draft["name"], "call": call["id"], **edit}, told)
+    short = draft["id"][:8]
+    told = [f"Noted in the draft {draft['name']!r} ({short}). Run it: ao-tool rerun {short}"]
+    return _told(options, {"run": draft["id"], "name": draft["name"], "status": draft["status"], **edit}, told)
 
 
 def _value(text: str) -> Any:
@@ -152,28 +184,82 @@ def _value(text: str) -> Any:
 def _rerun(options: argparse.Namespace) -> int:
     api = Api()
     found = _found(api, options.run)
+    run, recorded = found["run"], found["command"] or {}
     if options.detach:
-        begun = api.post(f"/runs/{found['run']['id']}/rerun", {"env": environment(found["command"] or {})})
-        return _told(options, begun, [f"Begun as {begun['id'][:8]}: ao-tool show {begun['id'][:8]}"])
-    if found["run"]["status"] == "RUNNING":
-        api.post(f"/runs/{found['run']['id']}/stop", {})
-    command, where, env = restart(found["command"] or {}, found["run"]["id"], cache=not options.no_cache)
-    return subprocess.run(command, cwd=where, env=env, check=False).returncode & 0xFF
+        given = {"env": environment(recorded), "cache": not options.no_cache}
+        begun = api.post(f"/runs/{run['id']}/rerun", given)
+        return _told(options, begun, [f"Begun as {begun['id'][:8]}. See: ao-tool show {begun['id'][:8]}"])
+    if run["user"]["id"] != api.json("/me")["user"]["id"]:
+        raise ApiError(f"The Run {run['name']!r} is {run['user']['username']}'s: its command is not run for you.")
+    command, where, env = restart(recorded, run["id"], cache=not options.no_cache)
+    if run["status"] == "RUNNING":
+        stop(api, found)
+        ended = wait_for(lambda: _found(api, run["id"]), lambda now: now["run"]["status"] != "RUNNING")
+        if ended["run"]["status"] == "RUNNING":
+            raise ApiError("Its script was told to stop, and still runs. Try again when it has ended.")
+    sys.stdout.flush()
+    # What the script prints is its own; a JSON document of ours is not to be mixed with it.
+    output = sys.stderr if options.json else None
+    with subprocess.Popen(command, cwd=where, env=env, stdout=output) as process:
+        status = _outcome(process)
+    became = _became(api, run, process.pid)
+    source = run["parent_id"] if run["status"] == "DRAFT" else run["id"]
+    if became is None or source is None:
+        sys.stderr.write("ao-tool: what became of the calls is not stored yet. See later: ao-tool show last\n")
+        return status
+    told = api.json(f"/runs/{source}/diff/{became['id']}")
+    counts = ", ".join(f"{len(ids)} {name}" for name, ids in told.items())
+    sys.stderr.write(f"ao-tool: {counts}. See: ao-tool diff {source[:8]} {became['id'][:8]}\n")
+    if options.json:
+        _told(options, {"run": became["id"], "name": became["name"], "status": became["status"], "diff": told}, [])
+    return status
+
+
+def _outcome(process: subprocess.Popen[bytes]) -> int:
+    """The script's exit status; Ctrl-C is the script's, too, and it says how it ends."""
+    while True:
+        try:
+            status = process.wait()
+        except KeyboardInterrupt:
+            continue
+        return 128 - status if status < 0 else status
+
+
+def _became(api: Api, run: dict[str, Any], pid: int) -> dict[str, Any] | None:
+    """The Run that the process became, when the server has stored its end."""
+
+    def look() -> dict[str, Any] | None:
+        relatives = api.json(f"/runs/{run['id']}/family")
+        for each in [relatives["run"], *reversed(relatives["reruns"])]:
+            if ((found := _found(api, each["id"]))["command"] or {}).get("pid") == pid:
+                return dict(found["run"])
+        return None
+
+    return wait_for(look, lambda now: now is not None and now["status"] not in ("RUNNING", "DRAFT"))
 
 
 def _diff(options: argparse.Namespace) -> int:
     api = Api()
     before, after = (_found(api, name)["run"] for name in (options.before, options.after))
-    told = api.json(f"/runs/{before['id']}/diff/{after['id']}")
-    labels = {call["id"]: call for run in (before, after) for call in api.json(f"/runs/{run['id']}/graph")["calls"]}
-    return _told(options, told, diff_lines(told, before, after, labels))
+    try:
+        told = api.json(f"/runs/{before['id']}/diff/{after['id']}")
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        raise ApiError(f"{before['name']!r} and {after['name']!r} are not of the same project.") from None
+    if options.json:
+        return _told(options, told, [])
+    graphs = [api.json(f"/runs/{run['id']}/graph?bodies=false") for run in (before, after)]
+    return _told(
+        options, told, diff_lines(told, before, after, {call["id"]: call for each in graphs for call in each["calls"]})
+    )
 
 
 def _kill(options: argparse.Namespace) -> int:
     api = Api()
-    run = _found(api, options.run)["run"]
-    told = api.post(f"/runs/{run['id']}/stop", {})
-    return _told(options, told, [f"Told {run['name']} (process {told['pid']}) to stop."])
+    found = _found(api, options.run)
+    pid = stop(api, found)
+    return _told(options, {"pid": pid}, [f"Told {found['run']['name']} (process {pid}) to stop."])
 
 
 def _verify(options: argparse.Namespace) -> int:

@@ -1,8 +1,11 @@
-"""Recordings as text: lists, trees, differences."""
+"""Recordings as text: lists, trees, differences; as wide as the terminal is."""
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -12,6 +15,9 @@ __all__ = ["call_lines", "diff_lines", "run_lines", "runs_lines"]
 
 Record = Mapping[str, Any]
 
+LEAST = 40
+"""Columns: on a narrower terminal lines are broken by it, and nothing is left out for that."""
+
 
 def runs_lines(runs: Sequence[Record]) -> list[str]:
     """The latest recordings, one a line."""
@@ -19,60 +25,83 @@ def runs_lines(runs: Sequence[Record]) -> list[str]:
         return ["Nothing was recorded yet. Type: ao-record script.py"]
     rows = [("ID", "STARTED", "STATUS", "CALLS", "COST", "NAME")]
     rows += [
-        (run["id"][:8], _when(run["started"]), run["status"], str(run["calls"]), _cost(run["cost"]), str(run["name"]))
+        (run["id"][:8], _when(run["started"]), run["status"], str(run["calls"]), _cost(run), _plain(run["name"]))
         for run in runs
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
-    return [
+    return _fitted(
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[5]]).rstrip()
         for row in rows
-    ]
+    )
 
 
-def run_lines(graph: Record, parts: Sequence[Record]) -> list[str]:
-    """A Run's calls, each with those whose answers went into it; then its parts."""
+def run_lines(graph: Record, family: Record) -> list[str]:
+    """A Run's calls, each with those whose answers went into it; then its parts with theirs, and its reruns."""
     run = graph["run"]
-    reason = f" ({run['reason']})" if run["reason"] else ""
-    lines = [f"{run['name']}  {run['id']}", f"  {run['status']}{reason}  {run['project']}  {_cost(run['cost'])}"]
-    into: dict[str, list[str]] = defaultdict(list)
-    numbers = {call["id"]: call["index"] for call in graph["calls"]}
-    for edge in graph["edges"]:
-        mark = "?" if edge["weak"] else "~" if edge["alternative"] else ""
-        into[edge["to"]].append(f"{numbers[edge['from']]}{mark}")
-    lines += _calls(graph, run["id"], into, "  ")
-    for child in parts:
-        if child["kind"] == "subrun":
-            lines.append(f"  + {child['name']}  {child['id'][:8]}  {child['status']}")
-            lines += _calls(graph, child["id"], into, "      ")
-    others = [child for child in parts if child["kind"] != "subrun"]
-    lines += [f"  > {child['name']}  {child['id'][:8]}  {child['status']}  ({child['kind']})" for child in others]
-    return lines
+    reason = f" ({_plain(run['reason'])})" if run["reason"] else ""
+    counts = f"{run['calls']} call{'' if run['calls'] == 1 else 's'}  {_cost(run)}"
+    lines = [f"{_plain(run['name'])}  {run['id']}", f"  {run['status']}{reason}  {run['project']}  {counts}"]
+    if run["parent"]:
+        lines.append(f"  {'a part' if run['kind'] == 'subrun' else 'a rerun'} of {run['parent'][:8]}")
+    children: dict[str, list[Record]] = defaultdict(list)
+    for part in family["parts"]:
+        children[part["parent"]].append(part)
+    shown = _Calls(graph)
+    lines += shown.of(run["id"], "  ")
+    stack = [(part, "  ") for part in reversed(children[run["id"]])]
+    while stack:
+        part, indent = stack.pop()
+        lines.append(f"{indent}+ {_plain(part['name'])}  {part['id'][:8]}  {part['status']}")
+        lines += shown.of(part["id"], indent + "    ")
+        stack += [(each, indent + "    ") for each in reversed(children[part["id"]])]
+    for each in family["reruns"]:
+        lines.append(f"  > {_plain(each['name'])}  {each['id'][:8]}  {each['status']}  ({each['kind']})")
+    if not graph["calls"]:
+        lines.append("  No LM call was recorded.")
+    return _fitted(lines)
 
 
-def _calls(graph: Record, run_id: str, into: Mapping[str, list[str]], indent: str) -> list[str]:
-    lines = []
-    for call in graph["calls"]:
-        if call["run"] == run_id:
-            origins = f"  <- {', '.join(into[call['id']])}" if into.get(call["id"]) else ""
-            marks = "".join([" edited" if call["edited"] else "", " recorded" if call["cached"] else ""])
-            failed = f"  ERROR {call['error'][:80]}" if call["error"] else ""
-            where = f"  {call['location']}" if call["location"] else ""
-            took = f"{call['finished'] - call['started']:.2f} s"
-            lines.append(f"{indent}{call['index']:>3}  {call['label']}  {took}{marks}{where}{origins}{failed}")
-    return lines
+class _Calls:
+    """The calls of a graph, by their Runs."""
+
+    def __init__(self, graph: Record) -> None:
+        self._of: dict[str, list[Record]] = defaultdict(list)
+        for call in graph["calls"]:
+            self._of[call["run"]].append(call)
+        numbers = {call["id"]: call["index"] for call in graph["calls"]}
+        self._into: dict[str, list[str]] = defaultdict(list)
+        for edge in graph["edges"]:
+            mark = "?" if edge["weak"] else "~" if edge["alternative"] else ""
+            self._into[edge["to"]].append(f"{numbers[edge['from']]}{mark}")
+
+    def of(self, run_id: str, indent: str) -> list[str]:
+        """The lines of a Run's calls."""
+        return [f"{indent}{self._line(call)}" for call in self._of[run_id]]
+
+    def _line(self, call: Record) -> str:
+        words = [f"{call['index']:>3}", call["id"][:8], _plain(call["label"] or call["model"] or "call")]
+        words.append(f"{call['finished'] - call['started']:.2f} s")
+        words += ["edited"] * call["edited"] + ["recorded"] * (call["cached"] and not call["edited"])
+        if self._into[call["id"]]:
+            words.append(f"<- {', '.join(self._into[call['id']])}")
+        if call["location"]:
+            words.append(_place(call["location"]))
+        if call["error"]:
+            words.append(f"ERROR {_plain(call['error'])}")
+        return "  ".join(words)
 
 
 def call_lines(call: Record, graph: Record) -> list[str]:
     """One call, whole."""
-    lines = [
-        f"{call['label']}  {call['id']}",
-        f"  {call['status']}  {call['api_format']}  {call['location'] or ''}".rstrip(),
-    ]
+    facts = [call["status"], call["model"], call["api_format"], call["location"], _dollars(call["cost"])]
+    lines = [f"{_plain(call['label'] or 'call')}  {call['id']}", "  " + "  ".join(each for each in facts if each)]
+    if call["error"]:
+        lines.append(f"  {_plain(call['error'])}")
     for name, end, other in (("from", "to", "from"), ("to", "from", "to")):
         mine = [edge for edge in graph["edges"] if edge[end] == call["id"]]
-        lines += [f"  {name} {edge[other]}  {edge['kind']} {edge['confidence']:.2f}" for edge in mine]
+        lines += [f"  {name} {edge[other][:8]}  {edge['kind']} {edge['confidence']:.2f}" for edge in mine]
     for name in ("input", "output", "usage"):
-        lines += [f"{name}:", json.dumps(call[name], indent=2, ensure_ascii=False)]
+        lines += [f"{name}:", _shown(call[name])]
     return lines
 
 
@@ -80,23 +109,51 @@ def diff_lines(
     told: Mapping[str, Sequence[str]], before: Record, after: Record, calls: Mapping[str, Record]
 ) -> list[str]:
     """What became of the calls."""
-    lines = [f"{before['name']} ({before['id'][:8]}) -> {after['name']} ({after['id'][:8]})"]
+    lines = [f"{_plain(before['name'])} ({before['id'][:8]}) -> {_plain(after['name'])} ({after['id'][:8]})"]
     for name, ids in told.items():
-        lines.append(f"  {name}: {len(ids)}")
+        lines.append(f"  {len(ids):>4} {name}")
         if name != "replayed":
-            lines += [f"    {_named(calls.get(id), id)}" for id in ids]
-    return lines
+            lines += [f"         {_named(calls.get(id), id)}" for id in ids]
+    return _fitted(lines)
 
 
 def _named(call: Record | None, id: str) -> str:
     if call is None:
         return id[:8]
-    return f"{call['index']:>3}  {call['label']}  {call['location'] or ''}  {id[:8]}"
+    place = f"  {_place(call['location'])}" if call["location"] else ""
+    return f"{call['index']:>3}  {id[:8]}  {_plain(call['label'] or 'call')}{place}"
+
+
+def _fitted(lines: Any) -> list[str]:
+    """Lines as wide as the terminal; whole ones where they go into a file or to another program."""
+    if not (sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()):
+        return list(lines)
+    width = max(LEAST, shutil.get_terminal_size().columns)
+    return [line if len(line) <= width else line[: width - 1] + "\u2026" for line in lines]
+
+
+def _plain(text: str) -> str:
+    """A text in one line, without what a terminal would obey."""
+    return "".join(sign if sign.isprintable() else " " for sign in str(text)[:500])
+
+
+def _shown(body: Any) -> str:
+    text = json.dumps(body, indent=2, ensure_ascii=False)
+    return "".join(sign if sign.isprintable() or sign == "\n" else json.dumps(sign)[1:-1] for sign in text)
+
+
+def _place(location: str) -> str:
+    """The end of a path is what tells files apart."""
+    return _plain(os.sep.join(location.split(os.sep)[-2:]))
 
 
 def _when(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
-def _cost(usd: str | None) -> str:
-    return "unpriced" if usd is None else f"${float(usd):.4f}"
+def _cost(run: Record) -> str:
+    return "-" if not run["calls"] else _dollars(run["cost"]) or "unpriced"
+
+
+def _dollars(usd: str | None) -> str:
+    return "" if usd is None else f"${float(usd):.4f}"

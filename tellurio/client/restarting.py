@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-__all__ = ["CannotRun", "environment", "restart"]
+__all__ = ["CannotRun", "environment", "records", "restart"]
 
 
 class CannotRun(Exception):
@@ -18,6 +20,20 @@ class CannotRun(Exception):
 def environment(command: Mapping[str, Any]) -> dict[str, str]:
     """What of this process's environment the script needs and no recording holds: keys, by their names."""
     return {name: os.environ[name] for name in command.get("needs") or () if name in os.environ}
+
+
+def records(pid: int, folder: Path) -> bool:
+    """Whether that process writes a journal in ``folder``: a process id alone may be another's by now."""
+    inside = str(folder.resolve()) + os.sep
+    with contextlib.suppress(OSError):
+        return any(_target(entry).startswith(inside) for entry in Path(f"/proc/{pid}/fd").iterdir())
+    return False
+
+
+def _target(entry: Path) -> str:
+    with contextlib.suppress(OSError):
+        return os.readlink(entry)
+    return ""
 
 
 def restart(

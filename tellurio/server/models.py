@@ -305,6 +305,20 @@ class GraphRun(Answer):
     cost: str | None = Field(description="of it and its parts")
 
 
+class Relative(GraphRun):
+    """A part of a Run, or a repetition of it."""
+
+    slug: str
+
+
+class Family(Answer):
+    """A Run with its parts."""
+
+    run: Relative
+    parts: list[Relative] = Field(description="its parts and their parts, each with its parent, as they were made")
+    reruns: list[Relative] = Field(description="Runs that have it for a parent and are no parts of it")
+
+
 class Stopped(Answer):
     """A process that was told to stop."""
 

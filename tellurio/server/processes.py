@@ -20,7 +20,7 @@ from typing import Any
 from fastapi import FastAPI
 from sqlalchemy import Connection
 
-from tellurio.client.restarting import CannotRun, restart
+from tellurio.client.restarting import CannotRun, records, restart
 from tellurio.server.log import log
 from tellurio.server.refusals import Refused, unknown
 from tellurio.store import runs
@@ -111,12 +111,8 @@ class Processes:
         return run
 
     def _records(self, pid: int, run_id: str) -> bool:
-        """Whether that process writes the Run's journal: a process id alone may be another's by now."""
         home: Path = self._settings.journals_home
-        folder = str((home / "journals" / run_id).resolve()) + os.sep
-        with contextlib.suppress(OSError):
-            return any(_target(entry).startswith(folder) for entry in Path(f"/proc/{pid}/fd").iterdir())
-        return False
+        return records(pid, home / "journals" / run_id)
 
     async def _insist(self, pid: int, run_id: str) -> None:
         await asyncio.sleep(GRACE)
@@ -162,12 +158,6 @@ def _start(command: list[str], where: str, env: Mapping[str, str]) -> None:
         command, cwd=where, env=dict(env), stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True
     )
     threading.Thread(target=process.wait, name="rerun", daemon=True).start()  # it is this process's child: reaped
-
-
-def _target(entry: Path) -> str:
-    with contextlib.suppress(OSError):
-        return os.readlink(entry)
-    return ""
 
 
 def _signal(pid: int, number: int) -> None:

@@ -12,7 +12,7 @@ from tellurio.store._sql import execute, execute_many
 from tellurio.store.calls import usd_of
 from tellurio.store.runs import run_by_key, subruns, with_parts
 
-__all__ = ["Stored", "add_edges", "behind", "graph", "indexed", "summary", "uncounted"]
+__all__ = ["Stored", "add_edges", "behind", "family", "graph", "indexed", "summary", "uncounted"]
 
 
 class Stored(NamedTuple):
@@ -78,6 +78,23 @@ def graph(
     children = execute(c, "SELECT id FROM runs WHERE parent_id = ? ORDER BY key", (found["id"],))
     graph = {"run": summary(c, found), "calls": calls, "edges": edges, "children": [row.id for row in children]}
     return {**graph, "complete": complete}
+
+
+def family(c: Connection, run_key: int) -> dict[str, Any] | None:
+    """In a few words: the Run, its ``parts`` and their parts in the order they were made, and its ``reruns``."""
+    found = run_by_key(c, run_key)
+    if found is None:
+        return None
+    parts = (run_by_key(c, key) for key in subruns(c, found["id"]))
+    query = "SELECT key FROM runs WHERE parent_id = ? AND kind <> 'subrun' ORDER BY key"
+    reruns = (run_by_key(c, row.key) for row in execute(c, query, (found["id"],)))
+    told = {"parts": [_listed(c, run) for run in parts], "reruns": [_listed(c, run) for run in reruns]}
+    return {"run": _listed(c, found), **told}
+
+
+def _listed(c: Connection, run: Mapping[str, Any] | None) -> dict[str, Any]:
+    assert run is not None  # it was found a moment ago
+    return {**summary(c, run), "slug": run["slug"]}
 
 
 def last(c: Connection, run_key: int) -> int:

@@ -16,7 +16,7 @@ from tellurio.server.answers import answer
 from tellurio.server.doors import Permission, Resource
 from tellurio.server.faults import of_input
 from tellurio.server.gate import caller
-from tellurio.server.models import Difference, Found, Graph, GraphRun, NewEdit, NewRerun, Run, Stopped
+from tellurio.server.models import Difference, Family, Found, Graph, GraphRun, NewEdit, NewRerun, Run, Stopped
 from tellurio.server.processes import Processes
 from tellurio.server.refusals import unknown
 from tellurio.store import edges, edits
@@ -68,6 +68,16 @@ async def get_graph(
             raise unknown("Run", who.run_id)
         if found["complete"]:
             break
+    return answer(found)
+
+
+@recordings.route("GET", ONE + "/family", permission=Permission.READ, answer=Family)
+async def get_family(request: Request) -> Response:
+    """The parts of a Run, theirs too, and other Runs of the same script."""
+    who = caller(request)
+    found = await request.app.state.store.aread(edges.family, who.run_key)
+    if found is None:
+        raise unknown("Run", who.run_id)
     return answer(found)
 
 

@@ -15,7 +15,7 @@ from tellurio.store.artifacts import artifact, artifacts
 from tellurio.store.blobs import note_blob
 from tellurio.store.budgets import budget
 from tellurio.store.calls import call, calls, cost
-from tellurio.store.edges import Stored, add_edges, graph, uncounted
+from tellurio.store.edges import Stored, add_edges, family, graph, uncounted
 from tellurio.store.edits import edits
 from tellurio.store.events import events
 from tellurio.store.ingest import ingest
@@ -68,6 +68,7 @@ WORK: dict[str, Any] = {
     "the cost": cost,
     "the sums with those of its parts": with_parts,
     "the graph": graph,
+    "the parts": family,
     "calls whose edges are not known": partial(uncounted, after=0, limit=9),
     "an edge": partial(add_edges, edges=[EDGE], upto=9),
     "edits": edits,
