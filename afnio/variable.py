@@ -138,6 +138,19 @@ class Variable:
         leaves = [leaf for leaf in _leaves(self.data) if leaf is not None]
         return bool(leaves) and all(isinstance(leaf, float) for leaf in leaves)
 
+    def item(self) -> Any:
+        """The value of a Variable that holds one: a plain str, int or float; a list of one gives its only element.
+
+        Raises:
+            ValueError: it holds another number of values, or none.
+        """
+        leaves = list(_leaves(self.data))
+        if len(leaves) != 1 or leaves[0] is None:
+            raise ValueError(
+                f"item() needs one value; {self.role!r} holds {len(leaves) if self.data is not None else 0}."
+            )
+        return leaves[0]
+
     def to(self, dtype: type | None = None) -> Variable:
         """A new Variable whose leaves are cast to ``dtype`` (``str``, ``int`` or ``float``); None copies."""
         data = copy.deepcopy(self.data) if dtype is None else _cast(self.data, dtype)

@@ -5,6 +5,7 @@ The parts have tests of their own; here the whole runs, as a script of a user's 
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import re
@@ -39,6 +40,7 @@ from afnio.errors import (
     ReplyContractError,
     StepError,
 )
+from afnio.models.anthropic import Anthropic
 from afnio.models.lm_server import LMServer
 from afnio.models.openai import AsyncOpenAI, OpenAI
 from afnio.optim import TGD
@@ -178,6 +180,115 @@ def test_without_an_engine_each_call_says_the_way_out(client: AsyncOpenAI, tmp_p
         with pytest.raises(NoEngineError, match=r"local_engine\(\)"):
             call()
     assert agent.prompt.data == START
+
+
+# ---------------------------------------------------------------------------------------------- habits from elsewhere
+
+
+class Schedules(Agent):
+    def configure_optimizers(self) -> Any:
+        return [super().configure_optimizers()], []
+
+
+class Named(Agent):
+    def configure_optimizers(self) -> Any:
+        return {"optimizer": super().configure_optimizers()}
+
+
+def divide(prediction: str, target: str) -> float:
+    return 1 / 0
+
+
+def spoilt(samples: list[Any]) -> Any:
+    raise KeyError("text")
+
+
+def fit_with(agent: type[Agent], loader: Any) -> Any:
+    return lambda client, path: trainer(path).fit(agent(client), loader)
+
+
+def load_trained(client: Any, path: Path) -> None:
+    Agent(client).load_state_dict({"agent_state_dict": Agent(client).state_dict(), "epoch": 1})
+
+
+def fit_from_a_state(client: Any, path: Path) -> None:
+    afnio.save(Agent(client).state_dict(), path / "agent.hf")
+    trainer(path).fit(Agent(client), loader(), ckpt_path=path / "agent.hf")
+
+
+def score(client: Any, path: Path) -> None:
+    prediction = afnio.Variable(["a", "b"], "answers", requires_grad=True)
+    F.deterministic_evaluator(prediction, ["a", "b"], divide, "the quotient", None, sum, "sum")
+
+
+HABITS: list[tuple[Any, type[Exception], str]] = [
+    (
+        lambda client, path: TGD(Agent(client), model_client=client),
+        TypeError,
+        r"got Agent: write agent\.parameters\(\)",
+    ),
+    (lambda client, path: OpenAI(api_key="k", base_url="localhost:8000/v1"), ValueError, "'http://localhost:8000/v1'"),
+    (
+        lambda client, path: OpenAI(api_key="k", base_url="http://host/v1/chat/completions/"),
+        ValueError,
+        "write 'http://host/v1'",
+    ),
+    (
+        lambda client, path: Anthropic(api_key="k", base_url="http://host/v1/messages"),
+        ValueError,
+        "write 'http://host'",
+    ),
+    (lambda client, path: OpenAI(api_key="k", max_retries=-1), ValueError, "max_retries must be an int of at least 0"),
+    (lambda client, path: OpenAI(api_key="k", max_retries=True), ValueError, "max_retries must be an int"),
+    (lambda client, path: afnio.Budget(usd="a lot"), ValueError, r"Budget\(usd='a lot'\): dollars are a number"),
+    (lambda client, path: afnio.Budget(calls="3"), TypeError, r"Budget\(calls='3'\): a limit is a number"),  # type: ignore[arg-type]
+    (lambda client, path: afnio.Budget(tokens=True), TypeError, "a limit is a number"),
+    (lambda client, path: afnio.Budget(seconds=float("nan")), ValueError, "a limit is 0 or more"),
+    (lambda client, path: afnio.Budget(usd="nan"), ValueError, "a limit is 0 or more"),
+    (fit_with(Agent, SupportTickets("train")), TypeError, r"write DataLoader\(SupportTickets\(\.\.\.\)\)"),
+    (fit_with(Schedules, [0]), TypeError, "got list. There are no schedulers here: return the optimizers alone"),
+    (fit_with(Named, [0]), TypeError, "got dict. There are no schedulers here"),
+    (load_trained, TypeError, r"Trainer's checkpoint: pass .* checkpoint\['agent_state_dict'\]"),
+    (fit_from_a_state, CheckpointError, r"agent\.load_state_dict\(afnio\.load\(path\)\)"),
+    (score, ZeroDivisionError, r"Raised by eval_fn for sample 0 of the batch: eval_fn\('a', 'a'\)"),
+    (
+        fit_with(Agent, DataLoader([1, 2, 3], batch_size=2, collate_fn=spoilt)),
+        KeyError,
+        "Raised by the DataLoader's collate_fn, spoilt, from 2 samples",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", range(len(HABITS)))
+def test_what_works_elsewhere_says_how_it_is_done_here(client: AsyncOpenAI, tmp_path: Path, case: int) -> None:
+    act, error, words = HABITS[case]
+    with afnio.local_engine(), pytest.raises(error) as caught:
+        act(client, tmp_path)
+    assert re.search(words, "\n".join([str(caught.value), *getattr(caught.value, "__notes__", [])]))
+
+
+def test_torchs_loop_as_it_is_typed(client: AsyncOpenAI) -> None:
+    """``zero_grad()``, ``loss.item()``, ``deepcopy`` of the best agent and of its optimizer."""
+    agent = Agent(client)
+    optimizer = agent.configure_optimizers()
+    scores = []
+    with afnio.local_engine():
+        for batch in loader():
+            optimizer.zero_grad(set_to_none=True)
+            assert agent.prompt.grad == []
+            loss = agent.training_step(batch, 0)
+            loss.backward()
+            optimizer.step()
+            scores.append(loss.item())
+        learned = agent.prompt.data
+        best, stepped = copy.deepcopy((agent, optimizer))
+        stepped.step()
+    assert all(isinstance(each, float) for each in scores)
+    assert agent.prompt.data == learned
+    assert best.prompt.data != START
+    assert stepped.param_groups[0]["params"] == [best.prompt]
+    assert stepped.param_groups[0]["model_client"] is client
+    assert best.client is client
 
 
 # ---------------------------------------------------------------------------------------------- the fit

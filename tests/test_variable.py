@@ -144,6 +144,17 @@ def test_is_floating_point(given_: Any, expected: bool) -> None:
     assert Variable(given_).is_floating_point() is expected
 
 
+@pytest.mark.parametrize(("data", "value"), [(2, 2), (0.5, 0.5), ("a text", "a text"), ([[3]], 3), (True, True)])
+def test_item_is_the_one_value(data: Any, value: Any) -> None:
+    assert Variable(data).item() is value or Variable(data).item() == value
+
+
+@pytest.mark.parametrize("data", [None, [], [None], [1, 2], ["a", "b"]])
+def test_item_of_another_number_of_values_is_refused(data: Any) -> None:
+    with pytest.raises(ValueError, match=r"item\(\) needs one value; 'answers' holds"):
+        Variable(data, "answers").item()
+
+
 # what it is
 
 

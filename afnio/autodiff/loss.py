@@ -18,6 +18,10 @@ class Loss(NamedTuple):
     score: Variable
     explanation: Variable
 
+    def item(self) -> Any:
+        """The score as a plain number, as torch's ``loss.item()``."""
+        return self.score.item()
+
     def backward(self, gradient: Variable | None = None, retain_graph: bool | None = None, inputs: Any = None) -> None:
         """Compute the gradients of what was evaluated; see `afnio.autodiff.backward`."""
         self.explanation.backward(gradient, retain_graph, inputs=inputs)

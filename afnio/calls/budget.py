@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
+from types import NoneType
 from typing import Any
 
 from afnio.calls.request import Cost, Request, Usage
@@ -49,11 +51,13 @@ class Budget:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.usd = None if usd is None else Decimal(str(usd))
+        self.usd = None if usd is None else _dollars(usd)
         self.tokens, self.calls, self.seconds = tokens, calls, seconds
         for name in ("usd", "tokens", "calls", "seconds"):
             limit = getattr(self, name)
-            if limit is not None and limit < 0:
+            if isinstance(limit, bool) or not isinstance(limit, (int, float, Decimal, NoneType)):
+                raise TypeError(f"Budget({name}={limit!r}): a limit is a number, or None for no limit.")
+            if limit is not None and (math.isnan(limit) or limit < 0):  # one that is no number would never be reached
                 raise ValueError(f"Budget({name}={limit}): a limit is 0 or more, or None for no limit.")
         self._clock, self._lock = clock, threading.Lock()
         self._started: float | None = None
@@ -194,6 +198,13 @@ class _Spent:
 
 
 _NOTHING = Hold()
+
+
+def _dollars(usd: Any) -> Decimal:
+    try:
+        return Decimal(str(usd))
+    except InvalidOperation:
+        raise ValueError(f"Budget(usd={usd!r}): dollars are a number, for example Budget(usd=0.50).") from None
 
 
 def _shown(value: int | Decimal) -> str:

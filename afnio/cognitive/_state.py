@@ -137,6 +137,8 @@ class Stateful(Attributes):
                 raise TypeError(f"The keys of state_dict are dotted names, got {key!r}.")
         if model_clients is not None and not isinstance(model_clients, Mapping):
             raise TypeError(f"model_clients is a dict of dotted name -> client, got {type(model_clients).__name__}.")
+        if "agent_state_dict" in state_dict:
+            raise TypeError("This is a Trainer's checkpoint: pass its agent's part, checkpoint['agent_state_dict'].")
         loading = Loading(assign, dict(model_clients or {}))
         try:
             self._load_tree(state_dict, loading)

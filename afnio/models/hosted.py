@@ -110,7 +110,9 @@ class HostedModel(ChatCompletionModel):
         """
         vendor, own = self.vendor, {name: value for name, value in (own or {}).items() if value is not None}
         named = os.environ.get(vendor.url_env)
-        endpoint = str(base_url or (vendor.url_of(named) if named else vendor.base_url)).rstrip("/")
+        endpoint = _endpoint(str(base_url or (vendor.url_of(named) if named else vendor.base_url)), vendor)
+        if isinstance(max_retries, bool) or not isinstance(max_retries, int) or max_retries < 0:
+            raise ValueError(f"max_retries must be an int of at least 0, got {max_retries!r}.")
         seconds = timeout if isinstance(timeout, (int, float)) else None
         shown = {"base_url": endpoint, "timeout": seconds, "max_retries": max_retries, "default_query": default_query}
         config = {**own, **shown}
@@ -205,6 +207,21 @@ class HostedModel(ChatCompletionModel):
 def _is_ours(cls: type) -> bool:
     """Whether it is a class of this library, which another process knows by its name; a user's subclass is not."""
     return cls.__module__.startswith("afnio.models.")
+
+
+def _endpoint(url: str, vendor: Vendor) -> str:
+    """The address that ``vendor.format.path`` is put behind.
+
+    Raises:
+        ValueError: it is no HTTP address, or has that path already.
+    """
+    shown, route = public_url(url), vendor.format.path
+    if not url.lower().startswith(("http://", "https://")):
+        raise ValueError(f"base_url must begin with http:// or https://, got {shown!r}: did you mean 'http://{shown}'?")
+    found = url.rstrip("/")
+    if found.endswith(route):
+        raise ValueError(f"{route} is put behind base_url; got {shown!r}: write {public_url(found[: -len(route)])!r}.")
+    return found
 
 
 def _own_class(cls: type) -> str:

@@ -9,11 +9,12 @@ import copy
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from afnio import _dispatch
 from afnio.autodiff.job import StepJob
 from afnio.calls import run_async, run_inline, run_sync
+from afnio.models.base import BaseModel
 from afnio.models.invoke import is_inline
 from afnio.models.paths import as_model
 from afnio.optim.naming import name_by_role
@@ -130,6 +131,19 @@ class Optimizer:
         _dispatch.require_engine("optimizer.clear_grad()")
         for param in self.params():
             param.grad.clear()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Parameters and state of its own.  Model clients are shared, not copied."""
+        clients = [value for group in self.param_groups for value in group.values() if isinstance(value, BaseModel)]
+        memo.update((id(client), client) for client in clients)
+        twin = type(self).__new__(type(self))
+        memo[id(self)] = twin
+        twin.__dict__.update({name: copy.deepcopy(value, memo) for name, value in self.__dict__.items()})
+        return twin
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """`clear_grad` by torch's name; ``set_to_none`` makes no difference: no feedback is an empty list."""
+        self.clear_grad()
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Rewrite each parameter that has feedback, all at once; all change, or none.
@@ -314,7 +328,8 @@ def _ordered(params: Any) -> list[Any]:
     if isinstance(params, (set, frozenset)):
         raise TypeError("Parameters in a set have no order that lasts from run to run; use a list instead.")
     if not isinstance(params, Iterable) or isinstance(params, (str, bytes, Mapping)):
-        raise TypeError(f"params must be an iterable of Variables or dicts, got {type(params).__name__}.")
+        hint = ": write agent.parameters()" if callable(getattr(params, "parameters", None)) else ""
+        raise TypeError(f"params must be an iterable of Variables or dicts, got {type(params).__name__}{hint}.")
     return list(params)
 
 

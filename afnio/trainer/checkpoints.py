@@ -97,7 +97,10 @@ def read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise CheckpointError(f"The checkpoint {path} cannot be read: {error.strerror}.") from error
     if not isinstance(content, dict) or "agent_state_dict" not in content:
-        raise CheckpointError(f"{path} is no checkpoint of a Trainer: it holds no 'agent_state_dict'.")
+        raise CheckpointError(
+            f"{path} is no checkpoint of a Trainer: it holds no 'agent_state_dict'. "
+            "The state of an agent alone is loaded by agent.load_state_dict(afnio.load(path))."
+        )
     if not isinstance(content.get("trainer"), (dict, type(None))):
         raise CheckpointError(f"{path} is no whole checkpoint of a Trainer: its 'trainer' is no dict.")
     made_by = content.get("format")

@@ -92,9 +92,12 @@ def optimizers_of(configured: Any, agent: Module) -> list[Optimizer]:
     found = list(configured) if isinstance(configured, (list, tuple)) else [configured]
     for one in found:
         if not isinstance(one, Optimizer):
+            hint = (
+                " There are no schedulers here: return the optimizers alone." if isinstance(one, (dict, list)) else ""
+            )
             raise TypeError(
                 f"{type(agent).__name__}.configure_optimizers() must return an Optimizer or a list of them, "
-                f"got {type(one).__name__}."
+                f"got {type(one).__name__}.{hint}"
             )
     if not found:
         raise TypeError(f"{type(agent).__name__}.configure_optimizers() returned an empty list.")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sized
 from typing import Any
 
 from afnio.calls import User
+from afnio.utils.data import Dataset
 
 __all__ = ["END", "Feed"]
 
@@ -29,6 +30,10 @@ class Feed:
     def __init__(self, loader: Iterable[Any], name: str) -> None:
         if isinstance(loader, str) or not isinstance(loader, Iterable):
             raise TypeError(f"{name} must be a DataLoader or another iterable of batches, got {type(loader).__name__}.")
+        if isinstance(loader, Dataset):
+            raise TypeError(
+                f"{name} is a data set, and batches are wanted: write DataLoader({type(loader).__name__}(...))."
+            )
         self.loader, self.name = loader, name
         self.total = _length(loader)
         if self.total == 0:

@@ -82,6 +82,19 @@ class DeterministicEvaluator(Function):
         return feedback_to_prediction(ctx, grad_outputs), *([None] * (len(ctx.arguments) - 1))
 
 
+def _scored(eval_fn: Callable[[Any, Any], Any], index: int, given: Any, wanted: Any) -> Any:
+    if given is None:
+        return 0
+    try:
+        score = eval_fn(given, wanted)
+    except Exception as error:
+        error.add_note(f"Raised by eval_fn for sample {index} of the batch: eval_fn({given!r:.80}, {wanted!r:.80}).")
+        raise
+    if not isinstance(score, (int, float)):
+        raise ValueError(f"eval_fn must return a number for each sample, got {type(score).__name__}.")
+    return score
+
+
 def score_by_code(
     ctx: Context,
     prediction: Variable,
@@ -95,10 +108,7 @@ def score_by_code(
     """Score and explain each sample with ``eval_fn``."""
     samples = pairs(prediction, target)
     batched = isinstance(prediction.data, list)
-    scores = [0 if given is None else eval_fn(given, wanted) for given, wanted in samples]
-    for score in scores:
-        if not isinstance(score, (int, float)):
-            raise ValueError(f"eval_fn must return a number for each sample, got {type(score).__name__}.")
+    scores = [_scored(eval_fn, index, *each) for index, each in enumerate(samples)]
     texts = [
         f"The evaluation function for '{purpose}' compared the prediction ('{given}') with the target ('{wanted}') "
         f"and gave the score {score}."

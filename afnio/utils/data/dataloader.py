@@ -132,9 +132,17 @@ class DataLoader(Generic[T]):
     def _hand_out(self, batches: Iterator[Sequence[int]], place: _Place) -> Iterator[Any]:
         for indices, samples in self._read(batches):
             place.batch += 1
-            yield _label(self.collate_fn(samples), indices, samples)
+            yield _label(self._collated(samples), indices, samples)
         if self._place is place:
             self._place = None  # the epoch is over: the next state is the start of the next one
+
+    def _collated(self, samples: list[T]) -> Any:
+        try:
+            return self.collate_fn(samples)
+        except Exception as error:
+            name = getattr(self.collate_fn, "__qualname__", repr(self.collate_fn))
+            error.add_note(f"Raised by the DataLoader's collate_fn, {name}, from {len(samples)} samples.")
+            raise
 
     def _read(self, batches: Iterator[Sequence[int]]) -> Iterator[tuple[Sequence[int], list[T]]]:
         if self.num_workers:
