@@ -42,3 +42,12 @@ def test_data_is_a_json_object_or_the_end() -> None:
     for data in ("[1]", "x", ""):
         with pytest.raises(ValueError, match=r".*"):
             event_of("", data)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_each_single_cut_and_byte_by_byte(end: str) -> None:
+    """A line's end may be cut in two, and be an empty line for who does not wait for its second half."""
+    content = f"\ufeffevent: größe{end}data: a{end}data: b{end}{end}data: c{end}{end}".encode()
+    expected = [("größe", "a\nb"), ("", "c")]
+    assert [cut for cut in range(len(content)) if parsed(content, [cut]) != expected] == []
+    assert parsed(content, list(range(len(content)))) == expected
