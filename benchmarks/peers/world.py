@@ -11,7 +11,7 @@ import json
 import re
 from dataclasses import replace
 
-from afnio.models.lm_server.ask import Ask, Turn
+from afnio.models.lm_server.ask import Ask, ToolCall, Turn
 from afnio.models.lm_server.worlds.tickets import Tickets
 
 __all__ = ["PeersWorld"]
@@ -45,6 +45,10 @@ class PeersWorld:
 
     def __init__(self) -> None:
         self._tickets = Tickets(bad_share=0.0)
+
+    def calls(self, ask: Ask, role: str) -> list[ToolCall]:
+        """Peers give no tools."""
+        return []
 
     def reply(self, ask: Ask, role: str) -> str:
         """The text that answers ``ask``."""

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from afnio.models.lm_server.ask import ToolCall
 from afnio.models.lm_server.worlds import make_world
 
 __all__ = ["Striking"]
@@ -26,6 +27,10 @@ class Striking:
     def arm(self, at: int | None, strike: Callable[[], Any] = lambda: None, role: str | None = None) -> None:
         """Count from here on: all requests, or those of a role."""
         self._seen, self.at, self.strike, self.role = 0, at, strike, role
+
+    def calls(self, ask: Any, role: str) -> list[ToolCall]:
+        """It calls no tools."""
+        return self._world.calls(ask, role)
 
     def reply(self, ask: Any, role: str) -> str:
         """What the world replies."""

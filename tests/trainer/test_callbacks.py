@@ -47,10 +47,13 @@ def trained(*callbacks: Any, root: Path | None = None, agent_type: type[Agent] =
 
 
 @functools.cache
-def whole(agent_type: type[Agent]) -> str:
+def whole(kind: str) -> str:
     """The prompt a fit ends with that nothing disturbs."""
-    prompt: str = trained(agent_type=agent_type)[0].prompt.data
+    prompt: str = trained(agent_type=AGENTS[kind])[0].prompt.data
     return prompt
+
+
+AGENTS = {each.__name__: each for each in (Agent, AsyncAgent)}
 
 
 def test_lightnings_names_are_called_beside_the_general_ones() -> None:
@@ -151,7 +154,7 @@ def test_the_error_says_whose_it_is_and_the_fit_can_go_on(tmp_path: Path, hook: 
     if hook in ("on_fit_start", "on_save_checkpoint"):
         return  # before the first checkpoint
     agent, trainer = trained(root=root, agent_type=agent_type)
-    assert agent.prompt.data == whole(agent_type)
+    assert agent.prompt.data == whole(agent_type.__name__)
     assert state(trainer).progress.steps == 2
 
 

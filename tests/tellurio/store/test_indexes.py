@@ -73,7 +73,7 @@ WORK: dict[str, Any] = {
     "an edge": partial(add_edges, edges=[EDGE], upto=9),
     "edits": edits,
     "what another run needs": lambda c, run_key: list(recorded_calls(c, run_of(c, run_key))),
-    "a difference": lambda c, run_key: diff(c, *[run_by_key(c, run_key)] * 2),
+    "a difference": lambda c, run_key: diff(c, run_by_key(c, run_key) or {}, run_by_key(c, run_key) or {}),
     "prompts": prompts,
     "events": events,
     "events of a kind": partial(events, kind="gate", after=1),
