@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PYTHON VENV
 
-.PHONY: help setup demo test check studio studio-types pictures bench bench-peers soak lock test-all clean
+.PHONY: help setup demo test check docs studio studio-types pictures bench bench-peers soak lock test-all clean
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -27,6 +27,10 @@ check: $(VENV)/.dev  ## format, lint, types, layers, docs; the page built, its t
 	$(BIN)/mypy
 	$(BIN)/python -m scripts.studio check
 	$(BIN)/python -m pytest -q tests/test_layers.py tests/test_docs.py tests/test_exports.py
+
+docs: $(VENV)/.dev  ## docs/api.md, docs/cli.md and the tutorials' notebooks, written anew from the code
+	@$(BIN)/python -m scripts.docs
+	@$(BIN)/python -m scripts.notebooks
 
 studio: $(VENV)/.dev  ## the web page, unless it is up to date
 	@$(BIN)/python -m scripts.studio build

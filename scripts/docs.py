@@ -1,6 +1,6 @@
 """Writes the pages of the docs that are made from the code: ``docs/api.md`` and ``docs/cli.md``.
 
-``python -m scripts.docs`` writes them; ``tests/test_docs.py`` fails while they are not what it would write.
+``make docs`` writes them; ``tests/test_docs.py`` fails while they are not what it would write.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import tellurio.cli
 import tellurio.cli.server
 
 REPO = Path(__file__).parents[1]
-WRITE = ".venv/bin/python -m scripts.docs"
+WRITE = "make docs"
 
 MODULES = (
     "afnio",
