@@ -91,16 +91,10 @@ class Chat:
         self.inputs = {name: _input(name, value, where) for name, value in (inputs or {}).items()}
         self.tools = _tools(tools, where) if tools else ()
         self.arguments = _arguments(arguments) if arguments else ()
-        lengths = {
-            f"content {_role(item.variable)!r}": len(item.text)
-            for _, parts in self.contents
-            for item in parts
-            if isinstance(item.text, list)
-        }
-        lengths |= {f"inputs[{name!r}]": len(text) for name, (_, text) in self.inputs.items() if isinstance(text, list)}
+        lengths = self._lengths()
         if mask is not None and (lengths or len(mask) != 1):
             lengths["mask"] = len(mask)
-        if len(set(lengths.values())) > 1:
+        if len(lengths) > 1 and len(set(lengths.values())) > 1:
             raise ValueError(
                 f"{where}: lists of different lengths: {', '.join(f'{k} has {n}' for k, n in lengths.items())}."
             )
@@ -213,6 +207,18 @@ class Chat:
         if len(found) == 1 and found[0].keys() == _TEXT_ONLY:
             return found[0]["text"]  # some endpoints take no parts
         return found or None
+
+    def _lengths(self) -> dict[str, int]:
+        """How long each list is, by what an error calls it."""
+        lengths = {}
+        for _, parts in self.contents:
+            for item in parts:
+                if isinstance(item.text, list):
+                    lengths[f"content {_role(item.variable)!r}"] = len(item.text)
+        for name, (_, text) in self.inputs.items():
+            if isinstance(text, list):
+                lengths[f"inputs[{name!r}]"] = len(text)
+        return lengths
 
     def _sample_ids(self) -> tuple[str, ...] | None:
         for variable in self.variables():

@@ -62,7 +62,7 @@ class _Shown(NamedTuple):
     @property
     def size(self) -> int:
         """Its estimated size in tokens."""
-        return tokens(self.text) + PICTURE_TOKENS * len(self.pictures)
+        return tokens(self.text) + (PICTURE_TOKENS * len(self.pictures) if self.pictures else 0)
 
 
 PICTURE_TOKENS = 1_000
@@ -164,9 +164,7 @@ def _slots(chat: Chat, wanted: Sequence[bool]) -> _Slots:
 
 def _texts(chat: Chat) -> Iterable[tuple[Variable, Any, int | None, int | None]]:
     """(Variable, its text or texts, the only sample it belongs to, its position there), in the order of the edges."""
-    for _, parts in chat.contents:
-        for item in parts:
-            yield from _of_item(item)
+    yield from _texts_of_contents(chat)
     for given, text in chat.inputs.values():
         if isinstance(given, list):
             for sample, variable in enumerate(given):
@@ -180,12 +178,14 @@ def _texts(chat: Chat) -> Iterable[tuple[Variable, Any, int | None, int | None]]
         yield variable, str(value), None, None
 
 
-def _of_item(item: Item) -> Iterable[tuple[Variable, Any, int | None, int | None]]:
-    if item.each is not None:
-        for sample, (variable, at) in enumerate(item.each):
-            yield variable, item.text[sample], sample, at
-    elif item.variable is not None:
-        yield item.variable, item.text, None, None
+def _texts_of_contents(chat: Chat) -> Iterable[tuple[Variable, Any, int | None, int | None]]:
+    for _, parts in chat.contents:
+        for item in parts:
+            if item.each is not None:
+                for sample, (variable, at) in enumerate(item.each):
+                    yield variable, item.text[sample], sample, at
+            elif item.variable is not None:
+                yield item.variable, item.text, None, None
 
 
 def _by_sample(chat: Chat, grad_output: Gradient) -> dict[int, Pieces]:
@@ -290,9 +290,13 @@ QUIET = (None, "end_turn", "stop_sequence")
 
 def _is_turn(chat: Chat) -> bool:
     """Whether the critic needs to know of tools, pictures or settings."""
-    return bool(
-        chat.tools or chat.arguments or any(item.blocks is not None for _, parts in chat.contents for item in parts)
-    )
+    if chat.tools or chat.arguments:
+        return True
+    for _, parts in chat.contents:
+        for item in parts:
+            if item.blocks is not None:
+                return True
+    return False
 
 
 async def _ask(client: BackwardModelClient, case: _Case, group: list[int], node: str) -> list[tuple[_Slot, Gradient]]:
@@ -302,7 +306,7 @@ async def _ask(client: BackwardModelClient, case: _Case, group: list[int], node:
     if not asked:
         return []
     settings = current_settings()
-    words = [settings.words_of("critic"), *([settings.words_of("turns")] if case.is_turn else [])]
+    system, label = _words(settings, case.is_turn)
     goals = dict.fromkeys(piece.goal for index in group for piece in by_sample[index] if piece.goal)
     ids = {index: ",".join(union(piece.samples for piece in by_sample[index])) or str(index) for index in group}
     user = "\n".join(
@@ -318,21 +322,32 @@ async def _ask(client: BackwardModelClient, case: _Case, group: list[int], node:
         content = [{"type": "text", "text": user}, *case.pictures.parts(numbers)]
     texts: dict[str, str] = await ask(
         client._client,
-        [{"role": "system", "content": "\n".join(each.system for each in words)}, {"role": "user", "content": content}],
+        [{"role": "system", "content": system}, {"role": "user", "content": content}],
         feedback_contract(tuple(asked)),
         role="backward",
         node=node,
         variable=next(iter(asked.values())).variable.role,
         completion_args=client.completion_args,
-        words=" ".join(each.label for each in words),
+        words=label,
     )
     origins: dict[tuple[int, ...], _Origin] = {}
     found = []
     for name, slot in asked.items():
         indices = tuple(slot.concerned(group))
-        origin = origins.get(indices) or origins.setdefault(indices, _origin(chat, indices, by_sample))
+        origin = origins.get(indices)
+        if origin is None:
+            origin = origins[indices] = _origin(chat, indices, by_sample)
         found.append((slot, _piece(slot, texts[name], origin)))
     return found
+
+
+def _words(settings: EngineSettings, is_turn: bool) -> tuple[str, str]:
+    """What the critic is told, and its label."""
+    words = settings.words_of("critic")
+    if not is_turn:
+        return words.system, words.label
+    more = settings.words_of("turns")
+    return f"{words.system}\n{more.system}", f"{words.label} {more.label}"
 
 
 class _Origin(NamedTuple):

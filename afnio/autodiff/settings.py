@@ -48,7 +48,10 @@ class EngineSettings:
 
     def words_of(self, name: str) -> Words:
         """The instructions of ``"critic"``, ``"reducer"`` or ``"turns"``."""
-        return self.words.get(name) or {"critic": CRITIC, "reducer": REDUCER, "turns": TURNS}[name]
+        return self.words.get(name) or _OURS[name]
+
+
+_OURS = {"critic": CRITIC, "reducer": REDUCER, "turns": TURNS}
 
 
 DEFAULT = EngineSettings()

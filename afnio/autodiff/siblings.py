@@ -91,16 +91,19 @@ def _likeness(call: Sibling) -> Any:
                 contents.append((role, id(variable), text))
                 shared = True
             edge += 1
-    end = len(call.wanted) - len(_settings(chat))
+    plain = not (chat.tools or chat.arguments)
+    end = len(call.wanted) - (0 if plain else len(_settings(chat)))
     inputs_wanted = any(call.wanted[edge:end])
     if not (shared or any(call.wanted[end:])) or (inputs_wanted and chat.batched):
         return None
-    given = [(name, value is None) for name, (value, _) in chat.inputs.items()]
+    given = tuple([(name, value is None) for name, (value, _) in chat.inputs.items()])
+    inputs = tuple(call.wanted[edge:end]) if inputs_wanted else False
+    if plain:
+        return tuple(contents), given, inputs
     settings = [(id(variable), wanted) for variable, wanted in asked[end:]]
     values = [(tool.name, tool.text, json.dumps(tool.parameters)) for tool in chat.tools]
     values += [(name, repr(value), "") for name, _, value in chat.arguments]
-    inputs = tuple(call.wanted[edge:end]) if inputs_wanted else False
-    return tuple(contents), tuple(given), inputs, tuple(settings), tuple(values)
+    return tuple(contents), given, inputs, tuple(settings), tuple(values)
 
 
 def _settings(chat: Chat) -> list[Variable]:

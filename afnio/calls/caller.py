@@ -16,7 +16,7 @@ from afnio.calls.record import record_of, reply_of
 from afnio.calls.request import Cost, Reply, Request, Source, Usage
 from afnio.calls.retry import persist
 from afnio.calls.session import MEMO_ROLES, Session, current_phase, current_session
-from afnio.calls.streaming import ListenerFailed, Sink, streamed
+from afnio.calls.streaming import NOBODY, ListenerFailed, Sink, streamed
 from afnio.calls.tokens import encoding_at_hand, estimate, estimate_body
 from afnio.calls.transport import RawResponse, Timeout, Transport
 from afnio.errors import APIConnectionError, APIResponseError, RateLimitError
@@ -56,7 +56,8 @@ async def send(
         BudgetExceeded: the session's budget does not admit it.
         CallLogError: the answer could not be recorded; ReplayMissError: replay does not know the request.
     """
-    session, sink = current_session(), Sink(request.on_text)
+    session = current_session()
+    sink = NOBODY if request.on_text is None else Sink(request.on_text)
     try:
         reply = None if session.log is None and session.memo is None else _recall(session, request)
         if reply is None:

@@ -17,7 +17,7 @@ from afnio.errors import (
     StreamCutError,
 )
 
-__all__ = ["Sink", "pieces", "streamed"]
+__all__ = ["NOBODY", "Sink", "pieces", "streamed"]
 
 
 class Sink:
@@ -42,6 +42,10 @@ class Sink:
         if self._on_text is not None and not self.given:
             for piece in pieces(text):
                 self.take(piece)
+
+
+NOBODY = Sink(None)
+"""Where no one listens."""
 
 
 class ListenerFailed(Exception):

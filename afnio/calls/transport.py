@@ -29,7 +29,7 @@ class RawResponse:
     @property
     def request_id(self) -> str | None:
         """The provider's id of the request, if it gave one."""
-        return request_id_of(self.headers)
+        return request_id_of(self.headers) if self.headers else None
 
 
 def request_id_of(headers: Mapping[str, str]) -> str | None:

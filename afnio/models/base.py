@@ -281,26 +281,34 @@ class ChatCompletionModel(BaseModel):
         self, route: Route, messages: list[dict[str, Any]], role: str, node: str, args: dict[str, Any]
     ) -> Request:
         args = {name: value for name, value in args.items() if is_given(value)}
-        headers, query, extra = (args.pop(name, None) for name in ("extra_headers", "extra_query", "extra_body"))
-        for name in ("timeout", "stream_options"):
-            args.pop(name, None)
-        on_text, stream = args.pop("on_text", None), args.pop("stream", None)
-        extra = {name: value for name, value in (extra or {}).items() if is_given(value)}
-        model = extra.get("model") or args.pop("model", None) or self.model_name
+        about = _NONE if _ABOUT_THE_CALL.isdisjoint(args) else {name: args.pop(name, None) for name in _ABOUT_THE_CALL}
+        extra = about["extra_body"] and {name: value for name, value in about["extra_body"].items() if is_given(value)}
+        model = (extra and extra.get("model")) or args.pop("model", None) or self.model_name
         if not isinstance(model, str):
             raise TypeError("A chat completion needs a model: pass model='...' (e.g. model='gpt-4o-mini').")
-        body = route.format.body(model, messages, args) | extra
+        body = route.format.body(model, messages, args)
+        if extra:
+            body |= extra
         if (body.get("n") or 1) > 1:
             raise ValueError(f"n={body['n']}: one answer per call. Make several calls instead; they run side by side.")
+        headers, query, on_text = about["extra_headers"], about["extra_query"], about["on_text"]
         request = Request(
             self._provider or "", route.endpoint, route.path, model, body, route.format, role, node, headers, query
         )
-        request.stream = bool(body.pop("stream", None) or stream or on_text)
+        request.stream = bool(body.pop("stream", None) or about["stream"] or on_text)
         request.on_text = on_text
         return request
 
     def _price(self, request: Request, usage: Usage) -> Cost:
         return price(request.provider, request.endpoint, request.model, usage, free=self.inline)
+
+
+_ABOUT_THE_CALL = frozenset(
+    {"extra_headers", "extra_query", "extra_body", "timeout", "stream_options", "on_text", "stream"}
+)
+"""Arguments that are no part of the request's body."""
+
+_NONE: dict[str, Any] = dict.fromkeys(_ABOUT_THE_CALL)
 
 
 class SyncChat(ChatCompletionModel):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -188,13 +188,18 @@ _TAGS = re.compile(r"<(json|answer|afnio_\w+)>(.*?)</\1>", re.DOTALL)
 
 def _decode(text: str, required: Sequence[str]) -> Any:
     """The JSON in ``text``: bare, in a fence, in tags, or among other words."""
-    candidates = [text, *_FENCE.findall(text), *(found for _, found in _TAGS.findall(text))]
-    for candidate in candidates:
+    for candidate in _candidates(text):
         try:
             return _LENIENT.decode(candidate)
         except ValueError:
             continue
     return _embedded(text, required)
+
+
+def _candidates(text: str) -> Iterator[str]:
+    yield text
+    yield from _FENCE.findall(text)
+    yield from (found for _, found in _TAGS.findall(text))
 
 
 def _embedded(text: str, required: Sequence[str]) -> Any:

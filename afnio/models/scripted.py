@@ -99,11 +99,11 @@ def _text(answer: Any) -> str:
 
 def _body(request: dict[str, Any], message: dict[str, Any]) -> dict[str, Any]:
     sent = sum([_length(message.get("content")) for message in request["messages"]]) // 4 + 1
-    called = [call["function"] for call in message.get("tool_calls", ())]
-    texts = [message["content"] or "", message.get("reasoning_content", "")]
-    texts += [each[part] for each in called for part in ("name", "arguments")]
-    said = sum(map(len, texts)) // 4 + 1
-    finish = "tool_calls" if message.get("tool_calls") else "stop"
+    calls = message.get("tool_calls", ())
+    said = len(message["content"] or "") + len(message.get("reasoning_content", ""))
+    if calls:
+        said += sum([len(call["function"][part]) for call in calls for part in ("name", "arguments")])
+    said, finish = said // 4 + 1, "tool_calls" if calls else "stop"
     return {
         "object": "chat.completion",
         "model": request["model"],

@@ -7,6 +7,7 @@ optimizer, or ``EngineSettings(words={"critic": Words(...)})`` to the engine.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 __all__ = ["Part", "Words"]
@@ -25,7 +26,7 @@ class Part:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Words:
     """Instructions for one model.
 
@@ -39,12 +40,12 @@ class Words:
     version: str
     parts: tuple[Part, ...]
 
-    @property
+    @functools.cached_property
     def system(self) -> str:
         """The text of the system message."""
         return "\n".join(part.text for part in self.parts)
 
-    @property
+    @functools.cached_property
     def label(self) -> str:
         """Name and version, as stored with each call."""
         return f"{self.name}/{self.version}"

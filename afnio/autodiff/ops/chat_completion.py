@@ -151,10 +151,9 @@ async def _answers(client: Any, chat: Chat, node: str, args: dict[str, Any]) -> 
     Raises:
         BatchError: some failed, in ways the others need not.
     """
-    ask: Ask = functools.partial(complete, client, role="forward", node=node, **args)
     if chat.size == 1:
-        reply: Reply = await ask(chat.request(0))
-        return [reply]
+        return [await complete(client, chat.request(0), role="forward", node=node, **args)]
+    ask: Ask = functools.partial(complete, client, role="forward", node=node, **args)
     results = await asked(client, chat, ask)
     errors = {index: result for index, result in enumerate(results) if isinstance(result, BaseException)}
     if errors:

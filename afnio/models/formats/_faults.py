@@ -117,6 +117,8 @@ def _told_id(body: object) -> str | None:
 def count(told: object, name: str) -> int:
     """What an endpoint says of ``name``; rubbish must not lose an answer that was paid for."""
     value = told.get(name) if isinstance(told, dict) else None
+    if type(value) is int and value >= 0:
+        return value
     return max(int(value), 0) if isinstance(value, (int, float)) and isfinite(value) else 0
 
 

@@ -20,6 +20,7 @@ from afnio._content_blocks import (
 __all__ = ["answered", "spelled_choice", "spelled_messages", "spelled_tools"]
 
 _OURS = KNOWN_BLOCK_TYPES - {TEXT}  # a text block is the same in both
+_PLAIN = frozenset({"role", "content"})
 _CHOICES = frozenset({"auto", "required", "none"})
 
 
@@ -27,7 +28,9 @@ def spelled_messages(messages: Iterable[Any]) -> list[Any]:
     """The messages, in a new list (the caller may append to his)."""
     spelled: list[Any] = []
     for message in messages:
-        if _is_ours(message):
+        if isinstance(message, dict) and message.keys() <= _PLAIN and isinstance(message.get("content"), str):
+            spelled.append(message)
+        elif _is_ours(message):
             spelled += _spelled(_strip_framework_keys(message))
         elif isinstance(message, dict) and any(name.startswith("_") for name in message):
             spelled.append(_strip_framework_keys(message))
