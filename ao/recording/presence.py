@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 
 from ao.intercept.install import install
 from ao.recording.carrying import carry
@@ -17,29 +16,17 @@ if TYPE_CHECKING:
 __all__ = ["forget", "hold"]
 
 _undo: list[Callable[[], object]] = []
-_sees_forks = False
 
 
-def hold(
-    say: Callable[[str], None],
-    forking: Callable[[], None],
-    forked: Callable[[], None],
-    leaving: Callable[[int], None],
-) -> None:
+def hold(say: Callable[[str], None], leaving: Callable[[int], None]) -> None:
     """Put the patches in place, unless they are.
 
     Args:
         say: told, in a sentence, what a person should know.
-        forking, forked: called before a fork, and after it in the child.
         leaving: called with the exit status before ``os._exit``.
     """
-    global _sees_forks
-    if _undo:
-        return
-    _undo.extend([install(_Recorder(), notice=say), carry(leaving)])
-    if not _sees_forks and hasattr(os, "register_at_fork"):
-        _sees_forks = True
-        os.register_at_fork(before=forking, after_in_child=forked)
+    if not _undo:
+        _undo.extend([install(_Recorder(), notice=say), carry(leaving)])
 
 
 def forget() -> None:

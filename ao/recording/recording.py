@@ -97,7 +97,8 @@ class Recording:
         if process is not None:
             set_process_subrun(process)
         living.append(self)
-        hold(self.say, _forking, _forked, _leaving)
+        hold(self.say, _leaving)
+        _see_forks()
         if self.book is not None:
             self.book.share(self.ledger)
 
@@ -249,13 +250,32 @@ def joined(root: Subrun, here: Subrun, tag: str, again: bool) -> None:
         Recording.join(root, here, tag, again)
 
 
+_sees_forks = False
+_paused: list[Writer] = []
+
+
+def _see_forks() -> None:
+    global _sees_forks
+    if not _sees_forks and hasattr(os, "register_at_fork"):
+        _sees_forks = True
+        os.register_at_fork(before=_forking, after_in_parent=_went_on, after_in_child=_forked)
+
+
 def _forking() -> None:
     for recording in living:
         recording.children += 1
         recording.ledger()
+        if recording.writer.pause():
+            _paused.append(recording.writer)
+
+
+def _went_on() -> None:
+    while _paused:
+        _paused.pop().resume()
 
 
 def _forked() -> None:
+    _paused.clear()
     here = current()
     if here is not None:
         here.forked()

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Writer"]
 
+LONGEST_PAUSE = 10.0
+"""Seconds that a fork waits for a record to be written."""
+
 
 class Writer:
     """Appends records to a journal of this process.  The thread is made with the first record.
@@ -39,6 +42,7 @@ class Writer:
         self._queue: SimpleQueue[tuple[str, Fields] | Any] = SimpleQueue()
         self._thread: Any = None
         self._busy = allocate_lock()
+        self._taking = allocate_lock()
         self._inline = inline
         self._done = 0
         self.failed = 0
@@ -89,6 +93,14 @@ class Writer:
             self.failed += self._journal.lost
             self._journal = None
 
+    def pause(self) -> bool:
+        """Before a fork: wait until the thread is between two records, so that it holds no lock that a child needs."""
+        return self._taking.acquire(timeout=LONGEST_PAUSE)
+
+    def resume(self) -> None:
+        """After a fork, in the parent."""
+        self._taking.release()
+
     def abandon(self) -> None:
         """After a fork, in the child: the journal is the parent's."""
         if self._journal is not None:
@@ -129,7 +141,8 @@ class Writer:
             item.set()
             return
         try:
-            self._write(*item)
+            with self._taking:
+                self._write(*item)
         except Exception as error:  # noqa: BLE001 - whatever it is, the script goes on
             self.failed += 1
             if self.failed == 1:

@@ -7,12 +7,16 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-PATIENCE = 120.0
+from afnio.models.lm_server import LMServer
+from tests.tellurio.running import ServerProcess
+
+PATIENCE = 60.0
 """Seconds before a test gives up on a script."""
 
 RECORD = [sys.executable, "-m", "ao.runner.record"]
@@ -33,13 +37,14 @@ class Lab:
 
     Args:
         folder: both are made in it.
-        server: whether ``server.json`` says that a server runs, so that none is started.
+        real: a server that runs; without, ``server.json`` says that one runs, so that none is started.
     """
 
-    def __init__(self, folder: Path, *, server: bool = True) -> None:
-        self.home, self.cwd = folder / "home", folder / "work"
+    def __init__(self, folder: Path, *, real: ServerProcess | None = None) -> None:
+        self.home, self.cwd = folder / "home" if real is None else real.home, folder / "work"
         self.cwd.mkdir(parents=True)
-        if server:
+        self.real = real
+        if real is None:
             (self.home / "server").mkdir(parents=True)
             facts = {"pid": os.getpid(), "url": "http://127.0.0.1:9", "key": "tel_none"}
             (self.home / "server" / "server.json").write_text(json.dumps(facts))
@@ -54,6 +59,12 @@ class Lab:
             "ANTHROPIC_API_KEY": "test",
             "PYTHONPATH": str(REPO),
         }
+
+    def use(self, lm: LMServer) -> None:
+        """Let scripts ask this model: ``from ask import ask`` is the least they need for that."""
+        self.lm = lm
+        self.env |= {"OPENAI_BASE_URL": lm.base_url, "ANTHROPIC_BASE_URL": lm.url}
+        self.write("ask.py", ASK)
 
     def write(self, name: str, source: str) -> str:
         """Write a script; returns its name."""
@@ -98,6 +109,69 @@ class Lab:
     def calls(self) -> list[dict[str, Any]]:
         """The recorded calls."""
         return [record["record"] for record in self.of("c")]
+
+    # what a real server says of it
+
+    def get(self, path: str) -> Any:
+        """``GET /api/v1<path>`` of the real server."""
+        assert self.real is not None
+        with self.real.client() as client:
+            answer = client.get(f"/api/v1{path}")
+            assert answer.status_code == 200, answer.text
+            return answer.json()
+
+    def post(self, path: str, body: Any) -> Any:
+        """``POST /api/v1<path>``."""
+        assert self.real is not None
+        with self.real.client() as client:
+            answer = client.post(f"/api/v1{path}", json=body)
+            assert answer.status_code in (200, 201), answer.text
+            return answer.json()
+
+    def stored(self, name: str = "last") -> dict[str, Any]:
+        """The graph of a recording, once the server has all of it: its journal is gone then."""
+        assert self.real is not None
+        run = self.until(lambda: self._found(name))
+        folder = self.home / "journals" / run["id"]
+        self.until(lambda: not list(folder.glob("*.jsonl")))
+        graph: dict[str, Any] = self.get(f"/runs/{run['id']}/graph")
+        return graph
+
+    def children(self, run_id: str) -> dict[str, dict[str, Any]]:
+        """The Runs that are parts of it, by name."""
+        graph = self.get(f"/runs/{run_id}/graph")
+        runs = [self.get(f"/runs/{child}") for child in graph["children"]]
+        return {run["name"]: run for run in runs}
+
+    def until(self, look: Callable[[], Any]) -> Any:
+        """What ``look`` gives, once it gives something."""
+        end = time.monotonic() + PATIENCE
+        while not (found := look()):
+            assert time.monotonic() < end, "it never came"
+            time.sleep(0.05)
+        return found
+
+    def _found(self, name: str) -> Any:
+        assert self.real is not None
+        with self.real.client() as client:
+            answer = client.get(f"/api/v1/recordings/{name}")
+            return answer.json()["run"] if answer.status_code == 200 else None
+
+
+ASK = """
+import json, os, urllib3
+
+pool = urllib3.PoolManager(maxsize=64)
+
+
+def ask(text, model="gpt-5-mini", **more):
+    body = {"model": model, "messages": [{"role": "user", "content": text}], **more}
+    url = os.environ["OPENAI_BASE_URL"] + "/chat/completions"
+    answer = pool.request("POST", url, body=json.dumps(body), headers={"Authorization": "Bearer test"}, retries=False)
+    if answer.status != 200:
+        raise RuntimeError(f"{answer.status}: {answer.data.decode()}")
+    return json.loads(answer.data)["choices"][0]["message"]["content"]
+"""
 
 
 def interrupted(lab: Lab, command: Sequence[str], number: int = signal.SIGINT) -> Ran:
