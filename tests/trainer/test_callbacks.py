@@ -188,7 +188,7 @@ def test_ctrl_c_at_any_moment_ends_cleanly_and_the_fit_can_go_on(tmp_path: Path,
     assert "on_exception" in heard.names
     assert heard.names[-1] == "on_fit_end"
     agent, trainer = trained(root=root)
-    assert agent.prompt.data == whole(Agent)
+    assert agent.prompt.data == whole("Agent")
     assert not trainer.interrupted
 
 
