@@ -189,9 +189,9 @@ def _called(job: _Job, outcome: Any, on_error: OnError, batched: bool) -> Called
     if job.fault is not None or isinstance(outcome, Exception):
         told = job.fault or f"{type(outcome).__name__}: {outcome}"
         if on_error == "raise":
-            place = "" if sample is None else f" (sample {sample})"
+            which = f"{name!r}" + ("" if sample is None else f" (sample {sample})")
             raise ToolError(
-                f"The tool {name!r}{place} failed: {told} The model gave {job.block['input']!r:.300}. With "
+                f"The tool {which} failed: {told.rstrip('.')}. The model gave {job.block['input']!r:.300}. With "
                 "on_error='tell' the model is told and goes on.",
                 tool=name,
                 sample=sample,

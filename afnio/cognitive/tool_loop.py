@@ -158,8 +158,14 @@ class ToolLoop(OpModule):
                 break
             thread.append({"role": "assistant", "content": [turn]})
             if any(calls_of(blocks) for blocks in turn._content):
-                thread.append({"role": "tool", "content": await run(turn)})
+                thread.append({"role": "tool", "content": await self._ran(run, turn, number)})
         return progress.result(self._shape, thread, self.max_turns)
+
+    async def _ran(self, run: Run, turn: Turn, number: int) -> list[ToolResult]:
+        try:
+            return await run(turn)
+        except ToolError as error:
+            raise _placed(error, number) from error.__cause__
 
 
 class _Progress:

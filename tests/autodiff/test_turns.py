@@ -12,9 +12,11 @@ import afnio
 import afnio.cognitive as cog
 from afnio import functional as F
 from afnio.autodiff import Function, gradcheck
+from afnio.autodiff.function import Context
 from afnio.autodiff.ops import Fields, Merge
 from afnio.autodiff.ops.fields import Rows
 from afnio.autodiff.turn import Outcome, Turn
+from afnio.gradient import Gradient
 from afnio.models.lm_server.ask import Ask, ToolCall
 from afnio.models.scripted import Scripted
 from afnio.parameter import Parameter
@@ -233,6 +235,17 @@ def test_the_ops_keep_the_laws() -> None:
         assert gradcheck(lambda x: F.run_tools(Say.apply(x), [lookup]), [said])
         assert gradcheck(lambda x: Fields.apply(Say.apply(x), ["a", "b"], Rows([{"a": 1, "b": "t"}])), [said])
         assert gradcheck(lambda x: Merge.apply([_batch(Say.apply(x))], [0]), [said])
+
+
+def test_feedback_on_a_whole_merge_goes_to_the_samples_that_ended_at_each_turn() -> None:
+    def turn(*texts: str | None) -> Turn:
+        return Turn(list(texts), "answer", [None if text is None else [] for text in texts], [Outcome() for _ in texts])
+
+    ctx = Context()
+    Merge.forward(ctx, [turn("a", "b", "c"), turn(None, "d", None), turn("e", None, None)], [2, 1, 0])
+    whole = Gradient("be brief", "feedback", samples=("row0", "row1", "row2"))
+    told = [[(piece.data, piece.index) for piece in edge] for edge in Merge.backward(ctx, whole)]
+    assert told == [[("be brief", 2)], [("be brief", None)], [("be brief", None)]]
 
 
 def _batch(turn: Turn) -> Turn:
