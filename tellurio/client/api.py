@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from tellurio.client.downloads import download_files
+from tellurio.client.graphs import CallEdge, Difference, Edit, RunGraph, graph_of
 from tellurio.client.http import Client, segment
 from tellurio.client.login import connect
 from tellurio.client.project import Project, list_projects
@@ -104,6 +105,19 @@ class Api:
         namespace, project, slug = parts
         return StoredRun(self._client, self._client.get(f"{_project_path(namespace, project)}/runs/{segment(slug)}"))
 
+    def recordings(self, limit: int = 20) -> list[StoredRun]:
+        """The latest recordings that you may see, newest first: scripts that ``ao-record`` ran."""
+        found = self._client.get("/api/v1/recordings", params={"limit": limit})
+        return [self.run(each["id"]) for each in found]
+
+    def recording(self, name: str) -> StoredRun:
+        """The Run that ``ao-tool`` would show: by its id, the beginning of it, its name, or ``"last"``, your latest.
+
+        Raises:
+            ServerError: 404, there is none such; 422, several ids begin like that.
+        """
+        return StoredRun(self._client, self._client.get(f"/api/v1/recordings/{segment(name)}")["run"])
+
 
 class Runs:
     """Runs of a project; going through them fetches pages.  ``len`` is how many there are in all."""
@@ -152,7 +166,10 @@ class StoredRun:
 
     Attributes:
         id, name, slug, namespace, project: of the Run; the last two are slugs.
-        status: RUNNING, COMPLETED, CRASHED or FAILED; ``reason`` says more, where more is known.
+        status: RUNNING, COMPLETED, CRASHED or FAILED; or DRAFT: an edited copy of a recording that nobody has run yet.
+            ``reason`` says more, where more is known.
+        kind: ``"run"`` of ``te.init``, ``"recording"`` of ``ao-record``, ``"subrun"``, a part of it, or ``"rerun"``.
+        parent_id: of the Run it is a part or a repetition of, or None.
         config, tags, description, notes, budget: as given to ``te.init``, or changed since.
         created, updated, ended: times; ``ended`` is None while it runs.
         user: ``{"id", "username", "slug"}`` of who made it.
@@ -177,6 +194,7 @@ class StoredRun:
         self.notes: str | None = facts["notes"]
         self.budget: dict[str, Any] | None = facts["budget"]
         self.user: dict[str, Any] = facts["user"]
+        self.kind: str = facts["kind"]
         self.parent_id: str | None = facts["parent_id"]
         self.created = _date(facts["created"])
         self.updated = _date(facts["updated"])
@@ -250,6 +268,83 @@ class StoredRun:
     def children(self) -> list[StoredRun]:
         """Its subruns and reruns."""
         return list(Runs(self._client, f"{self._path}/children", [], None))
+
+    @property
+    def parent(self) -> StoredRun | None:
+        """The Run it is a part or a repetition of."""
+        if self.parent_id is None:
+            return None
+        return StoredRun(self._client, self._client.get(f"/api/v1/runs/{segment(self.parent_id)}"))
+
+    def whole_cost(self) -> dict[str, Any]:
+        """`cost` with that of all its parts and theirs."""
+        return _priced(self._get("cost")["whole"])
+
+    def graph(self, *, weak: bool = False, alternatives: bool = False, bodies: bool = True) -> RunGraph:
+        """Its calls and those of its parts, and what went from one into another.
+
+        Args:
+            weak: edges with little evidence too.
+            alternatives: edges by which a text may have come as well, where another is likelier.
+            bodies: what was asked and answered, too; without them it takes less time.
+        """
+        query = {"weak": weak, "alternatives": alternatives, "bodies": bodies}
+        return graph_of(self._client.get(f"{self._path}/graph", params=query))
+
+    def edges(self, *, weak: bool = False, alternatives: bool = False) -> list[CallEdge]:
+        """The edges of its `graph`."""
+        return self.graph(weak=weak, alternatives=alternatives, bodies=False).edges
+
+    def diff(self, other: StoredRun) -> Difference:
+        """What became of its calls in ``other``, a later run of the same script in the same project.
+
+        Raises:
+            ServerError: 404, the other Run is of another project.
+        """
+        return Difference(**self._get(f"diff/{segment(other.id)}"))
+
+    def edits(self) -> list[Edit]:
+        """What a draft, or a rerun that was one, changes of the Run it was made of; in the order it was noted."""
+        return [Edit(**{**each, "created": _date(each["created"])}) for each in self._get("edits")]
+
+    def edit(
+        self, call: str, field: Literal["input", "output"], path: str, value: Any = None, *, remove: bool = False
+    ) -> StoredRun:
+        """Note a change of a call for a rerun; returns the draft it is in, which is this Run if it is one.
+
+        Args:
+            call: id of the call.
+            field: what is changed: ``"input"``, its request, or ``"output"``, its answer.
+            path: where: ``"/messages/0/content"``, or ``"messages.0.content"``; ``""`` is all of it.
+            value: what is there then.
+            remove: take away what is there instead.
+
+        Raises:
+            ServerError: 404, no such call; 422, it cannot be changed like that.
+        """
+        given = {"call": call, "field": field, "path": path} | ({"remove": True} if remove else {"value": value})
+        return StoredRun(self._client, self._client.post(f"{self._path}/edits", json=given))
+
+    def rerun(self, env: Mapping[str, str] | None = None, *, cache: bool = True) -> StoredRun:
+        """Have the local server run the recorded script, or the draft, again; returns the Run it becomes.
+
+        Args:
+            env: keys that the script needs; they are not stored.
+            cache: answer recorded calls from the recording.
+
+        Raises:
+            ServerError: 409, it cannot be run there; the message says why.
+        """
+        given = {"env": dict(env or {}), "cache": cache}
+        return StoredRun(self._client, self._client.post(f"{self._path}/rerun", json=given))
+
+    def stop(self) -> int:
+        """Have the local server stop the recorded script, as Ctrl-C does; returns its process id.
+
+        Raises:
+            ServerError: 409, it does not run there.
+        """
+        return int(self._client.post(f"{self._path}/stop")["pid"])
 
     def artifacts(self) -> list[StoredArtifact]:
         """All versions of all its artifacts, by name and version."""

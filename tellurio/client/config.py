@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from afnio._files import atomic_write
 from afnio.errors import TellurioError
 from tellurio.client import paths
 
-__all__ = ["Config", "read_config", "update_config"]
+__all__ = ["Config", "read_config", "read_section", "update_config", "update_section"]
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,46 @@ def update_config(**changes: Any) -> None:
     """
     if unknown := set(changes) - set(_TYPES):
         raise TypeError(f"no such settings: {', '.join(sorted(unknown))}; there are {', '.join(_TYPES)}")
+    _change(lambda content: {**content, **changes})
+
+
+def read_section(name: str) -> dict[str, Any]:
+    """The settings of a tool of ours: the object ``name`` in the file; empty where it is not there.
+
+    Raises:
+        TellurioError: as `read_config`.
+    """
+    path = paths.config_file()
+    return _section(path, _content(path), name)
+
+
+def update_section(name: str, **changes: str | None) -> None:
+    """Write settings of a tool of ours; None removes one.
+
+    Raises:
+        TellurioError: as `update_config`.
+    """
+
+    def changed(content: dict[str, Any]) -> dict[str, Any]:
+        section = {**_section(paths.config_file(), content, name), **changes}
+        return {**content, name: {each: value for each, value in section.items() if value is not None} or None}
+
+    _change(changed)
+
+
+def _section(path: Path, content: dict[str, Any], name: str) -> dict[str, Any]:
+    found = content.get(name)
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise TellurioError(f"{path}: {name!r} must be an object, not {type(found).__name__}. Mend it, or remove it.")
+    return found
+
+
+def _change(change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     path = paths.config_file()
     with _alone(paths.private_folder(paths.home())):
-        content = {**_content(path), **changes}
+        content = change(_content(path))
         kept = {name: value for name, value in content.items() if value is not None}
         try:
             with atomic_write(path, mode=0o600) as file:

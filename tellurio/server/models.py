@@ -407,6 +407,17 @@ class NewEdit(Given):
     remove: bool = Field(False, description="take away what is there instead")
 
 
+class MadeEdit(Answer):
+    """A change that was noted for another run of the script."""
+
+    call: str
+    field: Literal["input", "output"]
+    path: str
+    value: Any
+    removed: bool
+    created: float
+
+
 class Difference(Answer):
     """What became of a Run's calls in another run of the script: ids of calls."""
 

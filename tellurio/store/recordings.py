@@ -6,6 +6,7 @@ import bisect
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -72,10 +73,11 @@ def _begun(c: Connection, id: str, told: Mapping[str, Any]) -> dict[str, Any]:
     return begun
 
 
-def recordings(c: Connection, user_id: str, limit: int) -> list[dict[str, Any]]:
+def recordings(c: Connection, user_id: str, limit: int, offset: int = 0) -> list[dict[str, Any]]:
     """The latest recordings that the user may see, newest first, in a few words each."""
-    rows = execute(c, "SELECT id FROM runs WHERE kind IN ('recording', 'rerun') ORDER BY key DESC LIMIT ?", (limit,))
-    return [summary(c, found) for row in rows if (found := _seen(c, user_id, row.id)) is not None]
+    rows = execute(c, "SELECT id FROM runs WHERE kind IN ('recording', 'rerun') ORDER BY key DESC")
+    seen = (found for row in rows if (found := _seen(c, user_id, row.id)) is not None)
+    return [summary(c, found) for found in islice(seen, offset, offset + limit)]
 
 
 class Ambiguous(ValueError):
@@ -86,14 +88,14 @@ def find(c: Connection, user_id: str, reference: str) -> dict[str, Any] | None:
     """The Run that a person means, among those the user may see; None: there is none.
 
     Args:
-        reference: an id, the beginning of one (four letters at least), a name, or ``"last"``: the latest recording.
-            Of several Runs of a name it is the latest.
+        reference: an id, the beginning of one (four letters at least), a name, or ``"last"``, the user's latest
+            recording.  Of several Runs of a name it is the latest.
 
     Raises:
         Ambiguous: several ids begin like that.
     """
     if reference == "last":
-        return _first_seen(c, user_id, execute(c, _LAST))
+        return _first_seen(c, user_id, execute(c, _LAST, (user_id,)))
     if len(reference) >= 4 and not set(reference) - set("0123456789abcdef-"):
         low, high = reference, reference + "g"
         query = "SELECT id FROM runs WHERE id >= ? AND id < ? ORDER BY id LIMIT 10"
@@ -106,8 +108,8 @@ def find(c: Connection, user_id: str, reference: str) -> dict[str, Any] | None:
     return _first_seen(c, user_id, execute(c, _NAMED, (reference, reference)))
 
 
-_LAST = "SELECT id FROM runs WHERE kind IN ('recording', 'rerun') ORDER BY key DESC LIMIT 100"
-_NAMED = "SELECT id FROM runs WHERE name = ? OR slug = ? ORDER BY key DESC LIMIT 100"
+_LAST = "SELECT id FROM runs WHERE user_id = ? AND kind IN ('recording', 'rerun') ORDER BY key DESC LIMIT 100"
+_NAMED = "SELECT id FROM runs WHERE name = ? OR slug = ? ORDER BY key DESC"
 
 
 def _first_seen(c: Connection, user_id: str, rows: Iterable[Any]) -> dict[str, Any] | None:

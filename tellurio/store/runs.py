@@ -348,13 +348,15 @@ def expire_runs(c: Connection, now: float, since: float) -> list[str]:
 
 
 def delete_run(c: Connection, id: str) -> list[str]:
-    """Delete the Run and all that it holds; its children stay, without a parent.
+    """Delete the Run, its parts and all that they hold; its other children stay, without a parent.
 
     Returns the SHA-256 of blobs that nobody needs any more.
     """
-    orphans = release_blobs(c, select(t.runs.c.key).where(t.runs.c.id == id))
-    c.execute(update(t.runs).where(t.runs.c.parent_id == id).values(parent_id=None))
-    c.execute(delete(t.runs).where(t.runs.c.id == id))
+    mine = t.runs.c.key.in_(subruns(c, id)) | (t.runs.c.id == id)
+    orphans = release_blobs(c, select(t.runs.c.key).where(mine))
+    gone = [row.id for row in c.execute(select(t.runs.c.id).where(mine))]
+    c.execute(update(t.runs).where(t.runs.c.parent_id.in_(gone)).values(parent_id=None))
+    c.execute(delete(t.runs).where(t.runs.c.id.in_(gone)))
     return orphans
 
 

@@ -16,7 +16,7 @@ from tellurio.server.answers import answer
 from tellurio.server.doors import Permission, Resource
 from tellurio.server.faults import of_input
 from tellurio.server.gate import caller
-from tellurio.server.models import Difference, Family, Found, Graph, GraphRun, NewEdit, NewRerun, Run, Stopped
+from tellurio.server.models import Difference, Family, Found, Graph, GraphRun, MadeEdit, NewEdit, NewRerun, Run, Stopped
 from tellurio.server.processes import Processes
 from tellurio.server.refusals import unknown
 from tellurio.store import edges, edits
@@ -34,9 +34,14 @@ ATTEMPTS = 2
 
 
 @recordings.route("GET", "/recordings", permission=Permission.USER, answer=list[GraphRun])
-async def list_recordings(request: Request, limit: Annotated[int, Query(ge=1, le=1000)] = 20) -> Response:
+async def list_recordings(
+    request: Request,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 20,
+    offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
+) -> Response:
     """The latest recordings, of all projects that the caller may see."""
-    return answer(await request.app.state.store.aread(stored.recordings, caller(request).user["id"], limit))
+    who = caller(request).user["id"]
+    return answer(await request.app.state.store.aread(stored.recordings, who, limit, offset))
 
 
 @recordings.route("GET", "/recordings/{reference:path}", permission=Permission.USER, answer=Found)
@@ -86,6 +91,14 @@ async def get_recording(request: Request) -> Response:
     """What another run of the script needs of the calls: a JSON object a line."""
     lines = await request.app.state.store.aread(_recording, caller(request).run_id)
     return Response(b"".join(lines), media_type="application/x-ndjson")
+
+
+@recordings.route("GET", ONE + "/edits", permission=Permission.READ, answer=list[MadeEdit])
+async def list_edits(request: Request) -> Response:
+    """What a draft, or a Run that was one, changes, in the order it was noted."""
+    found = await request.app.state.store.aread(edits.edits, caller(request).run_key)
+    names = ("field", "path", "value", "removed", "created")
+    return answer([{"call": each["call_id"], **{name: each[name] for name in names}} for each in found])
 
 
 @recordings.route("POST", ONE + "/edits", permission=Permission.WRITE, answer=Run, status=201, refusals=[404, 409, 429])

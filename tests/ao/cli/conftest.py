@@ -102,7 +102,8 @@ class Desk:
 
     def run_of(self, pid: int, status: tuple[str, ...] = ("COMPLETED", "FAILED", "CRASHED")) -> dict[str, Any]:
         """The Run of a process, in that state."""
-        return self.until(lambda client: self._run_of(client, pid, status))
+        run: dict[str, Any] = self.until(lambda client: self._run_of(client, pid, status))
+        return run
 
     def _run_of(self, client: Any, pid: int, status: tuple[str, ...]) -> dict[str, Any] | None:
         for run in client.get("/api/v1/recordings").json():
