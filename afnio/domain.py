@@ -85,7 +85,9 @@ class Domain:
         nearest = round((number - self.low) / self.step) * self.step + self.low
         if not math.isclose(nearest, number, rel_tol=1e-9, abs_tol=1e-9 * self.step):
             raise ValueError(f"{number!r} is not {self.in_words()}")
-        return min(max(round(nearest, 12), self.low), self.high)
+        rounded = round(nearest, 12)
+        ends = [end for end in (self.low, self.high) if math.isclose(rounded, end, rel_tol=1e-9)]
+        return float(ends[0]) if ends else rounded
 
 
 class _Bounded(Parameter):

@@ -127,6 +127,21 @@ def test_whatever_is_set_it_is_never_out_of_range(value: Any) -> None:
             assert param.domain.check(param.data) == param.data
 
 
+@pytest.mark.parametrize("value", [3, -1, 1.1, 0.25])
+def test_a_number_with_steps_takes_none_outside_its_range(value: float) -> None:
+    warmth = Number(0.7, low=0, high=1, step=0.1)
+    with pytest.raises(ValueError, match="a number from 0 to 1, in steps of 0.1"):
+        warmth.data = value
+    assert warmth.data == 0.7
+    for end in (0, 1):
+        warmth.data = end
+        assert warmth.data == end
+    dusty = Number(0.5, low=0.1 + 0.2, high=0.1 + 0.7, step=0.1)
+    for edge in (0.3, 0.1 + 0.2, 0.8, 0.1 + 0.7):
+        dusty.data = edge
+        assert dusty.data == pytest.approx(edge)
+
+
 def test_numbers_are_held_as_what_they_are() -> None:
     assert [type(Number(*given).data) for given in [(3, 1, 9), (3, 1, 9.0), (3.0, 1, 9)]] == [int, float, float]
     grid = Number(0.3, 0, 1, 0.1)
