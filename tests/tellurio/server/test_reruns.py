@@ -1,0 +1,310 @@
+"""Recorded scripts are stopped and run again by a local server: for its user, as they were recorded, and no others."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.tellurio.running import PATIENCE, ServerProcess
+from tests.tellurio.server.lab import House, house, new_run
+from tests.tellurio.server.test_feeding import Recorder, until
+
+REPO = str(Path(__file__).parents[3])
+SECRET = "sk-very-secret-0123456789"
+
+NOTES = """
+import os, sys
+from pathlib import Path
+Path("seen").write_text(repr((sys.argv, os.getcwd(), os.environ.get("MY_API_KEY"), os.environ.get("OTHER"))))
+if Path("wait").exists():
+    import time
+    print("ready", flush=True)
+    time.sleep(600)
+"""
+
+DEAF = """
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+print("ready", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    server = ServerProcess(tmp_path_factory.mktemp("home"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def client(server: ServerProcess) -> Iterator[httpx2.Client]:
+    with server.client() as client:
+        yield client
+
+
+class Script:
+    """A script under ``ao-record``, and its Run."""
+
+    def __init__(self, server: ServerProcess, folder: Path, source: str, *arguments: str, wait: bool = False) -> None:
+        self.folder = folder
+        (folder / "script.py").write_text(source)
+        if wait:
+            (folder / "wait").touch()
+        env = {name: value for name, value in os.environ.items() if not name.startswith(("AO_", "TELLURIO_"))}
+        for name in [name for name in env if name.endswith("_API_KEY")]:
+            del env[name]
+        env |= {"TELLURIO_HOME": str(server.home), "PYTHONPATH": REPO, "MY_API_KEY": SECRET, "OTHER": "other"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "ao.runner.record", "script.py", *arguments],
+            cwd=folder,
+            env=env,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        if wait:
+            assert self.process.stdout.readline() == "ready\n"
+        else:
+            self.process.communicate(timeout=PATIENCE)
+        runs = until(server, "/api/v1/recordings?limit=1000", lambda runs: self._mine(server, runs) is not None)
+        self.id: str = self._mine(server, runs)
+
+    def _mine(self, server: ServerProcess, runs: Any) -> Any:
+        with server.client() as client:
+            for run in runs:
+                found = client.get(f"/api/v1/recordings/{run['id']}").json()
+                if (found["command"] or {}).get("pid") == self.process.pid:
+                    return run["id"]
+        return None
+
+    @property
+    def seen(self) -> Any:
+        return eval((self.folder / "seen").read_text())
+
+    def end(self) -> int:
+        status = self.process.wait(PATIENCE)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return status
+
+
+Record = Callable[..., Script]
+
+
+@pytest.fixture
+def record(server: ServerProcess, tmp_path: Path) -> Record:
+    def made(source: str = NOTES, *arguments: str, wait: bool = False) -> Script:
+        return Script(server, tmp_path, source, *arguments, wait=wait)
+
+    return made
+
+
+def over(run: Any) -> bool:
+    return run["status"] in ("COMPLETED", "CRASHED", "FAILED")
+
+
+def test_a_rerun_is_the_same_command_in_the_same_place(
+    server: ServerProcess, client: httpx2.Client, record: Record
+) -> None:
+    script = record(NOTES, "a b", "--c")
+    until(server, f"/api/v1/runs/{script.id}", over)
+    (script.folder / "seen").unlink()
+    begun = client.post(f"/api/v1/runs/{script.id}/rerun", json={"env": {"MY_API_KEY": SECRET}})
+    assert begun.status_code == 201
+    assert (begun.json()["parent_id"], begun.json()["kind"]) == (script.id, "rerun")
+    ended = until(server, f"/api/v1/runs/{begun.json()['id']}", over)
+    assert ended["status"] == "COMPLETED"
+    arguments, where, key, other = script.seen
+    assert arguments == ["script.py", "a b", "--c"]
+    assert (where, key) == (str(script.folder), SECRET)
+    assert other is None  # of the environment only what is on the allow-list was stored
+
+
+def test_the_key_is_stored_nowhere(server: ServerProcess, client: httpx2.Client, record: Record) -> None:
+    script = record()
+    begun = client.post(f"/api/v1/runs/{script.id}/rerun", json={"env": {"MY_API_KEY": SECRET}}).json()
+    until(server, f"/api/v1/runs/{begun['id']}", over)
+    assert script.seen[2] == SECRET
+    files = [path for path in server.home.rglob("*") if path.is_file()]
+    assert any(path.name.startswith("tellurio.db") for path in files)
+    assert [path for path in files if SECRET.encode() in path.read_bytes()] == []
+    assert [path for path in files if path.stat().st_mode & 0o077 and path.name != "log"] == []
+
+
+def test_what_is_missing_is_named(client: httpx2.Client, record: Record) -> None:
+    script = record()
+    answer = client.post(f"/api/v1/runs/{script.id}/rerun", json={})
+    assert answer.status_code == 409
+    assert "It was recorded with MY_API_KEY, which is not set here" in answer.text
+    children = client.get(f"/api/v1/runs/{script.id}/children").json()
+    assert children["total"] == 0  # no draft was left behind
+
+
+@pytest.mark.parametrize("name", ["PYTHONPATH", "LD_PRELOAD", "PATH", "PYTHONSTARTUP", "HOME", ""])
+def test_a_caller_cannot_make_it_another_program(client: httpx2.Client, record: Record, name: str) -> None:
+    script = record()
+    answer = client.post(f"/api/v1/runs/{script.id}/rerun", json={"env": {"MY_API_KEY": SECRET, name: "/tmp"}})
+    assert answer.status_code == 422
+    assert "this recording needs MY_API_KEY" in answer.text
+    assert SECRET not in answer.text
+
+
+def test_a_command_that_came_over_the_network_is_not_started(
+    server: ServerProcess, client: httpx2.Client, tmp_path: Path
+) -> None:
+    """The key of a local server reads and writes Runs; it does not run what somebody made up."""
+    me = client.get("/api/v1/me").json()["user"]["slug"]
+    client.post(f"/api/v1/namespaces/{me}/projects", json={"display_name": "Made up"})
+    trap = tmp_path / "trap.py"
+    trap.write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')")
+    command = {"argv": [str(trap)], "interpreter": sys.executable, "cwd": str(tmp_path), "host": socket.gethostname()}
+    for more in ({}, {"sent": False}):
+        run = {"id": str(uuid.uuid4()), "kind": "recording", "command": command | more}
+        made = client.post(f"/api/v1/namespaces/{me}/projects/made-up/runs", json=run)
+        assert made.status_code == 201
+        client.patch(f"/api/v1/runs/{run['id']}", json={"status": "COMPLETED"})
+        answer = client.post(f"/api/v1/runs/{run['id']}/rerun", json={})
+        assert (answer.status_code, "came over the network" in answer.text) == (409, True)
+        line = b'{"n": 1, "t": 1, "k": "b", "run": {"id": "%s", "kind": "recording", "command": {"argv": ["x"]}}}\n'
+        client.post(f"/api/v1/runs/{run['id']}/journal?client={run['id']}&first=1", content=line % run["id"].encode())
+        assert client.post(f"/api/v1/runs/{run['id']}/rerun", json={}).status_code == 409
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_a_draft_of_such_a_run_is_not_started_either(client: httpx2.Client) -> None:
+    me = client.get("/api/v1/me").json()["user"]["slug"]
+    client.post(f"/api/v1/namespaces/{me}/projects", json={"display_name": "Made up"})
+    run = {"id": str(uuid.uuid4()), "kind": "recording", "command": {"argv": ["x.py"]}}
+    client.post(f"/api/v1/namespaces/{me}/projects/made-up/runs", json=run)
+    line = b'{"n":1,"t":1,"k":"c","record":{"call_id":"c1","request":{},"response":{"a":1},"usage":{}}}\n'
+    client.post(f"/api/v1/runs/{run['id']}/journal?client={run['id']}&first=1", content=line)
+    client.patch(f"/api/v1/runs/{run['id']}", json={"status": "COMPLETED"})
+    edit = {"call": "c1", "field": "output", "path": "/a", "value": 2}
+    draft = client.post(f"/api/v1/runs/{run['id']}/edits", json=edit).json()
+    assert draft["status"] == "DRAFT"
+    assert client.post(f"/api/v1/runs/{draft['id']}/rerun", json={}).status_code == 409
+
+
+def test_stop_is_ctrl_c(server: ServerProcess, client: httpx2.Client, record: Record) -> None:
+    script = record(wait=True)
+    answer = client.post(f"/api/v1/runs/{script.id}/stop")
+    assert answer.json() == {"pid": script.process.pid}
+    assert script.end() in (-signal.SIGINT, 130)
+    assert until(server, f"/api/v1/runs/{script.id}", over)["status"] == "CRASHED"
+    again = client.post(f"/api/v1/runs/{script.id}/stop")
+    assert (again.status_code, "does not run on this machine" in again.text) == (409, True)
+
+
+def test_a_script_that_is_deaf_to_ctrl_c_is_ended(server: ServerProcess, client: httpx2.Client, record: Record) -> None:
+    (script := record(DEAF, wait=True)).folder.joinpath("wait").unlink()
+    assert client.post(f"/api/v1/runs/{script.id}/stop").status_code == 200
+    assert script.end() in (-signal.SIGTERM, 143)
+    assert until(server, f"/api/v1/runs/{script.id}", over)["status"] == "CRASHED"
+
+
+def test_a_rerun_of_one_that_goes_on_stops_it_and_takes_its_key(
+    server: ServerProcess, client: httpx2.Client, record: Record
+) -> None:
+    script = record(wait=True)
+    (script.folder / "wait").unlink()
+    begun = client.post(f"/api/v1/runs/{script.id}/rerun", json={})
+    assert begun.status_code == 201
+    assert script.end() in (-signal.SIGINT, 130)
+    assert until(server, f"/api/v1/runs/{begun.json()['id']}", over)["status"] == "COMPLETED"
+    assert script.seen[2] == SECRET  # it was in the environment of the process that was stopped
+
+
+def test_a_process_that_is_no_recorder_of_the_run_is_let_alone(
+    server: ServerProcess, client: httpx2.Client, record: Record
+) -> None:
+    """A process id may have become another's; and a journal may say what it likes."""
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as bystander:
+        command = {"argv": ["a.py"], "pid": bystander.pid, "host": socket.gethostname()}
+        recorder = Recorder(server.home, command=command)
+        until(server, f"/api/v1/runs/{recorder.id}", lambda run: run["status"] == "RUNNING")
+        assert client.post(f"/api/v1/runs/{recorder.id}/stop").status_code == 409
+        assert bystander.poll() is None
+        bystander.kill()
+    recorder.journal.append("s", {"status": "COMPLETED"})
+    recorder.journal.close()
+
+
+@pytest.mark.parametrize("what", ["stop", "rerun"])
+def test_a_page_of_another_origin_can_do_nothing(
+    server: ServerProcess, client: httpx2.Client, record: Record, what: str
+) -> None:
+    script = record()
+    path = f"{server.url}/api/v1/runs/{script.id}/{what}"
+    body: Any = {"json": {"env": {"MY_API_KEY": SECRET}}}
+    with httpx2.Client(trust_env=False) as nobody:
+        assert nobody.post(path, **body).status_code == 401
+        key = {"Authorization": f"Bearer {server.key}"}
+        assert nobody.post(path, headers=key | {"Origin": "https://evil.example"}, **body).status_code == 403
+        assert nobody.post(path, headers=key | {"Host": "evil.example"}, **body).status_code == 400
+        assert nobody.get(path, headers=key).status_code == 405
+    assert client.get(f"/api/v1/runs/{script.id}/children").json()["total"] == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ({"host": "elsewhere"}, "recorded on another machine, elsewhere"),
+        ({"argv": ["-"], "stdin": True}, "standard input"),
+        ({"cwd": "/nowhere/at/all"}, "working directory /nowhere/at/all is gone"),
+        ({"interpreter": "/nowhere/python", "cwd": "/tmp"}, "The Python it was recorded with is gone"),
+        ({"argv": []}, "nobody knows how its script is started"),
+    ],
+)
+def test_what_cannot_be_started_here_says_why(
+    server: ServerProcess, client: httpx2.Client, command: dict[str, Any], says: str
+) -> None:
+    recorder = Recorder(server.home, command={"argv": ["a.py"], "cwd": "/tmp", "host": socket.gethostname()} | command)
+    recorder.journal.append("s", {"status": "COMPLETED"})
+    recorder.journal.close()
+    until(server, f"/api/v1/runs/{recorder.id}", over)
+    answer = client.post(f"/api/v1/runs/{recorder.id}/rerun", json={})
+    assert (answer.status_code, says in answer.text) == (409, True), answer.text
+
+
+@pytest.mark.parametrize("what", ["stop", "rerun"])
+def test_another_user_of_a_local_server_starts_and_stops_nothing(tmp_path: Path, what: str) -> None:
+    with house(tmp_path / "server", journals_home=tmp_path) as home:
+        me, guest = home.user("me"), home.user("guest")
+        run = _recording(home, me)
+        home.role(guest, run["project_id"], "EDITOR")
+        assert guest("POST", f"/api/v1/runs/{run['id']}/{what}", json={}).status_code == 403
+
+
+@pytest.mark.parametrize("what", ["stop", "rerun"])
+@pytest.mark.parametrize("settings", [{"host": "0.0.0.0"}, {"journals_home": None}])
+def test_a_server_for_many_starts_and_stops_nothing(tmp_path: Path, settings: dict[str, Any], what: str) -> None:
+    with house(tmp_path / "server", **{"journals_home": tmp_path, **settings}) as home:
+        me = home.user("me")
+        run = _recording(home, me)
+        answer = me("POST", f"/api/v1/runs/{run['id']}/{what}", json={})
+        assert (answer.status_code, "Only a local server" in answer.text) == (409, True)
+
+
+def test_nobody_pokes_the_server(tmp_path: Path) -> None:
+    with house(tmp_path / "server") as home:
+        me = home.user("me")
+        assert me("POST", "/api/v1/recordings/poke").status_code == 405
+        assert me("POST", "/api/v1/collect").status_code == 404
+
+
+def _recording(home: House, visitor: Any) -> dict[str, Any]:
+    visitor.json("POST", "/api/v1/namespaces", json={"slug": "ours"})
+    visitor.json("POST", "/api/v1/namespaces/ours/projects", json={"display_name": "Agents"})
+    command = {"argv": ["a.py"], "host": socket.gethostname(), "pid": os.getpid()}
+    return new_run(visitor, "ours", "agents", kind="recording", command=command)
