@@ -170,7 +170,7 @@ def test_a_command_that_came_over_the_network_is_not_started(
     trap.write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')")
     command = {"argv": [str(trap)], "interpreter": sys.executable, "cwd": str(tmp_path), "host": socket.gethostname()}
     for more in ({}, {"sent": False}):
-        run = {"id": str(uuid.uuid4()), "kind": "recording", "command": command | more}
+        run: dict[str, Any] = {"id": str(uuid.uuid4()), "kind": "recording", "command": command | more}
         made = client.post(f"/api/v1/namespaces/{me}/projects/made-up/runs", json=run)
         assert made.status_code == 201
         client.patch(f"/api/v1/runs/{run['id']}", json={"status": "COMPLETED"})
