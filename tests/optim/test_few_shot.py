@@ -108,6 +108,14 @@ def test_nothing_to_show_is_no_call_more(inline: Lab) -> None:
     assert demos.data == []
 
 
+def test_the_present_set_is_not_tried_again(inline: Lab) -> None:
+    inline.brain.rule = by_role(forward=lambda ask: RIGHT[ask.user] if ask.user == "red" else "no")
+    demos = Demos([("red", "colour")])
+    optimizer = FewShot([demos], max_labelled=0, candidates=3, reuse_answers=False)
+    optimizer.step(closure_of(inline, demos))
+    assert inline.calls() == {"forward": len(RIGHT)}
+
+
 def test_all_right_is_no_call_more_and_gives_examples(lab: Lab) -> None:
     lab.brain.rule = by_role(forward=lambda ask: RIGHT[ask.user])
     demos = Demos()

@@ -16,8 +16,10 @@ from afnio._dispatch import use_tracker
 from afnio.domain import Choice, Number
 from afnio.errors import PlaceholderError, ReplyContractError
 from afnio.gradient import Gradient
+from afnio.models.contract import Fault
 from afnio.models.scripted import Scripted
 from afnio.optim import TGD, TGD_MESSAGES, Constraint, Evolution
+from afnio.optim.checks import UNITS, check_value
 from afnio.optim.functional import atgd, tgd
 from afnio.optim.update import Version
 from afnio.parameter import Parameter
@@ -371,3 +373,11 @@ def test_every_setting_may_be_a_groups_own() -> None:
         assert groups[-1][name] == value
         assert all(groups[-1][other] == groups[0][other] for other in OWN if other != name)
     assert optimizer.param_groups is groups
+
+
+def test_without_a_max_length_the_limit_is_in_characters_whatever_the_unit() -> None:
+    for unit in UNITS:
+        assert asyncio.run(check_value("a" * 10_000, "short", length_unit=unit))
+        with pytest.raises(Fault, match="has 10001 characters; at most 10000 are allowed: shorten it by 1 or more"):
+            asyncio.run(check_value("a" * 10_001, "short", length_unit=unit))
+        assert asyncio.run(check_value("a" * 40_000, "b" * 10_000, length_unit=unit))

@@ -267,6 +267,24 @@ def test_the_k_best_epochs_are_kept(tmp_path: Path) -> None:
     assert epochs == ["checkpoint_epoch2", "checkpoint_epoch4", "checkpoint_epoch5"]
 
 
+@pytest.mark.parametrize("mode", ["max", "min"])
+def test_an_epoch_without_a_number_is_the_first_to_go_and_never_the_best(tmp_path: Path, mode: str) -> None:
+    given = [0.5, float("nan"), 0.5, 0.9 if mode == "max" else 0.1, float("nan"), 0.5]
+
+    class Scores(Callback):
+        """Epoch 4 is the best; 2 and 5 have none."""
+
+        def on_stage_end(self, fit: Fit, stage: Any, metrics: Any) -> None:
+            if stage.name == "validation":
+                fit.metrics["val_loss"] = metrics["loss"] = given[fit.progress.epoch]
+
+    keeping = ModelCheckpoint(save_top_k=4, keep_batches=0)
+    _, trainer = trained(keeping, Scores(), root=tmp_path, max_epochs=6, mode=mode, gate=None)
+    epochs = [name for name in kept(tmp_path) if name.startswith("checkpoint_epoch")]
+    assert epochs == [f"checkpoint_epoch{number}" for number in (1, 3, 4, 6)]
+    assert trainer.best.score == given[3]
+
+
 def test_a_resumed_fit_removes_what_the_first_part_wrote(tmp_path: Path) -> None:
     for epochs in (1, 2, 3):
         trained(ModelCheckpoint(keep_batches=2, save_top_k=1), root=tmp_path, max_epochs=epochs)

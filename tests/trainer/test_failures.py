@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from afnio.autodiff import no_grad
 from afnio.calls import Budget
 from afnio.cognitive import functional as F
 from afnio.errors import (
@@ -25,7 +26,7 @@ from afnio.models.lm_server.worlds.tickets.job import JOB_PROMPT, job_tickets
 from afnio.models.openai import OpenAI
 from afnio.models.prices import clear_prices, set_price
 from afnio.models.scripted import Scripted
-from tests.trainer.job import Agent, AsyncAgent, counts, engine, loader, match, model, quiet, role, state
+from tests.trainer.job import Agent, AsyncAgent, Tickets, counts, engine, loader, match, model, quiet, role, state
 
 TICKETS = [text for text, _ in job_tickets(every_step_learns=True)]
 
@@ -156,6 +157,30 @@ def test_samples_that_fail_under_the_new_prompt_count_against_it() -> None:
     assert agent.prompt.data == JOB_PROMPT
     assert trainer.state.progress.undone == 2
     assert {failure.stage for failure in trainer.failures} == {"gate"}
+
+
+def test_one_right_answer_does_not_make_up_for_those_that_failed() -> None:
+    """Of the samples that went through all are right, but the batch as a whole does worse."""
+    client = model()
+    agent, trainer = Agent(client), quiet(gate=None, max_steps=1)
+    with engine(client):
+        trainer.fit(agent, loader())
+        alone = next(number for number in range(8) if match(*_answer_and_target(agent, number)))
+
+    def before(body: dict[str, Any], number: int) -> None:
+        told, ticket = body["messages"][0]["content"], body["messages"][-1]["content"]
+        if role(body) == "forward" and told != JOB_PROMPT and ticket != TICKETS[alone]:
+            raise ContextLengthError("the new prompt is too long", status_code=400)
+
+    judged, trainer, _ = fitted(before, max_steps=1)
+    assert judged.prompt.data == JOB_PROMPT
+    assert trainer.state.progress.undone == 2
+
+
+def _answer_and_target(agent: Agent, number: int) -> tuple[str, str]:
+    ticket, target = Tickets()[number]
+    with no_grad():
+        return str(agent(ticket).data), str(target.data)
 
 
 def test_failures_in_validation_too() -> None:
