@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import enum
+import functools
 import importlib
 import inspect
 import re
@@ -27,6 +28,7 @@ MODULES = (
     "afnio",
     "afnio.cognitive",
     "afnio.cognitive.functional",
+    "afnio.cognitive.module",
     "afnio.autodiff",
     "afnio.autodiff.function",
     "afnio.autodiff.ops",
@@ -81,8 +83,9 @@ def api_page() -> str:
     """Every public name, module by module, with the first sentence of its docstring."""
     head = (
         "# API\n\n"
-        "Every public name, with the first sentence of its docstring. `help(name)` in Python shows the whole of it: "
-        "arguments, shapes,\nunits, errors. A name that is in several modules is described where it is first.\n\n"
+        "Every public name and method, with the first sentence of its docstring. `help(name)` in Python shows the "
+        "whole of it:\narguments, shapes, units, errors. A name that is in several modules is described where it is "
+        "first; what a class has from\nanother of this page is described there.\n\n"
         f"Made from the code by `{WRITE}`.\n"
     )
     seen: dict[int, str] = {}
@@ -108,7 +111,42 @@ def _row(module: ModuleType, name: str, seen: dict[int, str]) -> str:
     before = seen.setdefault(id(member), module.__name__) if _explains_itself(member) else module.__name__
     if before != module.__name__:
         return f"| `{name}` | see [{before}](#{before.replace('.', '')}) |\n"
-    return f"| `{name}{_arguments(member)}` | {about(module, name).replace('|', chr(92) + '|')} |\n"
+    lines = {f"{name}{_arguments(member)}": about(module, name)}
+    if inspect.isclass(member) and not issubclass(member, (BaseException, enum.Enum)):
+        lines |= {f"{name}.{called}": said for called, said in methods(member).items()}
+    return "".join([f"| `{called}` | {said.replace('|', chr(92) + '|')} |\n" for called, said in lines.items()])
+
+
+def methods(cls: type) -> dict[str, str]:
+    """Each public method, with its arguments, and each property -> the first sentence about it.
+
+    What a base class has that is listed itself is told there.
+    """
+    bases = [
+        base for base in cls.__mro__ if base.__module__.startswith(("afnio.", "tellurio.")) and _told_here(base, cls)
+    ]
+    found: dict[str, str] = {}
+    for name, member in [item for base in bases for item in vars(base).items() if not item[0].startswith("_")]:
+        method = getattr(member, "__func__", member)
+        if isinstance(member, property):
+            found.setdefault(name, first_sentence_of(inspect.getdoc(getattr(cls, name)) or ""))
+        elif inspect.isfunction(method) and not any(known.partition("(")[0] == name for known in found):
+            sentence = first_sentence_of(inspect.getdoc(getattr(cls, name)) or "")
+            found[f"{name}{_arguments(method, skip=not isinstance(member, staticmethod))}"] = sentence
+    return found
+
+
+def _told_here(base: type, cls: type) -> bool:
+    above = [known for known in cls.__mro__ if known is not cls and known in _listed()]
+    return base is cls or not any(issubclass(known, base) for known in above)
+
+
+@functools.cache
+def _listed() -> frozenset[type]:
+    """Every class that is in the docs."""
+    modules = [importlib.import_module(name) for name in MODULES]
+    members = [getattr(module, name) for module in modules for name in public_names(module)]
+    return frozenset(member for member in members if inspect.isclass(member))
 
 
 def about(module: ModuleType, name: str) -> str:
@@ -122,8 +160,8 @@ def _explains_itself(member: Any) -> bool:
     return inspect.isclass(member) or inspect.isroutine(member) or inspect.ismodule(member)
 
 
-def _arguments(member: Any) -> str:
-    """Names of the arguments, ``...`` where they are many; nothing for what is not called."""
+def _arguments(member: Any, *, skip: bool = False) -> str:
+    """Names of the arguments, ``...`` where they are many, ``skip``: but the first; nothing for what is not called."""
     if inspect.isclass(member) and issubclass(member, (BaseException, enum.Enum)):
         return ""
     if not inspect.isclass(member) and not inspect.isroutine(member):
@@ -133,7 +171,7 @@ def _arguments(member: Any) -> str:
     except (TypeError, ValueError):  # built in
         return ""
     stars: dict[Any, str] = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
-    names = [stars.get(one.kind, "") + one.name for one in parameters]
+    names = [stars.get(one.kind, "") + one.name for one in parameters][skip:]
     if names == ["*args", "**kwargs"]:  # they say nothing
         return ""
     return f"({', '.join(names[:3] + ['...'] * (len(names) > 3))})"
@@ -146,7 +184,7 @@ def first_sentence(member: Any) -> str:
 
 def first_sentence_of(text: str) -> str:
     """Up to the full stop that ends it, on one line, with Markdown's marks; after the call that some begin with."""
-    text = re.sub(r"\A``\w+\(.*?\)``(?:: |\.\s*)", "", text, flags=re.DOTALL)
+    text = re.sub(r"\A``\w+\(.*?\)``(?:: |\.\s+)(?=\S)", "", text, flags=re.DOTALL)
     line = " ".join(text.split("\n\n")[0].split())
     found = re.match(r"(.*?[.!?])(?:\s+[A-Z`]|$)", line)
     return (found.group(1) if found else line).replace("``", "`")

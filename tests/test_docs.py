@@ -129,7 +129,12 @@ def test_what_is_made_from_the_code_is_what_the_code_says(name: str) -> None:
 @pytest.mark.parametrize("name", docs.MODULES)
 def test_every_public_name_is_explained_in_the_docs(name: str) -> None:
     module = importlib.import_module(name)
-    assert [public for public in docs.public_names(module) if not docs.about(module, public)] == []
+    public = {name: getattr(module, name) for name in docs.public_names(module)}
+    assert [name for name in public if not docs.about(module, name)] == []
+    classes = {name: member for name, member in public.items() if inspect.isclass(member)}
+    assert [
+        (name, method) for name in classes for method, said in docs.methods(classes[name]).items() if not said
+    ] == []
 
 
 def test_the_tree_of_errors_is_in_the_docs_as_it_is_in_the_code() -> None:
