@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ao.api import Api, quoted
+from ao.api import Api, ApiError, quoted
+from ao.local import start_and_wait
 from ao.replay.book import Book
 
 __all__ = ["Fetched", "fetched"]
@@ -42,8 +43,11 @@ def fetched(run: str) -> Fetched:
     """The recording that ``run`` names: an id, the beginning of one, a name, or ``last``.
 
     Raises:
-        ApiError: there is none such, or no server that could know.
+        ApiError: there is none such, or no server that could know, and none can be started.
     """
+    fault = start_and_wait()
+    if fault:
+        raise ApiError(f"The local server cannot be started: {fault}")
     api = Api()
     found = api.json(f"/recordings/{quoted(run)}")
     lines = api.get(f"/runs/{found['run']['id']}/recording").split(b"\n")

@@ -49,7 +49,7 @@ def _recorded(options: Options) -> int:
         return _run(options.program, Fate())
     fate = Fate()
     # Registered first, so run last: what the program registers may still make calls.
-    atexit.register(_ended, recording, stop, fate)
+    atexit.register(_ended, recording, stop, fate, options.rerun is not None)
     return _run(options.program, fate)
 
 
@@ -86,12 +86,11 @@ def _seed_of(options: Options, book: Any) -> int:
     return int.from_bytes(os.urandom(4), "big")
 
 
-def _ended(recording: Recording, stop: list[Callable[[], object]], fate: Fate) -> None:
+def _ended(recording: Recording, stop: list[Callable[[], object]], fate: Fate, again: bool) -> None:
     for each in stop:
         each()
     recording.end(*outcome(fate.error))
     recording.tell()
-    again = recording.book is not None
     if not recording.is_child and sys.stderr is not None and (again or sys.stderr.isatty()):
         sys.stderr.write(f"ao: {recording.report()}\n")
 

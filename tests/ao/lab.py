@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +89,10 @@ class Lab:
         return Ran(done.returncode, done.stdout, done.stderr)
 
     def record(self, *arguments: str, **options: Any) -> Ran:
-        """``ao-record`` with these arguments."""
+        """``ao-record`` with these arguments; beside a real server with a name of its own."""
+        if self.real is not None and not {"--run-name", "--rerun"} & set(arguments):
+            self.last = f"run-{uuid.uuid4().hex[:12]}"
+            arguments = ("--run-name", self.last, *arguments)
         return self.run([*RECORD, *arguments], **options)
 
     def python(self, *arguments: str, **options: Any) -> Ran:
@@ -128,10 +132,9 @@ class Lab:
             assert answer.status_code in (200, 201), answer.text
             return answer.json()
 
-    def stored(self, name: str = "last") -> dict[str, Any]:
-        """The graph of a recording, once the server has all of it: its journal is gone then."""
-        assert self.real is not None
-        run = self.until(lambda: self._found(name))
+    def stored(self, name: str = "") -> dict[str, Any]:
+        """The graph of a recording, of the last one by default, once the server has all of it: no journal is left."""
+        run = self.until(lambda: self._found(name or self.last))
         folder = self.home / "journals" / run["id"]
         self.until(lambda: not list(folder.glob("*.jsonl")))
         graph: dict[str, Any] = self.get(f"/runs/{run['id']}/graph")
