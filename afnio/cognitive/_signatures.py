@@ -137,8 +137,10 @@ def _schema(hint: Any, defs: dict[str, Any], where: str) -> dict[str, Any]:
         return _choices(list(args))
     if origin in (Union, types.UnionType):
         return {"anyOf": [_schema(each, defs, where) for each in args]}
-    if (origin or hint) in LISTS:
-        inner = [each for each in args if each is not Ellipsis]
+    inner = [each for each in args if each is not Ellipsis]
+    if (origin or hint) in LISTS and all(
+        each == inner[0] for each in inner
+    ):  # a tuple of several types has no form that all APIs know
         return {"type": "array", "items": _schema(inner[0], defs, where) if inner else {}}
     if (origin or hint) in DICTS:
         return {"type": "object", "additionalProperties": _schema(args[1], defs, where) if len(args) == 2 else True}

@@ -120,6 +120,11 @@ def starred(*words: str) -> str:
     return " ".join(words)
 
 
+def mixed(x: tuple[int, str]) -> str:
+    """Mixed."""
+    return str(x)
+
+
 def odd(x: threading.Thread) -> str:
     """Do it."""
     return str(x)
@@ -224,6 +229,7 @@ def test_a_module_is_a_tool_with_its_parameters() -> None:
         (lambda: cog.Tool(no_docstring), ValueError, "'no_docstring' has no description.*write a docstring"),
         (lambda: cog.Tool(starred), TypeError, r"\*words.*cannot give by name"),
         (lambda: cog.Tool(odd), TypeError, "parameter 'x' of the tool 'odd' has the type.*no JSON form"),
+        (lambda: cog.Tool(mixed), TypeError, r"has the type tuple\[int, str\], which has no JSON form"),
         (lambda: cog.Tool(lambda x: x), ValueError, "1 to 64 letters.*pass Tool"),
         (lambda: cog.Tool(google, name="with space"), ValueError, "got 'with space'"),
         (lambda: cog.Tool(3), TypeError, "made of a function, got int"),  # type: ignore[arg-type]
