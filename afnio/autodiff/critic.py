@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from afnio.autodiff.chat import Chat, Item
-from afnio.autodiff.feedback import EdgePieces, Pieces, joined_trail, parts_of, union
+from afnio.autodiff.feedback import EMPTY, EdgePieces, Pieces, joined_trail, parts_of, union
 from afnio.autodiff.quoting import quoted
 from afnio.autodiff.reduce import Reducer, feedback_contract, reduce_feedback, tokens
 from afnio.autodiff.settings import EngineSettings, current_settings
@@ -109,7 +109,7 @@ class _Case:
 async def criticise(
     chat: Chat, outputs: Sequence[Any], grad_output: Gradient, wanted: Sequence[bool], node: str
 ) -> EdgePieces:
-    """Feedback on the wanted Variables of ``chat``, one list of pieces for each edge.
+    """Feedback on the wanted Variables of ``chat``, one list of pieces for each edge; `EMPTY` for what may stay.
 
     Args:
         chat: the call.
@@ -323,7 +323,7 @@ async def _ask(client: BackwardModelClient, case: _Case, group: list[int], node:
     texts: dict[str, str] = await ask(
         client._client,
         [{"role": "system", "content": system}, {"role": "user", "content": content}],
-        feedback_contract(tuple(asked)),
+        feedback_contract(tuple(asked), may_be_empty=True),
         role="backward",
         node=node,
         variable=next(iter(asked.values())).variable.role,
@@ -337,7 +337,7 @@ async def _ask(client: BackwardModelClient, case: _Case, group: list[int], node:
         origin = origins.get(indices)
         if origin is None:
             origin = origins[indices] = _origin(chat, indices, by_sample)
-        found.append((slot, _piece(slot, texts[name], origin)))
+        found.append((slot, _piece(slot, texts[name], origin) if texts[name] else EMPTY))
     return found
 
 

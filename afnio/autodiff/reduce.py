@@ -23,8 +23,11 @@ def tokens(text: str) -> int:
 
 
 @functools.lru_cache(maxsize=256)
-def feedback_contract(names: tuple[str, ...]) -> Contract:
-    """The contract of a critic asked about the variables ``names``: one entry for each."""
+def feedback_contract(names: tuple[str, ...], *, may_be_empty: bool = False) -> Contract:
+    """The contract of a critic asked about the variables ``names``: one entry for each.
+
+    ``may_be_empty``: it may say by an empty text that there is nothing to change.
+    """
     entry = {
         "type": "object",
         "properties": {"variable": {"type": "string", "enum": list(names)}, "text": {"type": "string"}},
@@ -37,10 +40,10 @@ def feedback_contract(names: tuple[str, ...]) -> Contract:
         "required": ["feedback"],
         "additionalProperties": False,
     }
-    return Contract("afnio_feedback", schema, functools.partial(_read, names))
+    return Contract("afnio_feedback", schema, functools.partial(_read, names, may_be_empty))
 
 
-def _read(names: tuple[str, ...], value: dict[str, Any]) -> dict[str, str]:
+def _read(names: tuple[str, ...], may_be_empty: bool, value: dict[str, Any]) -> dict[str, str]:
     entries = value["feedback"]
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise Fault("'feedback' must be a list of objects")
@@ -49,9 +52,9 @@ def _read(names: tuple[str, ...], value: dict[str, Any]) -> dict[str, str]:
         name, text = entry.get("variable"), entry.get("text")
         if name not in names:
             raise Fault(f"'feedback' has an entry for {name!r}; asked for were {', '.join(names)}")
-        if not isinstance(text, str) or not text.strip():
+        if not isinstance(text, str) or not (text.strip() or may_be_empty):
             raise Fault(f"the entry for {name!r} has no text")
-        texts[name] = f"{texts[name]}\n{text.strip()}" if name in texts else text.strip()
+        texts[name] = f"{texts[name]}\n{text.strip()}".strip() if name in texts else text.strip()
     missing = [name for name in names if name not in texts]
     if missing:
         raise Fault(f"'feedback' has no entry for {', '.join(missing)}")

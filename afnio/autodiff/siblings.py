@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from afnio.autodiff.chat import Chat, Item
 from afnio.autodiff.critic import criticise
-from afnio.autodiff.feedback import EdgePieces, Joined, Pieces
+from afnio.autodiff.feedback import EMPTY, EdgePieces, Joined, Pieces
 from afnio.gradient import Gradient
 from afnio.variable import Variable
 
@@ -120,7 +120,8 @@ async def criticise_together(family: Sequence[Sibling]) -> list[EdgePieces]:
     receiver: dict[int, int] = {}
     for (number, edge), pieces in zip(merged.origins, edges, strict=True):
         # A Variable that several siblings took as input has an edge from each: its feedback travels along one.
-        results[number][edge].extend(piece for piece in pieces if receiver.setdefault(id(piece), number) == number)
+        own = [piece for piece in pieces if piece is EMPTY or receiver.setdefault(id(piece), number) == number]
+        results[number][edge].extend(own)
     return results
 
 

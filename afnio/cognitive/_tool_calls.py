@@ -178,7 +178,10 @@ def _results(turn: Turn, jobs: Sequence[_Job], outcomes: Sequence[Any], on_error
     if not jobs:
         raise ValueError("run_tools(): the turn called no tool. Call it only `if (stop_reason == 'tool_use').any():`.")
     variables = [variable for row in rows for called in row or () for variable in called.variables]
-    return list(RunTool.apply(turn, variables, Calls(rows)))
+    results = RunTool.apply(turn, variables, Calls(rows))
+    learning = {number for row in rows for number, called in enumerate(row or ()) if called.variables}
+    # Feedback on other results would only go to the turn that called for them, which the critic judges anyway.
+    return [result if number in learning else result.detach() for number, result in enumerate(results)]
 
 
 def _called(job: _Job, outcome: Any, on_error: OnError, batched: bool) -> Called:

@@ -8,7 +8,7 @@ __all__ = ["TURNS"]
 
 TURNS = Words(
     "turns",
-    "1",
+    "2",
     (
         Part(
             "- The call may be one turn of a conversation in which the model calls tools. <tool> is a tool it could "
@@ -26,6 +26,10 @@ TURNS = Words(
             "- <argument> is a setting of the call. Say which value it should have, and why; nothing else can be "
             "changed there.",
             "A number or a choice takes a value, not an instruction.",
+        ),
+        Part(
+            "- Where a variable needs no change, give it an empty text.",
+            "A long conversation has many turns and results, of which few are at fault: the rest costs no words.",
         ),
         Part(
             "- Images and documents stand after the text, under the numbers by which it refers to them.",

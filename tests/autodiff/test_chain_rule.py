@@ -255,9 +255,13 @@ def _conversation(net: Net, result: OpResult[Any], contents: list[int], rest: li
 
 def _results(net: Net, turn: Any, results: list[Variable]) -> None:
     """What tools returned: each Variable among it is found where its text came from."""
-    arguments, places = results[0].grad_fn.ctx.arguments, results[0].grad_fn.ctx.places
     reads, told = [net.at(turn)], 0
-    for variable, (number, sample) in zip(arguments[1], places, strict=True):
+    node: Any = next((result.grad_fn for result in results if result.requires_grad), None)
+    places, variables = (node.ctx.places, node.ctx.arguments[1]) if node else ([], [])
+    assert [result.requires_grad for result in results] == [
+        any(place == number for place, _ in places) for number in range(len(results))
+    ]
+    for variable, (number, sample) in zip(variables, places, strict=True):
         text = results[number].data
         assert variable.data == (text[sample] if net.size else text)
         if all(value is not variable for value in net.values):
@@ -338,6 +342,8 @@ class Reference:
 
     def at_value(self, value: int) -> tuple[frozenset[Piece], bool]:
         """The pieces that arrive at a value, and whether "nothing to improve" arrives there."""
+        if not self.net.values[value].requires_grad:
+            return frozenset(), False  # what a tool returned that learns nothing
         if value not in self._known:
             edges = [self.on_edge(op, at) for op, at in self.readers(value)]
             pieces = frozenset(piece for found, _ in edges for piece in found)

@@ -110,7 +110,7 @@ def test_code_in_the_value_is_no_fence() -> None:
 CRITIC_FAULTS = [
     ('{"feedback": [{"variable": "v9", "text": "x"}]}', "an entry for 'v9'; asked for were v1, v2"),
     ('{"feedback": [{"variable": "v1", "text": "x"}]}', "no entry for v2"),
-    ('{"feedback": [{"variable": "v1", "text": "x"}, {"variable": "v2", "text": " "}]}', "'v2' has no text"),
+    ('{"feedback": [{"variable": "v1", "text": "x"}, {"variable": "v2", "text": null}]}', "'v2' has no text"),
     ('{"feedback": [{"variable": "v1", "text": "x"}, {"variable": "v2"}]}', "'v2' has no text"),
     ('{"feedback": "better"}', "must be a list of objects"),
     ('{"feedback": ["better"]}', "must be a list of objects"),
@@ -166,6 +166,40 @@ def test_two_entries_for_one_variable_are_joined(inline: Lab) -> None:
     one, _, answer = two_prompts(inline)
     inline.backward(answer, WRONG)
     assert texts(one) == ["one\ntwo"]
+
+
+def test_an_empty_text_leaves_a_variable_as_it_is(lab: Lab) -> None:
+    lab.brain.rule = by_role(
+        backward=lambda ask: feedback(ask, lambda v: "" if v == "v2" else "say it better"), optimizer="Do better {x}"
+    )
+    one, two, answer = two_prompts(lab)
+    lab.backward(answer, WRONG)
+    assert texts(one) == ["say it better"]
+    assert texts(two) == [""]
+    assert lab.calls() == {"forward": 1, "backward": 1}
+    lab.step(afnio.optim.TGD([one, two], lab.client, model="brain"))
+    assert lab.calls() == {"forward": 1, "backward": 1, "optimizer": 1}
+    assert two.data == "Mind {x}"
+
+
+def test_a_reducer_that_says_nothing_is_asked_again(inline: Lab) -> None:
+    said = iter(["", "both lessons"])
+    inline.brain.rule = by_role(reducer=lambda ask: feedback(ask, next(said)))
+    prompt = Parameter("Do it.", "prompt")
+    answer = inline.chat([system(prompt)])
+    with inline.settings(feedback_tokens=2):
+        inline.backward([answer + Variable(""), answer + Variable("")], [Variable("be brief"), Variable("be kind")])
+    assert inline.calls()["reducer"] == 2
+    assert "both lessons" in inline.brain.of("backward")[0].user
+
+
+def test_what_need_not_change_asks_no_further_critic(lab: Lab) -> None:
+    lab.brain.rule = by_role(backward=lambda ask: feedback(ask, lambda v: " " if v == "v2" else "say it better"))
+    first, second = Parameter("Do {x}", "first prompt"), Parameter("Check {y}", "second prompt")
+    draft = lab.chat([system(first)], inputs={"x": "a"})
+    lab.backward(lab.chat([system(second)], inputs={"y": draft}), WRONG)
+    assert (texts(first), texts(second)) == ([""], ["say it better"])
+    assert lab.calls() == {"forward": 2, "backward": 1}
 
 
 # endpoints without structured outputs
@@ -254,4 +288,4 @@ def test_the_words_version_is_stored_with_the_call(tmp_path: Path) -> None:
         lab.backward(two_prompts(lab)[2], WRONG)
         lab.backward(lab.chat([system(Parameter("Write", "prompt"))], temperature=Parameter(0.5, "heat")), WRONG)
     lines = [json.loads(line) for line in (tmp_path / "calls.jsonl").read_text().splitlines()]
-    assert [line.get("words") for line in lines if line.get("role") == "backward"] == ["critic/1", "critic/1 turns/1"]
+    assert [line.get("words") for line in lines if line.get("role") == "backward"] == ["critic/1", "critic/1 turns/2"]

@@ -87,11 +87,12 @@ def test_the_critic_sees_the_whole_turn(lab: Lab) -> None:
         assert '<sample id="row0">' in shown
         assert "row1" not in shown
     assert '<tool_call call="1" name="lookup">{"word": "a"}</tool_call></variable></message>' in last
-    assert '<tool_result call="1" name="lookup"><a> is a word</tool_result></variable></message>' in last
+    # What a plain function returned has nothing to learn: it is shown, and not asked about.
+    assert '<message role="tool"><tool_result call="1" name="lookup"><a> is a word</tool_result></message>' in last
     assert "<output>so a</output>\n<feedback>The evaluation" in last
     assert '<output stop="tool_use"><tool_call call="1" name="lookup">{"word": "a"}</tool_call></output>' in first
     assert "<feedback>on v2</feedback>" in first
-    assert "<feedback>On the result of its call 1 (lookup): on v5</feedback>" in first
+    assert first.count("<feedback>") == 1
     assert "<tool_call> a call it made" in lab.brain.of("backward")[0].ask.system
 
 
@@ -123,6 +124,51 @@ def test_what_a_tool_computed_is_part_of_the_graph(lab: Lab) -> None:
     assert [sorted(ids) for ids in samples(prompt)] == [["row0", "row2"], ["row0", "row2"]]
     assert all("on v" in text for text in texts(inner))
     assert result.messages[3]["content"][0].data == ["so Say more on a.", None, "so Say more on c."]
+
+
+def test_feedback_on_the_result_of_a_tool_that_learns_says_whose_it_is(lab: Lab) -> None:
+    known = Parameter("all words", "what the tool knows")
+
+    def recall(word: str) -> Variable:
+        """Recall a word."""
+        return known
+
+    prompt, loop = agent(lab, recall)
+    result = ask(lab, prompt, loop, "a")
+    (tool_result,) = result.messages[3]["content"]
+    assert tool_result.requires_grad
+    lab.backward(F.exact_match_evaluator(result.output, "no"))
+    last, first = (asked.user for asked in lab.brain.of("backward"))
+    shown = '<tool_result call="1" name="recall">all words</tool_result></variable></message>'
+    assert shown in last
+    assert "<feedback>On the result of its call 1 (recall): on v3</feedback>" in first
+    assert texts(known) == ["on v3"]
+
+
+def test_a_plain_result_beside_one_that_learns_is_not_asked_about(inline: Lab) -> None:
+    known = Parameter("all words", "what the tool knows")
+
+    def recall(word: str) -> Variable:
+        """Recall a word."""
+        return known
+
+    def both(ask: Ask) -> list[ToolCall]:
+        if any(turn.role == "tool" for turn in ask.turns):
+            return []
+        return [ToolCall(tool.name, '{"word": "a"}') for tool in ask.tools]
+
+    prompt, loop = agent(inline, lookup, recall)
+    inline.brain.calling = both
+    result = ask(inline, prompt, loop, "a")
+    plain, learning = result.messages[3]["content"]
+    assert (plain.requires_grad, plain.grad_fn, learning.requires_grad) == (False, None, True)
+    assert [block["type"] for block in plain._content[0]] == ["tool_result"]
+    inline.backward(F.exact_match_evaluator(result.output, "no"))
+    last, first = (asked.user for asked in inline.brain.of("backward"))
+    assert "<a> is a word</tool_result>\n" in last
+    assert "call 2 (recall)" in first
+    assert "call 1 (lookup)" not in first
+    assert len(known.grad) == 1
 
 
 def test_settings_that_are_variables_are_sent_and_criticised(lab: Lab) -> None:
@@ -219,7 +265,11 @@ def test_fields_carry_feedback_with_their_name(lab: Lab) -> None:
 
 
 def test_the_ops_keep_the_laws() -> None:
-    said = Parameter("x", "said")
+    said, known = Parameter("x", "said"), Parameter("y", "what the tool knows")
+
+    def lookup(word: str) -> Variable:
+        """Look a word up."""
+        return known
 
     class Say(Function):
         @staticmethod
