@@ -12,7 +12,7 @@ from afnio.autodiff import Function
 from afnio.autodiff.turn import Outcome, Turn
 from afnio.parameter import Parameter
 from afnio.variable import Variable
-from tests.autodiff.lab import Lab, by_role, feedback, names_of, open_lab, samples_of, system, user
+from tests.autodiff.lab import Lab, by_role, feedback, names_of, open_lab, samples_of, system, texts, user
 
 
 def critic(ask: Any) -> Any:
@@ -147,6 +147,20 @@ def test_each_sample_s_own_variables_get_their_own_feedback() -> None:
         assert names_of(lab.brain.of("backward")[0].ask) == ["v1", "v2", "v3", "v4"]
         assert [given.grad[0].samples for given in inputs] == [("0",), ("1",), ("2",)]  # type: ignore[attr-defined]
         assert [len(given.grad) for given in inputs] == [1, 1, 1]
+
+
+def test_an_empty_text_of_a_shared_critic_tells_each_call_that_nothing_need_change() -> None:
+    with open_lab() as lab:
+        prompt = Parameter("Classify", "the prompt")
+        inputs = [Variable(f"text {number}", f"input {number}", requires_grad=True) for number in range(3)]
+        lab.brain.rule = by_role(
+            forward="wrong", backward=lambda ask: feedback(ask, lambda name: "better" if name == "v1" else "")
+        )
+        answers = [lab.chat([system(prompt), user(Variable("{x}", "template"))], {"x": given}) for given in inputs]
+        autodiff.backward([F.exact_match_evaluator(answer, "right").explanation for answer in answers])
+        assert lab.calls()["backward"] == 1
+        assert texts(prompt) == ["better"]
+        assert [texts(given) for given in inputs] == [[""]] * 3
 
 
 def test_calls_with_other_prompts_and_calls_for_the_same_sample_share_nothing() -> None:
