@@ -208,8 +208,8 @@ def cli_page() -> str:
     """What each command's ``--help`` shows."""
     head = (
         "# Commands\n\n"
-        "`afnio` logs in and serves the simulated model, `tellurio` is the server of this machine. What goes wrong is one "
-        "line on\nstandard error, and the exit code is 1 (2 for arguments that cannot be used).\n\n"
+        "`afnio` logs in and serves the simulated model, `tellurio` is the server of this machine. What goes wrong is "
+        "one line on\nstandard error, and the exit code is 1 (2 for arguments that cannot be used).\n\n"
         f"What `--help` shows of each, made from the code by `{WRITE}`.\n"
     )
     return head + "".join([_help(words, text) for words, text in helps()])
