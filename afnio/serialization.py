@@ -291,6 +291,7 @@ def _why_not(obj: object) -> str:
     return (
         f"{type(obj).__module__}.{type(obj).__qualname__} is none of the types a checkpoint holds (None, bool, int, "
         "float, str, bytes, Decimal, list, tuple, dict, set, Variable, Parameter, functions)."
+        + (" Save its state_dict() instead." if callable(getattr(obj, "state_dict", None)) else "")
     )
 
 

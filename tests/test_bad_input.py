@@ -216,9 +216,13 @@ def fit_from_a_state(client: Any, path: Path) -> None:
     trainer(path).fit(Agent(client), loader(), ckpt_path=path / "agent.hf")
 
 
-def score(client: Any, path: Path) -> None:
+def nothing(prediction: str, target: str) -> float:
+    return float("nan")
+
+
+def scored_by(eval_fn: Any) -> None:
     prediction = afnio.Variable(["a", "b"], "answers", requires_grad=True)
-    F.deterministic_evaluator(prediction, ["a", "b"], divide, "the quotient", None, sum, "sum")
+    F.deterministic_evaluator(prediction, ["a", "b"], eval_fn, "the quotient", None, sum, "sum")
 
 
 HABITS: list[tuple[Any, type[Exception], str]] = [
@@ -250,7 +254,13 @@ HABITS: list[tuple[Any, type[Exception], str]] = [
     (fit_with(Named, [0]), TypeError, "got dict. There are no schedulers here"),
     (load_trained, TypeError, r"Trainer's checkpoint: pass .* checkpoint\['agent_state_dict'\]"),
     (fit_from_a_state, CheckpointError, r"agent\.load_state_dict\(afnio\.load\(path\)\)"),
-    (score, ZeroDivisionError, r"Raised by eval_fn for sample 0 of the batch: eval_fn\('a', 'a'\)"),
+    (lambda client, path: afnio.save(Agent(client), path / "a.hf"), TypeError, r"Save its state_dict\(\) instead"),
+    (lambda client, path: scored_by(nothing), ValueError, "eval_fn returned nan for sample 0 of the batch"),
+    (
+        lambda client, path: scored_by(divide),
+        ZeroDivisionError,
+        r"Raised by eval_fn for sample 0 of the batch: eval_fn\('a', 'a'\)",
+    ),
     (
         fit_with(Agent, DataLoader([1, 2, 3], batch_size=2, collate_fn=spoilt)),
         KeyError,

@@ -92,6 +92,8 @@ def _scored(eval_fn: Callable[[Any, Any], Any], index: int, given: Any, wanted: 
         raise
     if not isinstance(score, (int, float)):
         raise ValueError(f"eval_fn must return a number for each sample, got {type(score).__name__}.")
+    if score != score:  # no score is better or worse than this one: nothing could be learned, and nothing would say so
+        raise ValueError(f"eval_fn returned nan for sample {index} of the batch, which is no score.")
     return score
 
 
