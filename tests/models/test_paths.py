@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 import afnio
 from afnio.calls import Limits, Session, run_sync
 from afnio.errors import MissingKeyError
-from afnio.models import MODEL_REGISTRY, as_model, backward_client, complete, is_inline, model_at
+from afnio.models import MODEL_REGISTRY, as_model, backward_client, complete, is_inline, model_at, paths
 from afnio.models.anthropic import Anthropic, AsyncAnthropic
 from afnio.models.base import BaseModel, Recipe
 from afnio.models.compatible import Ollama
@@ -65,6 +66,18 @@ def test_a_path_wherever_a_client_does(server: LMServer, monkeypatch: pytest.Mon
     assert not is_inline(path)
     afnio.set_backward_model_client(path)
     assert afnio.get_backward_model_client().chat(HI) == reply.text
+
+
+def test_of_more_models_than_are_kept_the_longest_unused_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths, "MOST", 3)
+    monkeypatch.setattr(paths, "_known", OrderedDict())
+    first, *others = [model_at(f"ollama/m{number}") for number in range(3)]
+    assert model_at("ollama/m0") is first  # used again
+    newest = model_at("ollama/m3")
+    assert model_at("ollama/m3") is newest
+    assert model_at("ollama/m0") is first
+    assert model_at("ollama/m2") is others[1]
+    assert model_at("ollama/m1") is not others[0]
 
 
 def test_another_key_or_place_is_another_model(monkeypatch: pytest.MonkeyPatch) -> None:
