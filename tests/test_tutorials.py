@@ -159,7 +159,7 @@ def test_an_environment_variable_is_all_that_changes_for_another_endpoint(
     assert re.search(SAYS[name], told[name]), told[name]
 
 
-def test_a_wrong_key_is_one_clear_error(home: Home, folder: Path) -> None:
+def test_an_endpoint_that_is_not_there_is_one_clear_error(home: Home, folder: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}
     environment |= {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
     command = [sys.executable, str(notebooks.TUTORIALS[0])]

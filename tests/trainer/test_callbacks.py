@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import re
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,11 @@ def test_what_a_callback_puts_into_a_checkpoint_comes_back(tmp_path: Path) -> No
     again = Extra()
     trained(again, root=tmp_path, max_epochs=2)
     assert again.loaded == {"steps": 2}
+
+
+def test_why_a_fit_ended_and_where_to_go_on_are_two_sentences(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    trained(EarlyStopping(target=0.0), root=tmp_path, max_epochs=2)
+    assert re.search(r"fit ended early: val_loss reached \d\.\d{4}\. Go on with fit\(", caplog.text)
 
 
 def test_early_stopping_by_a_metric_of_its_own() -> None:

@@ -48,4 +48,5 @@ class Reporting(Callback):
         """Why it ended early, and where to go on."""
         if self._end and fit.stop_reason is not None:
             where = f" Go on with fit(..., ckpt_path='last'): {fit.checkpoint}" if fit.checkpoint else ""
-            logger.warning("fit ended early: %s%s", fit.stop_reason, where)
+            reason = fit.stop_reason if fit.stop_reason.endswith(".") else f"{fit.stop_reason}."
+            logger.warning("fit ended early: %s%s", reason, where)
