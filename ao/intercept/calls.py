@@ -110,6 +110,7 @@ class Desk:
                 thread=thread_name(),
                 task=task_name(),
                 started=time.time(),
+                tracked=where.tracked,
             )
             call = self.begin(recorder, exchange)
             _remember(where, call)

@@ -39,6 +39,7 @@ class Exchange:
         thread, task: their names; ``task`` is ``""`` outside asyncio.
         started: Unix time.
         note: the recorder's own; the interceptor never touches it.
+        tracked: made by afnio, which tells its own tracker of it.
     """
 
     method: str
@@ -57,6 +58,7 @@ class Exchange:
     task: str
     started: float
     note: Any = None
+    tracked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

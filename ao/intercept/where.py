@@ -12,10 +12,11 @@ from typing import Any
 __all__ = ["Marker", "Place", "place", "task_name", "thread_name"]
 
 _STDLIB = os.path.dirname(os.__file__) + os.sep
-_OURS = tuple(str(Path(__file__).parents[2] / name) + os.sep for name in ("afnio", "ao", "tellurio"))
+_OURS = tuple(str(Path(__file__).parents[2] / name) + os.sep for name in ("ao", "tellurio"))
+_AFNIO = str(Path(__file__).parents[2] / "afnio") + os.sep
 _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 
-_USER, _LIBRARY, _NEITHER = 0, 1, 2
+_USER, _LIBRARY, _NEITHER, _TRACKED = 0, 1, 2, 3
 _kinds: dict[str, int] = {}
 
 
@@ -37,11 +38,15 @@ class Marker:
 
 
 class Place:
-    """The statement, and the marker of the outermost library frame that it called (None when that has no room)."""
+    """The statement, and the marker of the outermost library frame that it called (None when that has no room).
 
-    __slots__ = ("file", "function", "line", "marker")
+    ``tracked``: afnio is among the libraries, which tells its own tracker of the call.
+    """
 
-    def __init__(self, user: FrameType | None, library: FrameType | None) -> None:
+    __slots__ = ("file", "function", "line", "marker", "tracked")
+
+    def __init__(self, user: FrameType | None, library: FrameType | None, tracked: bool) -> None:
+        self.tracked = tracked
         self.file = user.f_code.co_filename if user else ""
         self.line = (user.f_lineno or 0) if user else 0
         self.function = user.f_code.co_qualname if user else ""
@@ -51,15 +56,15 @@ class Place:
 def place() -> Place:
     """Where the calling code was called from: the innermost frame that is neither a library's nor ours."""
     frame: FrameType | None = sys._getframe(1)
-    library = None
+    library, tracked = None, False
     while frame is not None:
         kind = _kind(frame.f_code)
         if kind == _USER:
-            return Place(frame, library)
-        if kind == _LIBRARY:
-            library = frame
+            return Place(frame, library, tracked)
+        if kind != _NEITHER:
+            library, tracked = frame, tracked or kind == _TRACKED
         frame = frame.f_back
-    return Place(None, library)
+    return Place(None, library, tracked)
 
 
 def _mark(frame: FrameType) -> Marker | None:
@@ -82,6 +87,8 @@ def _kind(code: CodeType) -> int:
 def _kind_of(file: str) -> int:
     if file.startswith("<frozen") or file.startswith(_OURS):
         return _NEITHER
+    if file.startswith(_AFNIO):
+        return _TRACKED
     if any(folder in file for folder in _INSTALLED):
         return _LIBRARY
     return _NEITHER if file.startswith(_STDLIB) else _USER

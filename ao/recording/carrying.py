@@ -165,6 +165,12 @@ def _processes(module: ModuleType, patches: Patches) -> None:
     patches.wrap(module.BaseProcess, "start", start)
 
 
+def _runs(module: ModuleType, patches: Patches) -> None:
+    """Runs that the script begins by ``te.init`` are children of the subrun that begins them."""
+
+    module.set_parent(lambda: None if (here := current()) is None else here.id)
+
+
 def _leaver(before: Callable[[int], Any], leaving: Callable[[int], None]) -> Callable[[int], Any]:
     def _exit(status: int) -> Any:
         leaving(status)
@@ -179,4 +185,5 @@ _PATCHES: dict[str, Callable[[ModuleType, Patches], None]] = {
     "concurrent.futures.process": _tasks_of_processes,
     "multiprocessing.process": _processes,
     "multiprocessing.pool": _tasks_of_pools,
+    "tellurio.client.context": _runs,
 }

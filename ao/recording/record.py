@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ao.intercept.seam import Exchange, Outcome
     from ao.recording.recording import Recording  # layers: types only
 
-__all__ = ["Note", "record_of", "request_key"]
+__all__ = ["Note", "record_of", "replay_of", "request_key"]
 
 PROVIDERS = {"openai": "openai", "anthropic": "anthropic", "gemini": "google", "ollama": "ollama", "mcp": "mcp"}
 """First word of a dialect's name -> provider, as the price list and our own clients name it."""
@@ -31,6 +31,7 @@ class Note:
         origin: the call it stands for in the recording that is run again.
         edited: ``{"input": original request}`` or ``{"output": original answer}`` where one was changed.
         sent: the request that was sent, if it is not the script's own.
+        tracked: a Run of the script's own records the call: here is only what a rerun needs of it.
     """
 
     call_id: str
@@ -44,6 +45,7 @@ class Note:
     origin: str | None = None
     edited: dict[str, Any] | None = None
     sent: Any = None
+    tracked: bool = False
 
 
 def request_key(method: str, path: str, body: bytes, value: Any) -> str:
@@ -125,6 +127,19 @@ def record_of(note: Note, exchange: Exchange, outcome: Outcome, *, source: str =
     elif not record["usage"]:
         record["usage"] = {}
     return record
+
+
+def replay_of(record: dict[str, Any]) -> dict[str, Any]:
+    """What a rerun needs of a call that is recorded elsewhere."""
+    return {name: value for name, value in record.items() if name in _REPLAYED}
+
+
+_REPLAYED = frozenset(
+    (
+        *("call_id", "key", "lineage", "site", "occurrence", "format", "model", "request", "status", "response"),
+        *("raw", "raw_base64", "chunks", "headers", "error", "complete", "omitted", "replayed_from", "edited"),
+    )
+)
 
 
 def _shown(value: Any, body: bytes) -> Any:

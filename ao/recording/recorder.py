@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 from ao.intercept.seam import Decision, Live, Outcome, Replay
-from ao.recording.record import Note, record_of, request_key
+from ao.recording.record import Note, record_of, replay_of, request_key
 from ao.recording.state import active, random_id
 from ao.recording.subrun import current
 from ao.replay.book import decision
@@ -34,6 +35,7 @@ class JournalRecorder:
         run_id = None if subrun.id == recording.root.id else subrun.id
         lineage = subrun.lineage + recording.tag
         note = exchange.note = Note(random_id(), recording, run_id, key, index, occurrence, site, lineage)
+        note.tracked = exchange.tracked and _run_is_active()
         if recording.book is None:
             recording.count("live")
             return Live()
@@ -66,9 +68,18 @@ class JournalRecorder:
     def _put(self, note: Note, exchange: Exchange, outcome: Outcome, source: str) -> None:
         def fields() -> dict[str, Any]:
             about = {} if note.run_id is None else {"r": note.run_id}
-            return {"record": record_of(note, exchange, outcome, source=source), **about}
+            record = record_of(note, exchange, outcome, source=source)
+            if note.tracked:
+                return {"kind": "replay", "data": replay_of(record), **about}
+            return {"record": record, **about}
 
-        note.recording.writer.put("c", fields)
+        note.recording.writer.put("e" if note.tracked else "c", fields)
+
+
+def _run_is_active() -> bool:
+    """Whether a Run that the script began by ``te.init`` records what afnio calls."""
+    module: Any = sys.modules.get("tellurio.client.context")
+    return module is not None and module.active_run() is not None
 
 
 def site_of(exchange: Exchange) -> str:

@@ -18,7 +18,7 @@ from afnio.errors import JournalError, ServerError
 from tellurio.client import folders, orphans, paths
 from tellurio.client.about import about_client
 from tellurio.client.arguments import budget_of, config_of, lease_of_runs, limits_of, project_slug, tags_of, text_of
-from tellurio.client.context import active_run, set_active_run
+from tellurio.client.context import active_run, parent_of_new_runs, set_active_run
 from tellurio.client.ending import Safeguard
 from tellurio.client.engine import RemoteEngine
 from tellurio.client.http import Client
@@ -105,7 +105,7 @@ def init(
 
 def _parent(parent: object) -> str | None:
     if parent is None or isinstance(parent, Run):
-        return None if parent is None else parent.uuid
+        return parent_of_new_runs() if parent is None else parent.uuid
     try:
         return str(uuids.UUID(str(parent)))
     except ValueError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -12,10 +12,11 @@ from afnio.errors import RunError
 if TYPE_CHECKING:
     from tellurio.client.run import Run  # layers: types only
 
-__all__ = ["active_run", "get_active_run", "set_active_run", "use_run"]
+__all__ = ["active_run", "get_active_run", "parent_of_new_runs", "set_active_run", "set_parent", "use_run"]
 
 _run: ContextVar[Run | None] = ContextVar("tellurio_run", default=None)
 _default: Run | None = None
+_parent: Callable[[], str | None] = lambda: None  # noqa: E731
 
 
 def active_run() -> Run | None:
@@ -49,3 +50,23 @@ def use_run(run: Run) -> Iterator[Run]:
         yield run
     finally:
         _run.reset(token)
+
+
+def set_parent(parent: Callable[[], str | None]) -> Callable[[], None]:
+    """Have new Runs that name no parent be children of the Run whose id ``parent`` gives; returns what undoes it.
+
+    A recorder says so of the scripts it records.
+    """
+    global _parent
+    before, _parent = _parent, parent
+
+    def undo() -> None:
+        global _parent
+        _parent = before
+
+    return undo
+
+
+def parent_of_new_runs() -> str | None:
+    """The id of the Run that a new one belongs to, if its script does not say."""
+    return _parent()

@@ -71,13 +71,21 @@ def graph(
     if found is None:
         return None
     runs = [found, *(part for key in subruns(c, found["id"]) if (part := run_by_key(c, key)) is not None)]
-    calls = [call for run in runs for call in _calls(c, run, bodies=bodies)]
     complete = all(indexed(c, run["key"]) >= last(c, run["key"]) for run in runs)
+    runs += [own for run in runs for own in _own_runs(c, run["id"])]
+    calls = [call for run in runs for call in _calls(c, run, bodies=bodies)]
     names = {call.pop("key"): call["id"] for call in calls}
     edges = [edge for run in runs for edge in _edges(c, run["key"], names, weak=weak, alternatives=alternatives)]
     children = execute(c, "SELECT id FROM runs WHERE parent_id = ? ORDER BY key", (found["id"],))
     graph = {"run": summary(c, found), "calls": calls, "edges": edges, "children": [row.id for row in children]}
     return {**graph, "complete": complete}
+
+
+def _own_runs(c: Connection, id: str) -> list[dict[str, Any]]:
+    """The Runs that a recorded script began there by ``te.init``."""
+    query = "SELECT runs.key FROM runs JOIN runs AS above ON above.id = runs.parent_id WHERE runs.parent_id = ? "
+    found = execute(c, query + "AND runs.kind = 'run' AND above.kind <> 'run' ORDER BY runs.key", (id,))
+    return [run for row in found if (run := run_by_key(c, row.key)) is not None]
 
 
 def family(c: Connection, run_key: int) -> dict[str, Any] | None:
@@ -86,7 +94,7 @@ def family(c: Connection, run_key: int) -> dict[str, Any] | None:
     if found is None:
         return None
     parts = (run_by_key(c, key) for key in subruns(c, found["id"]))
-    query = "SELECT key FROM runs WHERE parent_id = ? AND kind <> 'subrun' ORDER BY key"
+    query = "SELECT key FROM runs WHERE parent_id = ? AND kind = 'rerun' ORDER BY key"
     reruns = (run_by_key(c, row.key) for row in execute(c, query, (found["id"],)))
     told = {"parts": [_listed(c, run) for run in parts], "reruns": [_listed(c, run) for run in reruns]}
     return {"run": _listed(c, found), **told}

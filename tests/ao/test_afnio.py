@@ -1,0 +1,85 @@
+"""afnio in a recorded script: one graph, in which each call is once, and which a rerun repeats."""
+
+from __future__ import annotations
+
+from tests.ao.lab import Lab
+
+PLAIN = """
+import os
+import afnio, afnio.cognitive.functional as F
+from afnio.models.openai import OpenAI
+from ao.runner.context_manager import ao_record
+
+def ask(client, text):
+    message = {"role": "user", "content": [afnio.Variable(text, role="prompt")]}
+    return F.chat_completion(client, [message], inputs={}, model="gpt-5-mini").data
+
+if __name__ == "__main__":
+    client = OpenAI(api_key="test", base_url=os.environ["OPENAI_BASE_URL"])
+    print(ask(client, "first"))
+    with ao_record("part"):
+        print(ask(client, "second"))
+"""
+
+TRACKED = """
+import os
+import afnio.tellurio as te
+from script import ask
+from afnio.models.openai import OpenAI
+from ask import ask as other
+from ao.runner.context_manager import ao_record
+
+client = OpenAI(api_key="test", base_url=os.environ["OPENAI_BASE_URL"])
+print(ask(client, "before"), other("by another library"))
+run = te.init("local", "Mine", name="inner")
+print(ask(client, "tracked"), other("beside it"))
+with ao_record("part"):
+    print(ask(client, "in the part"))
+run.log("score", 1.0)
+run.finish()
+print(ask(client, "after"))
+"""
+
+
+def question(call: dict) -> str:
+    text = call["input"]["messages"][-1]["content"]
+    return text if isinstance(text, str) else text[0]["text"]
+
+
+def test_without_a_run_its_calls_are_recorded_like_any_other(real: Lab) -> None:
+    ran = real.record(real.write("script.py", PLAIN))
+    assert (ran.status, ran.out, ran.err) == (0, "first\nsecond\n", "")
+    graph = real.stored()
+    assert [question(call) for call in graph["calls"]] == ["first", "second"]
+    assert [call["run"] == graph["run"]["id"] for call in graph["calls"]] == [True, False]
+    real.lm.reset()
+    again = real.record("--rerun", graph["run"]["id"], "script.py")
+    assert again.out == ran.out
+    assert real.lm.stats(rows=False)["calls"] == 0
+
+
+def test_retries_of_afnio_are_attempts_of_one_call(lab: Lab) -> None:
+    lab.lm.faults = ["429@1x2:retry_after=0.01"]
+    ran = lab.record(lab.write("script.py", PLAIN))
+    assert (ran.status, ran.out) == (0, "first\nsecond\n")
+    first, second = {call["call_id"]: call for call in lab.calls}.values()
+    assert [attempt[2] for attempt in first["attempt_list"]] == [429, 429, 200]
+    assert second["attempts"] == 1
+
+
+def test_with_a_run_of_its_own_each_call_is_in_the_graph_once(real: Lab) -> None:
+    real.write("script.py", PLAIN)
+    ran = real.record(real.write("trains.py", TRACKED))
+    assert ran.status == 0, ran.err
+    graph = real.stored()
+    asked = ["before", "by another library", "tracked", "beside it", "in the part", "after"]
+    assert sorted(map(question, graph["calls"])) == sorted(asked)
+    assert real.lm.stats(rows=False)["calls"] == len(asked)
+    children = real.children(graph["run"]["id"])
+    (inner,) = [run for run in children.values() if run["kind"] == "run"]
+    assert sorted(question(call) for call in graph["calls"] if call["run"] == inner["id"]) == ["in the part", "tracked"]
+    real.lm.reset()
+    again = real.record("--rerun", graph["run"]["id"], "trains.py")
+    assert (again.status, again.out) == (0, ran.out), again.err
+    assert real.lm.stats(rows=False)["calls"] == 0
+    assert "6 replayed, 0 edited, 0 new, 0 missing" in again.err
