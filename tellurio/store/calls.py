@@ -128,7 +128,9 @@ def _take_back(c: Connection, run_key: int, origin: str, row: tuple[Any, ...]) -
         return False
     execute(c, "DELETE FROM edges WHERE run_key = ? AND to_call = ?", (run_key, old.key))
     execute(c, "DELETE FROM calls WHERE key = ?", (old.key,))
-    if old.source == "live":
+    if old.source != "live":
+        execute(c, "UPDATE runs SET reused = reused - 1 WHERE key = ?", (run_key,))
+    else:
         less = "calls = calls - 1, input_tokens = input_tokens - ?, output_tokens = output_tokens - ?"
         paid = "usd_pico = usd_pico - ?, unpriced = unpriced - ?"
         sums = (old.input_tokens, old.output_tokens, old.usd_pico or 0, int(old.usd_pico is None), run_key)

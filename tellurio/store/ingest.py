@@ -320,7 +320,9 @@ class _Batch:
         if subrun.end is not None:
             status, told, reason = subrun.end
             end_run(c, id, status, reason=reason, by_client=True, now=min(told, now))
-        elif subrun.calls and subrun.begin is None and root_status == "RUNNING":
+        elif root_status != "RUNNING":  # it came after the end of all
+            end_run(c, id, root_status, by_client=False, now=now)
+        elif subrun.calls:
             reopen(c, id, now)
         return key
 

@@ -226,6 +226,7 @@ def beat(c: Connection, id: str, now: float) -> str:
     if row.status == "CRASHED" and not row.ended_by_client:
         again = {"status": "RUNNING", "reason": None, "ended": None, "updated": now}
         c.execute(update(t.runs).where(t.runs.c.id == id).values(**again))
+        execute(c, _TREE + _AGAIN, (id, now))
         return "RUNNING"
     return str(row.status)
 
@@ -234,6 +235,9 @@ def end_run(
     c: Connection, id: str, status: str, *, reason: str | None = None, by_client: bool, now: float
 ) -> dict[str, Any]:
     """End the Run.  The first end that its client tells is final; a guess never changes an end.
+
+    What is open of its parts ends with it.  Only a recording's end does that: of two parts, one in the other, the inner
+    one may go on in a thread.
 
     Raises:
         LookupError: there is no such Run.
@@ -244,8 +248,10 @@ def end_run(
     open_still = ~t.runs.c.ended_by_client if by_client else t.runs.c.status == "RUNNING"
     end = {"status": status, "reason": _text("reason", reason), "ended_by_client": by_client}
     c.execute(update(t.runs).where(t.runs.c.id == id, open_still).values(**end, ended=now, updated=now))
-    _end_subruns(c, id, status, now)
-    return _there(run(c, id), id)
+    ended = _there(run(c, id), id)
+    if ended["kind"] != "subrun":
+        _end_subruns(c, id, ended["status"], now)
+    return ended
 
 
 def begin_subrun(
@@ -268,19 +274,32 @@ def begin_subrun(
     if known is None:
         client = _UNTOLD if told is None else told.get("client")
         given = told or {}
-        parent = given.get("parent_id") or root
+        parent = _parent_of_part(c, project_id, user_id, root, id, given.get("parent_id"))
         name = given.get("name")
         options: dict[str, Any] = {"id": id, "name": name, "parent_id": parent, "client": client, "kind": "subrun"}
         return int(make_run(c, project_id, user_id, **options, created=_time(given.get("created")))["key"])
     if known.project_id != project_id or known.kind != "subrun":
         raise ValueError(f"there is no subrun {id} of this recording")
     if told is not None and orjson.loads(known.client) == _UNTOLD:
-        parent = _uuid(told.get("parent_id") or root)
+        parent = _parent_of_part(c, project_id, user_id, root, id, told.get("parent_id"))
         name = _name_of_part(c, told.get("name"), parent)
         values = {"name": name, "slug": _free_slug(c, project_id, name), "parent_id": parent}
         values |= {"client": _json("client", told.get("client") or {})}
         c.execute(update(t.runs).where(t.runs.c.id == id).values(**values))
     return int(known.key)
+
+
+def _parent_of_part(c: Connection, project_id: str, user_id: str, root: str, id: str, told: Any) -> str:
+    """Of what a part is one: of the recording, or of another part, which is made if nothing was read of it yet."""
+    parent = _uuid(told or root)
+    if parent == id:
+        raise ValueError(f"the subrun {id} cannot be a part of itself")
+    found = execute(c, "SELECT project_id FROM runs WHERE id = ?", (parent,)).scalar()
+    if found is None:
+        begin_subrun(c, project_id, user_id, root, parent, None)
+    elif found != project_id:
+        raise ValueError(f"there is no Run {parent} in this project that it could be a part of")
+    return parent
 
 
 def _time(told: Any) -> float | None:
@@ -306,6 +325,13 @@ WITH RECURSIVE tree(id) AS (
 
 
 _TREE_OF = _TREE.replace("parent_id = ?", "parent_id = (SELECT id FROM runs WHERE key = ?)")
+
+
+_AGAIN = """
+UPDATE runs SET status = 'RUNNING', reason = NULL, ended = NULL, updated = ?
+WHERE status = 'CRASHED' AND NOT ended_by_client AND id IN (SELECT id FROM tree)
+"""
+"""Parts that had ended because their Run was thought to be dead."""
 
 
 def _end_subruns(c: Connection, id: str, status: str, now: float) -> None:

@@ -13,7 +13,7 @@ from tellurio.store.calls import calls
 from tellurio.store.events import events
 from tellurio.store.ingest import IngestRefused, Subrun, ingest
 from tellurio.store.projects import make_project
-from tellurio.store.runs import end_run, expire_runs, make_run, subruns
+from tellurio.store.runs import beat, delete_run, end_run, expire_runs, make_run, subruns
 from tellurio.store.runs import run as run_of
 from tests.tellurio.store.journal import call_record, line, new_run, send
 
@@ -120,12 +120,17 @@ def test_a_recorded_call_is_priced_here_and_an_unknown_model_has_no_price(store:
     assert (priced["call_id"], priced["label"], priced["location"]) == (known["call_id"], "chat", "agent.py:7")
 
 
+OWN = str(uuid.uuid4())
+
+
 @pytest.mark.parametrize(
     ("record", "says"),
     [
         ({"k": "c", "record": call_record(), "r": "x"}, "expected the id of a Run, a UUID, got 'x'"),
         ({"k": "b", "run": {"kind": "subrun"}}, "it has no 'id'"),
         ({"k": "b", "run": []}, "expected its run to be a JSON object"),
+        ({"k": "b", "run": {"kind": "subrun", "id": OWN, "parent_id": OWN}}, "cannot be a part of itself"),
+        ({"k": "b", "run": {"kind": "subrun", "id": OWN, "parent_id": 7}}, "expected a UUID"),
         ({"k": "b", "run": {"kind": "subrun", "id": str(uuid.uuid4()), "name": 7}}, "expected a Run name"),
     ],
 )
@@ -161,4 +166,35 @@ def test_a_subrun_of_another_project_cannot_be_written_to(store: Store, run: Dic
     theirs = store.write(make_run, other["id"], run["user"]["id"], id=str(uuid.uuid4()), kind="subrun")
     with pytest.raises(IngestRefused, match="there is no subrun"):
         send(store, run, [line(1, "c", record=call_record(), r=theirs["id"])])
+    mine = str(uuid.uuid4())
+    with pytest.raises(IngestRefused, match="in this project"):
+        send(store, run, [begin(1, mine, theirs["id"])])
+    assert store.read(subruns, theirs["id"]) == []
     store.write(end_run, theirs["id"], "COMPLETED", by_client=True, now=0.0)
+
+
+def test_parts_that_ended_because_their_run_was_thought_dead_go_on_with_it(store: Store, run: Dict) -> None:
+    open_still, over = str(uuid.uuid4()), str(uuid.uuid4())
+    send(store, run, [begin(1, open_still), begin(2, over), line(3, "s", status="CRASHED", r=over)])
+    now = found(store, run["id"])["heartbeat"] + 31.0
+    store.write(expire_runs, now, 0.0)
+    assert found(store, open_still)["status"] == "CRASHED"
+    assert store.write(beat, run["id"], now + 1.0) == "RUNNING"
+    assert [found(store, id)["status"] for id in (open_still, over)] == ["RUNNING", "CRASHED"]
+
+
+def test_the_end_of_a_part_is_not_that_of_a_part_in_it(store: Store, run: Dict) -> None:
+    outer, inner = str(uuid.uuid4()), str(uuid.uuid4())
+    send(store, run, [begin(1, outer), begin(2, inner, outer), line(3, "s", status="COMPLETED", r=outer)])
+    assert [found(store, id)["status"] for id in (outer, inner)] == ["COMPLETED", "RUNNING"]
+    send(store, run, [line(4, "s", status="COMPLETED")], 4)
+    assert found(store, inner)["status"] == "COMPLETED"
+
+
+def test_a_run_takes_its_parts_with_it_and_leaves_its_reruns(store: Store, run: Dict) -> None:
+    outer, inner = str(uuid.uuid4()), str(uuid.uuid4())
+    send(store, run, [begin(1, outer), begin(2, inner, outer), line(3, "c", record=recorded(), r=inner)])
+    again = new_run(store, kind="rerun", parent_id=run["id"])
+    store.write(delete_run, run["id"])
+    assert [store.read(run_of, id) for id in (run["id"], outer, inner)] == [None] * 3
+    assert found(store, again["id"])["parent_id"] is None
