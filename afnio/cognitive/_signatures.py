@@ -20,18 +20,19 @@ DICTS = (dict, Mapping)
 
 # ---------------------------------------------------------------------------------------------- docstrings
 
-_SECTION = re.compile(
+# Compiled where they are first used, and not by whoever imports this.
+_SECTION = (
     r"^(Args|Arguments|Parameters|Params|Returns?|Yields?|Raises|Examples?|Notes?|See Also|Attributes|Warnings?)"
     r"\s*:?\s*$"
 )
-_SPHINX = re.compile(r"^:(?:param|parameter|arg)\s+(?:[^:]*\s)?(\w+)\s*:\s*(.*)$")
+_SPHINX = r"^:(?:param|parameter|arg)\s+(?:[^:]*\s)?(\w+)\s*:\s*(.*)$"
 
 
 def description_of(fn: Callable[..., Any]) -> str:
     """The docstring before its first section."""
     lines = []
     for line in (inspect.getdoc(fn) or "").splitlines():
-        if _SECTION.match(line) or line.startswith(":"):
+        if re.match(_SECTION, line) or line.startswith(":"):
             break
         lines.append(line)
     return "\n".join(lines).strip()
@@ -43,11 +44,11 @@ def _described(fn: Callable[..., Any]) -> dict[str, str]:
     found: dict[str, list[str]] = {}
     inside, depth, current = False, None, None
     for line in lines:
-        sphinx = _SPHINX.match(line)
+        sphinx = re.match(_SPHINX, line)
         if sphinx:
             current = found[sphinx[1]] = [sphinx[2]]
             continue
-        header = _SECTION.match(line)
+        header = re.match(_SECTION, line)
         if header:
             inside, depth, current = header[1] in ("Args", "Arguments", "Parameters", "Params"), None, None
             continue

@@ -25,20 +25,16 @@ BY_STATUS: dict[int, type[APIStatusError]] = {
     429: errors.RateLimitError,
 }
 
-TOO_LONG = re.compile(
+TOO_LONG = (
     r"context_length_exceeded|maximum context length|context (?:length|window|size)|max_model_len|prompt is too long"
     r"|input is too long|too many (?:input )?tokens|input length and .?max_tokens"
-    r"|reduce the length of the (?:messages|prompt)",
-    re.IGNORECASE,
+    r"|reduce the length of the (?:messages|prompt)"
 )
-NO_SCHEMA = re.compile(
+NO_SCHEMA = (
     r"response_format|json_schema|json_object|structured.?output|output_config|output_format|guided.?(?:json|decoding)"
-    r"|grammar",
-    re.IGNORECASE,
+    r"|grammar"
 )
-NO_CREDIT = re.compile(
-    r"insufficient_quota|billing_hard_limit|exceeded your current quota|credit balance is too low", re.IGNORECASE
-)
+NO_CREDIT = r"insufficient_quota|billing_hard_limit|exceeded your current quota|credit balance is too low"
 SCHEMA_FIELDS = frozenset({"response_format", "output_config", "output_format"})
 """Where a request asks for structured outputs."""
 
@@ -83,12 +79,17 @@ def status_error(
     )
 
 
+def _says(pattern: str, said: str) -> bool:
+    """Whether it says so.  The pattern is compiled at the first error, and not by whoever imports this."""
+    return re.search(pattern, said, re.IGNORECASE) is not None
+
+
 def _said_kind(status: int, said: str, request: Request) -> type[APIStatusError] | None:
-    if status in (400, 413, 422) and TOO_LONG.search(said):
+    if status in (400, 413, 422) and _says(TOO_LONG, said):
         return errors.ContextLengthError
-    if status in (400, 422) and not SCHEMA_FIELDS.isdisjoint(request.body) and NO_SCHEMA.search(said):
+    if status in (400, 422) and not SCHEMA_FIELDS.isdisjoint(request.body) and _says(NO_SCHEMA, said):
         return errors.UnsupportedFormatError
-    if status == 429 and NO_CREDIT.search(said):
+    if status == 429 and _says(NO_CREDIT, said):
         return errors.QuotaError
     return None
 
