@@ -11,10 +11,10 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from afnio._content_blocks import ContentBlockError, DocumentBlock, ImageBlock, Source, TextBlock
+from afnio._content_blocks import ContentBlockError, DocumentBlock, ImageBlock, Source, StopReason, TextBlock
 from afnio.variable import Variable
 
-__all__ = ["document", "image", "text"]
+__all__ = ["StopReason", "document", "image", "text"]
 
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from afnio._masks import BoolMask as BoolMask
+from afnio._op_result import OpResult as OpResult
 from afnio._utils import MultiTurnMessages as MultiTurnMessages
 from afnio.cognitive import functional as functional
 from afnio.cognitive.containers import ModuleDict as ModuleDict
@@ -41,6 +43,7 @@ from afnio.parameter import Parameter as Parameter
 
 __all__ = [
     "Add",
+    "BoolMask",
     "ChatCompletion",
     "ChatTurn",
     "Choice",
@@ -52,6 +55,7 @@ __all__ = [
     "ModuleDict",
     "ModuleList",
     "Number",
+    "OpResult",
     "Parameter",
     "ParameterDict",
     "ParameterList",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from afnio.autodiff.structured import shape_of
 from afnio.autodiff.turn import ToolResult, Turn
 from afnio.cognitive import _tool_calls as calls
 from afnio.cognitive._results import check, result_of
+from afnio.cognitive.tools import Tool
 from afnio.variable import Variable
 
 __all__ = [
@@ -85,7 +87,7 @@ def chat_turn(
     """One turn of a conversation for each sample; see `afnio.autodiff.ops.ChatTurn`.
 
     Args:
-        tools: what the model may call.
+        tools: what the model may call: `Tool` objects, whose descriptions learn, or functions, whose docstrings do not.
         response_format: what the answer must look like: a pydantic model class, or the JSON schema of an object.  The
             schema is sent, the answer checked, and a faulty one sent back once with its fault.
         mask: of a batch, one bool a sample: whether to ask it.
@@ -103,13 +105,20 @@ def chat_turn(
         forward_model_client,
         messages,
         inputs,
-        tools=tools,
+        tools=_tools(tools),
         response_format=shape or response_format,
         mask=mask,
         **completion_args,
     )
     check(turn)
     return result_of(turn, shape, [*messages, {"role": "assistant", "content": [turn]}])
+
+
+def _tools(tools: Sequence[Any]) -> Sequence[Any]:
+    """Functions as tools; what is neither is left for the op to refuse."""
+    if not isinstance(tools, (list, tuple)):
+        return tools
+    return [Tool(each, requires_grad=False) if inspect.isroutine(each) else each for each in tools]
 
 
 async def achat_turn(
@@ -128,7 +137,7 @@ async def achat_turn(
         forward_model_client,
         messages,
         inputs,
-        tools=tools,
+        tools=_tools(tools),
         response_format=shape or response_format,
         mask=mask,
         **completion_args,

@@ -170,7 +170,8 @@ def test_the_public_names_are_these() -> None:
     functions = set(MODULES) | {"achat_completion", "achat_turn", "alm_judge_evaluator", "run_tools", "arun_tools"}
     assert set(F.__all__) == functions
     classes = {cls.__name__ for cls in MODULES.values()}
-    assert set(cog.__all__) == functions | classes | CONTAINERS | KINDS | {"Tool", "ToolLoop", "tool"}
+    names = {"BoolMask", "OpResult", "Tool", "ToolLoop", "tool"}
+    assert set(cog.__all__) == functions | classes | CONTAINERS | KINDS | names
 
 
 # --- what a module keeps

@@ -469,3 +469,19 @@ def test_results_have_one_item_a_sample() -> None:
         OpResult(output, [[]], [])
     with pytest.raises(ValueError, match="parse_error has 2 items and content 1"):
         OpResult(output, [[]], ["end_turn"], parse_error=[None, None])  # type: ignore[list-item]
+
+
+def test_a_turn_takes_plain_functions_as_tools_whose_docstrings_do_not_learn() -> None:
+    def add(a: int, b: int) -> int:
+        """Add two numbers."""
+        return a + b
+
+    model = Scripted([[{"type": "tool_use", "id": "c", "name": "add", "input": {"a": 1, "b": 2}}]])
+    messages = [{"role": "user", "content": [Parameter("1 + 2?", "question")]}]
+    turn = F.chat_turn(model, messages, tools=[add])
+    (sent,) = model.requests[0]["tools"]
+    assert (sent["function"]["name"], sent["function"]["description"]) == ("add", "Add two numbers.")
+    assert (turn.stop_reason == "tool_use").all()
+    assert [edge.node is not None for edge in turn.output.grad_fn.next_functions] == [True, False]
+    (result,) = F.run_tools(turn, [add])
+    assert result.data == "3"
