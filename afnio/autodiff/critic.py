@@ -120,7 +120,9 @@ async def criticise(
         node: label of the node, for the ledger.
     """
     settings, client = current_settings(), get_backward_model_client()
-    by_sample = {index: pieces for index, pieces in _by_sample(chat, grad_output).items() if outputs[index] is not None}
+    by_sample = _by_sample(chat, grad_output)
+    if None in outputs:
+        by_sample = {index: pieces for index, pieces in by_sample.items() if outputs[index] is not None}
     inline = is_inline(client._client)
     reducer = Reducer(client._client, client.completion_args)
     role = f"answer to {chat.title}"
@@ -318,7 +320,7 @@ async def _ask(client: BackwardModelClient, case: _Case, group: list[int], node:
         ]
     )
     content: Any = user
-    if numbers := case.call.pictures.union(*[case.blocks[index].pictures for index in group]):
+    if case.is_turn and (numbers := case.call.pictures.union(*[case.blocks[index].pictures for index in group])):
         content = [{"type": "text", "text": user}, *case.pictures.parts(numbers)]
     texts: dict[str, str] = await ask(
         client._client,

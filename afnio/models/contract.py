@@ -131,15 +131,10 @@ async def _tried(reply: Reply, contract: Contract, calls: bool) -> Taken:
     if calls and any(block["type"] == "tool_use" for block in reply.content):
         return Taken(reply)
     try:
-        return Taken(reply, await _taken(reply.text, contract))
+        result = _read(reply.text, contract)  # may have to ask elsewhere (a check that is the user's)
+        return Taken(reply, await result if inspect.isawaitable(result) else result)
     except Fault as fault:
         return Taken(reply, fault=str(fault))
-
-
-async def _taken(text: str, contract: Contract) -> Any:
-    """What the contract makes of a reply; its ``read`` may have to ask elsewhere (a check that is the user's)."""
-    result = _read(text, contract)
-    return await result if inspect.isawaitable(result) else result
 
 
 async def _send(
