@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Text, and_, cast, exists, func, not_, or_, select
 from sqlalchemy.sql.functions import coalesce
 
-from tellurio.schemas.records import STATUSES
+from tellurio.schemas.records import KINDS, STATUSES
 from tellurio.store import tables as t
 from tellurio.store.calls import pico_of
 
@@ -77,6 +77,12 @@ def _status(value: Any) -> str:
     return str(value)
 
 
+def _kind(value: Any) -> str:
+    if value not in KINDS:
+        raise ValueError(f"expected a kind of Run, {', '.join(KINDS)}, got {_short(value)}")
+    return str(value)
+
+
 class _Field(NamedTuple):
     expression: Expression
     parse: Callable[[Any], Any]
@@ -85,6 +91,7 @@ class _Field(NamedTuple):
 _username = select(t.users.c.username).where(t.users.c.id == t.runs.c.user_id).scalar_subquery()
 _COLUMNS = {
     "status": _Field(t.runs.c.status, _status),
+    "kind": _Field(t.runs.c.kind, _kind),
     "name": _Field(t.runs.c.name, _text),
     "description": _Field(t.runs.c.description, _text),
     "notes": _Field(t.runs.c.notes, _text),
@@ -172,7 +179,7 @@ def _condition(what: str, operator: str, value: Any) -> Expression:
 def _compared(expression: Expression, operator: str, value: Any, parse: Callable[[Any], Any]) -> Expression:
     """True or false, never NULL: a Run without the value is not equal, and not below or above anything."""
     if operator == "~":
-        if parse not in (_text, _status):
+        if parse not in (_text, _status, _kind):
             raise ValueError("~ (contains) looks into texts, and this is a number: use = != < <= > >=")
         return coalesce(_contains(expression, value), False)
     return coalesce(_OPERATIONS[operator](expression, value), False)

@@ -120,6 +120,14 @@ export const costQuery = (id: string) =>
     queryFn: ({ signal }) => get("/api/v1/runs/{run_id}/cost", { path: { run_id: id }, signal }),
   });
 
+/** The parts of a Run, and its reruns; while it goes on, new ones may come. */
+export const familyQuery = (id: string, goesOn: boolean) =>
+  queryOptions({
+    queryKey: [...keys.run(id), "family"],
+    queryFn: ({ signal }) => get("/api/v1/runs/{run_id}/family", { path: { run_id: id }, signal }),
+    refetchInterval: goesOn ? 2000 : false,
+  });
+
 export const promptsQuery = (id: string) =>
   queryOptions({
     queryKey: [...keys.run(id), "prompts"],

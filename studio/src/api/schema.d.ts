@@ -485,7 +485,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * List Edits
+         * @description What a draft, or a Run that was one, changes, in the order it was noted.
+         */
+        get: operations["list_edits"];
         put?: never;
         /**
          * Make Edit
@@ -510,6 +514,26 @@ export interface paths {
          * @description A Run's events in the order they came.
          */
         get: operations["list_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/family": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Family
+         * @description The parts of a Run, theirs too, and other Runs of the same script.
+         */
+        get: operations["get_family"];
         put?: never;
         post?: never;
         delete?: never;
@@ -962,7 +986,14 @@ export interface components {
             budget: components["schemas"]["Limit"][];
             /** By */
             by: components["schemas"]["CostRow"][];
+            /**
+             * Parts
+             * @description how many parts a recording has, and their parts
+             */
+            parts: number;
             total: components["schemas"]["Sums"];
+            /** @description the sums of the Run and of all its parts; ``total`` is of its own calls alone */
+            whole: components["schemas"]["RunSums"];
         };
         /**
          * CostRow
@@ -1041,6 +1072,23 @@ export interface components {
             time: number;
         };
         /**
+         * Family
+         * @description A Run with its parts.
+         */
+        Family: {
+            /**
+             * Parts
+             * @description its parts and their parts, each with its parent, as they were made
+             */
+            parts: components["schemas"]["Relative"][];
+            /**
+             * Reruns
+             * @description Runs that have it for a parent and are no parts of it
+             */
+            reruns: components["schemas"]["Relative"][];
+            run: components["schemas"]["Relative"];
+        };
+        /**
          * Fault
          * @description Why something was refused.
          */
@@ -1093,6 +1141,11 @@ export interface components {
             calls: components["schemas"]["GraphCall"][];
             /** Children */
             children: string[];
+            /**
+             * Complete
+             * @description whether the edges of all these calls are worked out; if not, ask again
+             */
+            complete: boolean;
             /** Edges */
             edges: components["schemas"]["GraphEdge"][];
             run: components["schemas"]["GraphRun"];
@@ -1124,7 +1177,10 @@ export interface components {
              * @description its number in its Run, from 0
              */
             index: number;
-            /** Input */
+            /**
+             * Input
+             * @description null where bodies were not asked for
+             */
             input: unknown;
             /** Label */
             label: string | null;
@@ -1174,9 +1230,15 @@ export interface components {
          * @description A Run in a few words.
          */
         GraphRun: {
-            /** Calls */
+            /**
+             * Calls
+             * @description of it and its parts
+             */
             calls: number;
-            /** Cost */
+            /**
+             * Cost
+             * @description of it and its parts
+             */
             cost: string | null;
             /** Finished */
             finished: number | null;
@@ -1416,6 +1478,27 @@ export interface components {
         LoginCode: {
             /** Code */
             code: string;
+        };
+        /**
+         * MadeEdit
+         * @description A change that was noted for another run of the script.
+         */
+        MadeEdit: {
+            /** Call */
+            call: string;
+            /** Created */
+            created: number;
+            /**
+             * Field
+             * @enum {string}
+             */
+            field: "input" | "output";
+            /** Path */
+            path: string;
+            /** Removed */
+            removed: boolean;
+            /** Value */
+            value: unknown;
         };
         /**
          * Me
@@ -1746,6 +1829,48 @@ export interface components {
          */
         Refusal: {
             error: components["schemas"]["Fault"];
+        };
+        /**
+         * Relative
+         * @description A part of a Run, or a repetition of it.
+         */
+        Relative: {
+            /**
+             * Calls
+             * @description of it and its parts
+             */
+            calls: number;
+            /**
+             * Cost
+             * @description of it and its parts
+             */
+            cost: string | null;
+            /** Finished */
+            finished: number | null;
+            /** Id */
+            id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "run" | "recording" | "subrun" | "rerun";
+            /** Name */
+            name: string;
+            /** Parent */
+            parent: string | null;
+            /** Project */
+            project: string;
+            /** Reason */
+            reason: string | null;
+            /** Slug */
+            slug: string;
+            /** Started */
+            started: number;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "RUNNING" | "COMPLETED" | "CRASHED" | "FAILED" | "DRAFT";
         };
         /**
          * Run
@@ -3363,6 +3488,7 @@ export interface operations {
         parameters: {
             query?: {
                 limit?: number;
+                offset?: number;
             };
             header?: never;
             path?: never;
@@ -4713,6 +4839,91 @@ export interface operations {
             };
         };
     };
+    list_edits: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MadeEdit"][];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Upgrade Required */
+            426: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
     make_edit: {
         parameters: {
             query?: never;
@@ -4919,6 +5130,91 @@ export interface operations {
             };
         };
     };
+    get_family: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Family"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Upgrade Required */
+            426: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
     get_graph: {
         parameters: {
             query?: {
@@ -4926,6 +5222,8 @@ export interface operations {
                 weak?: boolean;
                 /** @description edges by which a text may have come as well */
                 alternatives?: boolean;
+                /** @description what was asked and answered, too */
+                bodies?: boolean;
             };
             header?: never;
             path: {

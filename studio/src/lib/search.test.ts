@@ -1,5 +1,5 @@
-import { describe, expect, it } from "vitest";
-import { filterParameters, parseSearch, statusOf, withStatus } from "./search";
+import { describe, expect, it, test } from "vitest";
+import { filterParameters, kindOf, parseSearch, statusOf, withKind, withStatus } from "./search";
 
 const filters = (text: string) => filterParameters(parseSearch(text));
 
@@ -42,4 +42,13 @@ describe("the status in it", () => {
     expect(withStatus("status:running a status=failed", "CRASHED")).toBe("status:crashed a");
     expect(withStatus("status:running a", null)).toBe("a");
   });
+});
+
+test("a kind is a condition, and is put beside what was typed", () => {
+  expect(parseSearch("kind:Recording")).toEqual({ words: "", conditions: [{ what: "kind", op: "=", value: "recording" }], problems: [] });
+  expect(parseSearch("kind:film").problems).toEqual(["kind: expected run, recording, subrun or rerun, not “film”"]);
+  expect(withKind("status:failed ramen kind:run", "rerun")).toBe("status:failed ramen kind:rerun");
+  expect(withKind("kind:run ramen", null)).toBe("ramen");
+  expect(kindOf("ramen kind:subrun")).toBe("subrun");
+  expect(kindOf("ramen")).toBeNull();
 });

@@ -18,10 +18,13 @@ export interface Search {
 const STATUSES = ["RUNNING", "COMPLETED", "CRASHED", "FAILED", "DRAFT"] as const;
 export type StatusName = (typeof STATUSES)[number];
 
+const KINDS = ["run", "recording", "subrun", "rerun"] as const;
+export type KindName = (typeof KINDS)[number];
+
 const TOKEN = /"(?:[^"\\]|\\.)*"|[^\s"]+(?:"(?:[^"\\]|\\.)*")?|"/g;
 const CONDITION = /^([A-Za-z_][^\s:=!<>~"]*)(!=|<=|>=|=|<|>|~|:)(.*)$/s;
 const FIELDS = new Set([
-  ...["status", "name", "description", "notes", "user", "tags"],
+  ...["status", "kind", "name", "description", "notes", "user", "tags"],
   ...["created", "updated", "ended", "duration", "cost", "calls"],
 ]);
 const TEXTS = new Set(["name", "description", "notes", "user", "tags"]);
@@ -54,6 +57,17 @@ export function withStatus(text: string, status: StatusName | null): string {
   return [...(status ? [`status:${status.toLowerCase()}`] : []), ...rest].join(" ");
 }
 
+export function kindOf(text: string): KindName | null {
+  const found = parseSearch(text).conditions.find(({ what, op }) => what === "kind" && op === "=");
+  return (found?.value as KindName | undefined) ?? null;
+}
+
+/** The same text with another kind, or without one. */
+export function withKind(text: string, kind: KindName | null): string {
+  const rest = (text.match(TOKEN) ?? []).filter((token) => !/^kind[:=]/.test(token));
+  return [...rest, ...(kind ? [`kind:${kind}`] : [])].join(" ");
+}
+
 function known(what: string): boolean {
   return FIELDS.has(what) || /^(metrics|config)\../.test(what);
 }
@@ -65,6 +79,10 @@ function condition(search: Search, what: string, written: string, value: string)
     const status = STATUSES.find((each) => each === value.toUpperCase());
     if (!status) search.problems.push(`status: expected running, completed, crashed or failed, not “${value}”`);
     else search.conditions.push({ what, op, value: status });
+  } else if (what === "kind") {
+    const kind = KINDS.find((each) => each === value.toLowerCase());
+    if (!kind) search.problems.push(`kind: expected run, recording, subrun or rerun, not “${value}”`);
+    else search.conditions.push({ what, op, value: kind });
   } else if (what.startsWith("metrics.") && Number.isNaN(Number(value))) {
     search.problems.push(`${what}: expected a number, not “${value}”`);
   } else search.conditions.push({ what, op, value });

@@ -7,10 +7,10 @@ export interface Hint {
 }
 
 /** The part of a Run that a query shows: the second word of its key, after the Run's id. */
-export type Part = "facts" | "metrics" | "metric" | "calls" | "call" | "cost" | "prompts" | "events" | "artifacts" | "texts";
+export type Part = "facts" | "family" | "metrics" | "metric" | "calls" | "call" | "cost" | "prompts" | "events" | "artifacts" | "texts";
 
 const PARTS: Record<string, readonly Part[]> = {
-  status: ["facts"],
+  status: ["facts", "family", "cost"],
   facts: ["facts"],
   metrics: ["metrics", "metric"],
   calls: ["facts", "calls", "cost"],

@@ -94,7 +94,7 @@ function Nothing({ filtered, clear, ns, project }: { filtered: boolean; clear: (
       <Notice title="No Run is like that">
         <p>Search by words of the name, notes or tags, or by conditions such as these:</p>
         <p className="examples">
-          <code>status:running</code> <code>metrics.loss&lt;0.5</code> <code>config.model:gpt</code> <code>cost&gt;0.10</code>{" "}
+          <code>status:running</code> <code>kind:recording</code> <code>metrics.loss&lt;0.5</code> <code>config.model:gpt</code> <code>cost&gt;0.10</code>{" "}
           <code>tags=baseline</code>
         </p>
         <p>

@@ -55,11 +55,14 @@ function Shown({ call }: { call: Call }) {
     <div className="call-body">
       <Facts
         rows={[
-          ["Node", call.node],
+          ["Node", call.label ?? call.node],
+          ["Made at", call.location && <code key="location">{call.location}</code>],
+          ["Error", call.error && <span key="error" className="failed">{call.error}</span>],
+          ["Edited", editedOf(call.record)],
           ["Role", [call.role, call.phase].filter(Boolean).join(" · ")],
           ["Model", <code key="model">{call.model}</code>],
           ["Endpoint", <code key="host">{`${call.host}${typeof call.path === "string" ? call.path : ""}`}</code>],
-          ["Cost", call.source === "live" ? <Money key="cost" usd={call.usd} /> : `$0, ${call.source}`],
+          ["Cost", call.source === "live" ? <Money key="cost" usd={call.usd} /> : `$0, ${call.call_id === null ? call.source : "recorded"}`],
           ["Tokens", tokensOf(call)],
           ["Latency", duration(call.seconds) + (call.attempts > 1 ? `, ${call.attempts} attempts` : "")],
           ["Begun", moment(call.started)],
@@ -80,6 +83,11 @@ function Shown({ call }: { call: Call }) {
 
 function Json({ value }: { value: unknown }) {
   return <pre className="text json">{value === null || value === undefined ? "nothing was recorded" : JSON.stringify(value, null, 2)}</pre>;
+}
+
+function editedOf(record: unknown): string | null {
+  const edited = typeof record === "object" && record !== null && (record as Record<string, unknown>)["edited"];
+  return edited ? "changed for this rerun" : null;
 }
 
 function tokensOf(call: Call): string {

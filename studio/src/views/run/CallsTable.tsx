@@ -81,9 +81,11 @@ export function CallsTable({ calls, total, open, more, onOpen, onClose }: Props)
                     tabIndex={index === rows.tabStop ? 0 : -1}
                     aria-expanded={call.key === open}
                     onFocus={() => rows.setActive(index)}
-                    title={call.node}
+                    title={[call.label ?? call.node, call.location].filter(Boolean).join(" at ")}
                   >
-                    <span className="call-number">{call.key}</span> {call.node || call.words || "call"}
+                    <span className="call-number">{call.key}</span> {call.label || call.node || call.words || "call"}
+                    {call.error && <span className="failed"> failed</span>}
+                    {call.location && <span className="muted"> {placeOf(call.location)}</span>}
                   </button>
                 </th>
                 <td>
@@ -95,7 +97,7 @@ export function CallsTable({ calls, total, open, more, onOpen, onClose }: Props)
                   {short(call.input_tokens)} → {short(call.output_tokens)}
                   {call.estimated && <span title="estimated"> ~</span>}
                 </td>
-                <td className="number">{call.source === "live" ? <Money usd={call.usd} /> : <span className="tag">{call.source}</span>}</td>
+                <td className="number">{call.source === "live" ? <Money usd={call.usd} /> : <span className="tag">{sourceOf(call)}</span>}</td>
                 <td className="number">
                   {duration(call.seconds)}
                   {call.attempts > 1 && <span className="muted"> ×{call.attempts}</span>}
@@ -111,6 +113,16 @@ export function CallsTable({ calls, total, open, more, onOpen, onClose }: Props)
       </table>
     </div>
   );
+}
+
+/** `file:line`, without the folders. */
+function placeOf(location: string): string {
+  return location.slice(location.lastIndexOf("/") + 1);
+}
+
+/** What answered it, if not the model. */
+function sourceOf(call: ListedCall): string {
+  return call.call_id === null ? call.source : "recorded";
 }
 
 function tokens(call: ListedCall): string {

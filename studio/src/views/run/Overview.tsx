@@ -10,12 +10,14 @@ import { Segmented } from "../../ui/Segmented";
 import { Skeleton } from "../../ui/Skeleton";
 import { Command } from "../../ui/Command";
 import { About } from "./About";
+import { Parts } from "./Parts";
 
 export function Overview({ run }: { run: Run }) {
   const metrics = useQuery(metricsQuery(run.id));
   return (
     <div className="overview">
       <section className="overview-main" aria-label="Metrics">
+        <Parts run={run} />
         {metrics.data ? (
           <Metrics run={run} metrics={metrics.data} />
         ) : metrics.error ? (
@@ -37,6 +39,7 @@ function Metrics({ run, metrics }: { run: Run; metrics: readonly MetricName[] })
   const axis: Axis = params.get("x") === "time" ? "time" : "step";
   const log = params.get("y") === "log";
   const only = params.get("metric") ?? "";
+  if (!metrics.length && run.kind !== "run") return null;
   if (!metrics.length)
     return (
       <Notice title={run.status === "RUNNING" ? "Nothing was logged yet" : "Nothing was logged"}>

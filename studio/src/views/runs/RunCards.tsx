@@ -1,4 +1,5 @@
 import { runPath } from "../../lib/route";
+import { KindTag } from "../../ui/KindTag";
 import { Link } from "../../ui/Link";
 import { Money } from "../../ui/Money";
 import { StatusBadge } from "../../ui/StatusBadge";
@@ -29,7 +30,9 @@ export function RunCards({ ns, project, runs, columns, more }: RunsShown) {
                 tabIndex={index === tabStop ? 0 : -1}
                 onFocus={() => setActive(index)}
               >
-                <span className="run-card-name">{run.name}</span>
+                <span className="run-card-name">
+                  {run.name} <KindTag kind={run.kind} />
+                </span>
                 <StatusBadge status={run.status} />
                 <span className="run-card-facts muted">
                   <span>

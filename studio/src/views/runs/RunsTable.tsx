@@ -5,6 +5,7 @@ import { type Sort, sortedBy } from "../../lib/listing";
 import { navigate } from "../../lib/location";
 import { runPath } from "../../lib/route";
 import { Icon } from "../../ui/Icon";
+import { KindTag } from "../../ui/KindTag";
 import { Link } from "../../ui/Link";
 import { columnOf, FIXED, type RunColumn } from "./columns";
 import { useRows } from "./useRows";
@@ -75,6 +76,7 @@ export function RunsTable({ ns, project, runs, total, columns, sort, more, onSor
                       <Link to={path} data-row-link tabIndex={index === tabStop ? 0 : -1} onFocus={() => setActive(index)}>
                         {row.original.name}
                       </Link>
+                      <KindTag kind={row.original.kind} />
                       {row.original.tags.map((tag) => (
                         <span key={tag} className="tag">
                           {tag}

@@ -1,5 +1,5 @@
 import { useEffect, useId, useRef, useState } from "react";
-import { type StatusName, statusOf, withStatus } from "../../lib/search";
+import { type KindName, kindOf, type StatusName, statusOf, withKind, withStatus } from "../../lib/search";
 import { Icon } from "../../ui/Icon";
 import { Segmented } from "../../ui/Segmented";
 
@@ -18,6 +18,13 @@ const STATUSES: readonly (readonly [StatusName | "ALL", string])[] = [
   ["FAILED", "Failed"],
   ["CRASHED", "Crashed"],
   ["DRAFT", "Drafts"],
+];
+
+const KINDS: readonly (readonly [KindName, string])[] = [
+  ["run", "Runs of te.init"],
+  ["recording", "Recordings"],
+  ["rerun", "Reruns"],
+  ["subrun", "Parts"],
 ];
 
 /** Words and conditions; "/" leads here from anywhere. */
@@ -50,12 +57,12 @@ export function SearchBar({ text, problems, onChange }: Props) {
     return () => window.removeEventListener("keydown", lead);
   }, []);
   const status = statusOf(typed) ?? "ALL";
-  const choose = (next: StatusName | "ALL") => {
-    const changed = withStatus(typed, next === "ALL" ? null : next);
+  const say = (changed: string) => {
     setTyped(changed);
     setTold(changed);
     onChange(changed);
   };
+  const choose = (next: StatusName | "ALL") => say(withStatus(typed, next === "ALL" ? null : next));
   return (
     <>
       <div className="search">
@@ -79,6 +86,19 @@ export function SearchBar({ text, problems, onChange }: Props) {
           </p>
         )}
       </div>
+      <select
+        className="kinds"
+        aria-label="Kind of Run"
+        value={kindOf(typed) ?? ""}
+        onChange={(event) => say(withKind(typed, (event.target.value || null) as KindName | null))}
+      >
+        <option value="">All kinds</option>
+        {KINDS.map(([kind, title]) => (
+          <option key={kind} value={kind}>
+            {title}
+          </option>
+        ))}
+      </select>
       <Segmented label="Status" options={STATUSES} value={status} onChange={choose} />
     </>
   );
