@@ -305,3 +305,25 @@ signal.pause()
     ran = interrupted(lab, [*RECORD, lab.write("script.py", source)])
     assert ran.status == -signal.SIGINT
     assert len(lab.calls) == 5
+
+
+def test_an_agent_framework(lab: Lab) -> None:
+    source = """
+import asyncio
+from pydantic_ai import Agent
+agent = Agent("openai-chat:gpt-5-mini", instructions="Say it again.")
+async def main():
+    result = await agent.run("hello agent")
+    print(result.output)
+    async with agent.run_stream("hello stream", message_history=result.all_messages()) as stream:
+        print(await stream.get_output())
+asyncio.run(main())
+"""
+    ran = lab.record(lab.write("script.py", source))
+    assert (ran.status, ran.out, ran.err) == (0, "hello agent\nhello stream\n", "")
+    first, second = lab.calls
+    assert (first["streamed"], second["streamed"]) == (False, True)
+    assert first["location"] == f"{lab.cwd / 'script.py'}:6"
+    assert len(second["request"]["messages"]) > len(first["request"]["messages"])
+    assert first["usage"]
+    assert second["usage"]
