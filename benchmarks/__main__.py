@@ -24,6 +24,8 @@ from benchmarks.rows.peers import NOTES as PEER_NOTES
 from benchmarks.rows.peers import peer_figures
 from benchmarks.rows.reading import NOTES as READING_NOTES
 from benchmarks.rows.reading import reading_figures
+from benchmarks.rows.recorder import NOTES as RECORDER_NOTES
+from benchmarks.rows.recorder import recorder_figures
 from benchmarks.rows.server import NOTES as SERVER_NOTES
 from benchmarks.rows.server import server_figures
 from benchmarks.rows.server_job import NOTES as SERVER_JOB_NOTES
@@ -43,6 +45,7 @@ BENCHMARKS: dict[str, Callable[[bool], Iterator[Figure]]] = {
     "forward": forward_figures,
     "graph": graph_figures,
     "import": import_figures,
+    "recorder": recorder_figures,
     "matching": matching_figures,
     "memory": memory_figures,
     "size": size_figures,
@@ -59,6 +62,7 @@ TITLES = {
     "forward": "256 calls at once",
     "graph": "The graph at zero latency",
     "import": "Imports",
+    "recorder": "ao-record",
     "matching": "Matching texts",
     "memory": "Memory",
     "size": "Installed size",
@@ -76,6 +80,7 @@ NOTES = {
     "reading": READING_NOTES,
     "server": SERVER_NOTES,
     "forward": (FORWARD_NOTE,),
+    "recorder": RECORDER_NOTES,
     "matching": MATCHING_NOTES,
     "peers": PEER_NOTES,
 }
