@@ -47,6 +47,7 @@ from afnio.optim import TGD
 from afnio.trainer import Trainer
 from afnio.utils.data import DataLoader
 from afnio.utils.datasets import FacilitySupport, SupportTickets
+from tests.trainer.striking import Striking
 
 START = "Classify the support ticket: give its sentiment, urgency and queue as JSON."
 
@@ -428,6 +429,31 @@ def test_ctrl_c_ends_the_fit_cleanly_with_a_checkpoint(tmp_path: Path) -> None:
     found = re.search(r"checkpoint: (.+\.hf)", seen)
     assert found, seen
     assert "agent_state_dict" in afnio.load(found[1])
+
+
+def test_ctrl_c_in_a_loop_by_hand_loses_nothing() -> None:
+    """In the middle of a forward pass, a backward pass and a step: each can simply be done again."""
+    world = Striking(bad_share=0.0)
+    with LMServer(world) as struck, afnio.local_engine():
+        model = AsyncOpenAI(base_url=struck.base_url, api_key="a-key", max_retries=0)
+        afnio.set_backward_model_client(model, completion_args={"model": "tickets"})
+        agent = Agent(model)
+        optimizer, batch = agent.configure_optimizers(), next(iter(loader()))
+
+        def twice(work: Any) -> Any:
+            before = agent.prompt.data, list(agent.prompt.grad), repr(optimizer.state_dict()["state"])
+            world.arm(1, lambda: os.kill(os.getpid(), signal.SIGINT))
+            with pytest.raises(KeyboardInterrupt):
+                work()
+            world.arm(None)
+            assert (agent.prompt.data, agent.prompt.grad, repr(optimizer.state_dict()["state"])) == before
+            return work()
+
+        loss = twice(lambda: agent.training_step(batch, 0))
+        twice(loss.backward)
+        assert agent.prompt.grad
+        twice(optimizer.step)
+        assert agent.prompt.data != START
 
 
 def _interrupted(command: list[str], folder: Path) -> str:

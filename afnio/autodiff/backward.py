@@ -289,6 +289,15 @@ def _append(job: BackwardJob) -> None:
     with _appending:  # all of one pass stand together, also where several end at once
         for variable, gradients in job.results:
             variable.grad.extend(gradients)
+    if not job.retain_graph:
+        _free(job)
+
+
+def _free(job: BackwardJob) -> None:
+    """Let go of what the graph keeps for its backward.  Whoever interrupts us before this can begin anew."""
+    for node in job.front.order:
+        if not job.front.leads_nowhere(node):
+            node.ctx = None
 
 
 _dispatch.entry_points["backward"] = backward

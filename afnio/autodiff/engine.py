@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from afnio.calls import Ledger
 
-__all__ = ["LocalEngine", "call_backward", "edges_of", "free_graph", "local_engine", "through_hooks"]
+__all__ = ["LocalEngine", "call_backward", "edges_of", "local_engine", "through_hooks"]
 
 
 class LocalEngine:
@@ -63,7 +63,6 @@ class LocalEngine:
             await _Walk(job, self.settings).run()
         finally:
             settings_slot.reset(token)
-        free_graph(job)
 
     async def run_step(self, job: StepJob) -> list[Any]:
         """Run the optimizer rule on each parameter, all at once."""
@@ -73,14 +72,6 @@ class LocalEngine:
             return await together([rule(**item) for item in job.items], inline=job.inline)
         finally:
             settings_slot.reset(token)
-
-
-def free_graph(job: BackwardJob) -> None:
-    """Let go of what the graph keeps for its backward, unless the graph is to be retained."""
-    if not job.retain_graph:
-        for node in job.front.order:
-            if not job.front.leads_nowhere(node):
-                node.ctx = None
 
 
 class _Call(NamedTuple):

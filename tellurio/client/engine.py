@@ -10,7 +10,6 @@ from weakref import WeakKeyDictionary
 
 from afnio import _dispatch
 from afnio.autodiff import EngineSettings, LocalEngine
-from afnio.autodiff.engine import free_graph
 from afnio.autodiff.job import BackwardJob, StepJob
 from afnio.calls import Budget, CallLog, Ledger, Session, current_session
 from afnio.calls.loop import in_thread
@@ -92,7 +91,6 @@ class RemoteEngine:
         payload = pack_backward(job, codec)
         result = await self._run("backward", payload, codec, job)
         read_results(result, job, codec)
-        free_graph(job)
 
     async def run_step(self, job: StepJob) -> list[Any]:
         """Have the server run the optimizer rule on each parameter; a rule of the user's own runs here.
