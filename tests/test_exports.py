@@ -126,6 +126,14 @@ def test_import_afnio_loads_nothing_heavy(tmp_path: Path) -> None:
     assert {name for name in loaded - sys.stdlib_module_names - ours if not name.startswith(("_", "test"))} == set()
 
 
+def test_what_costs_milliseconds_is_loaded_when_it_is_used(tmp_path: Path) -> None:
+    bare, loaded = (set(imported(name, folder=tmp_path)["modules"]) for name in ("sys", "afnio"))
+    costly = {"afnio.serialization", "zipfile", "hashlib", "random", "queue", "pickle"}
+    assert (loaded - bare) & costly == set()
+    assert {"load", "save", "serialization", "trainer"} <= set(dir(afnio))
+    assert afnio.save is afnio.serialization.save
+
+
 def test_import_afnio_tellurio_loads_the_client_when_it_is_used(tmp_path: Path) -> None:
     loaded = imported("afnio.tellurio", folder=tmp_path)["modules"]
     assert {name.partition(".")[0] for name in loaded} & HEAVY == set()
