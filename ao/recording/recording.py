@@ -97,7 +97,7 @@ class Recording:
         if process is not None:
             set_process_subrun(process)
         living.append(self)
-        hold(self.say, _leaving)
+        hold(_say, _leaving)
         _see_forks()
         if self.book is not None:
             self.book.share(self.ledger)
@@ -281,6 +281,11 @@ def _forked() -> None:
         here.forked()
     for recording in living:
         recording.forked()
+
+
+def _say(text: str) -> None:
+    for recording in living[-1:]:
+        recording.say(text)
 
 
 def _leaving(code: int) -> None:

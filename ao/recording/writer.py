@@ -42,7 +42,6 @@ class Writer:
         self._queue: SimpleQueue[tuple[str, Fields] | Any] = SimpleQueue()
         self._thread: Any = None
         self._busy = allocate_lock()
-        self._taking = allocate_lock()
         self._inline = inline
         self._done = 0
         self.failed = 0
@@ -73,7 +72,8 @@ class Writer:
         """
         if self._thread is None and not self._queue.empty() and not self._inline:
             self._start()
-        if self._thread is None or not self._thread.is_alive():
+        thread = self._thread
+        if thread is None or not thread.is_alive():
             self._drain()
             return True
         threading = importlib.import_module("threading")
@@ -94,12 +94,23 @@ class Writer:
             self._journal = None
 
     def pause(self) -> bool:
-        """Before a fork: wait until the thread is between two records, so that it holds no lock that a child needs."""
-        return self._taking.acquire(timeout=LONGEST_PAUSE)
+        """Before a fork: let the thread end, so that no lock is held that a child needs.
+
+        A process of several threads that forks is warned by newer Pythons; a script of one thread shall stay one.
+        """
+        if not self._busy.acquire(timeout=LONGEST_PAUSE):
+            return False
+        thread = self._thread
+        if thread is not None:
+            self._queue.put(None)
+            thread.join(LONGEST_PAUSE)
+        return True
 
     def resume(self) -> None:
         """After a fork, in the parent."""
-        self._taking.release()
+        self._busy.release()
+        if not self._queue.empty():
+            self._start()
 
     def abandon(self) -> None:
         """After a fork, in the child: the journal is the parent's."""
@@ -124,15 +135,17 @@ class Writer:
             self._drain()
 
     def _run(self) -> None:
-        while True:
-            self._take(self._queue.get())
+        while (item := self._queue.get()) is not None:
+            self._take(item)
+        self._thread = None
 
     def _drain(self) -> None:
         """Write what is there; one thread at a time, the others leave theirs to it."""
         while not self._queue.empty() and self._busy.acquire(blocking=False):
             try:
                 while not self._queue.empty():
-                    self._take(self._queue.get_nowait())
+                    if (item := self._queue.get_nowait()) is not None:
+                        self._take(item)
             finally:
                 self._busy.release()
 
@@ -141,8 +154,7 @@ class Writer:
             item.set()
             return
         try:
-            with self._taking:
-                self._write(*item)
+            self._write(*item)
         except Exception as error:  # noqa: BLE001 - whatever it is, the script goes on
             self.failed += 1
             if self.failed == 1:

@@ -260,3 +260,21 @@ def test_half_characters_in_arguments_are_no_trouble(real: Lab) -> None:
     ran = real.record("--run-name", "half", real.write("script.py", "import sys; print(len(sys.argv[1]))"), argument)
     assert (ran.status, ran.out, ran.err) == (0, "2\n", "")
     assert real.stored()["run"]["status"] == "COMPLETED"
+
+
+def test_no_thread_of_ours_is_there_when_a_script_forks(lab: Lab) -> None:
+    """Newer Pythons warn a process of several threads that forks, and scripts' own warnings are shown."""
+    source = """
+import os, threading
+from ask import ask
+ask("one")
+seen = []
+os.register_at_fork(after_in_parent=lambda: seen.append(len(os.listdir("/proc/self/task"))))
+if os.fork() == 0: os._exit(0)
+os.wait()
+ask("two")
+print(seen, threading.active_count())
+"""
+    ran = lab.record(lab.write("script.py", source))
+    assert (ran.status, ran.out, ran.err) == (0, "[1] 2\n", "")
+    assert len(lab.calls) == 2
