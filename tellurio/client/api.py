@@ -75,8 +75,8 @@ class Api:
             project: its namespace and slug, or a `Project`.
             filter: what must hold for each: ``{"metrics.acc": (">", 0.5), "status": "COMPLETED"}``, or
                 ``"metrics.acc > 0.5"``, or a list of such texts.  The operators are ``= != < <= > >=`` and ``~``
-                (contains).  What there is: status, kind, name, description, notes, user, created, updated, ended, duration,
-                cost, calls, tags, ``metrics.<name>`` (its last value), ``config.<dotted name>``.
+                (contains).  What there is: status, kind, name, description, notes, user, created, updated, ended,
+                duration, cost, calls, tags, ``metrics.<name>`` (its last value), ``config.<dotted name>``.
             sort: one of these names; with ``-`` in front the greatest come first.  By default the newest come first.
             limit: at most so many.
             search: words that must be in its name, description, notes or tags.

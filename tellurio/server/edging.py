@@ -131,6 +131,8 @@ class Edging:
     def _go_on(self, found: Mapping[str, Any]) -> None:
         key = found["key"]
         done = self._store.read(stored.indexed, key)
+        if done >= self._store.read(stored.last, key):
+            return  # all edges are known: no index has to be built for that
         index, keys, at = self._indices.pop(key, (ContentIndex(), {}, 0))
         if at > done:  # the database is an older one than the index was made from
             index, keys, at = ContentIndex(), {}, 0

@@ -12,7 +12,7 @@ from tellurio.store._sql import execute, execute_many
 from tellurio.store.calls import usd_of
 from tellurio.store.runs import run_by_key, subruns, with_parts
 
-__all__ = ["Stored", "add_edges", "behind", "family", "graph", "indexed", "summary", "uncounted"]
+__all__ = ["Stored", "add_edges", "behind", "family", "graph", "indexed", "last", "summary", "uncounted"]
 
 
 class Stored(NamedTuple):
