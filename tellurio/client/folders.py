@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 META, LOCK, SPOOL, DELETED = "meta.json", "run.lock", "spool", "deleted"
+TRIES = 1_000  # to make a folder that somebody tidies away; each takes a fraction of a millisecond
 NEEDED = ("run_id", "name", "url", "server_id")
 
 
@@ -60,8 +61,9 @@ def open_journal(folder: Path, client_id: str, meta: Mapping[str, Any], wake: An
     Raises:
         OSError: it cannot be made.
     """
-    for _ in range(5):
-        with contextlib.suppress(FileNotFoundError):
+    for _ in range(TRIES):
+        # It goes after it was made, or, for `mkdir`, between being there and being looked at.
+        with contextlib.suppress(FileNotFoundError, FileExistsError):
             journal = Journal(folder, client_id, wake)
             write_meta(folder, meta)
             return journal
