@@ -208,6 +208,10 @@ def fit_with(agent: type[Agent], loader: Any) -> Any:
     return lambda client, path: trainer(path).fit(agent(client), loader)
 
 
+def optimizer_state(state: Any) -> Any:
+    return lambda client, path: Agent(client).configure_optimizers().load_state_dict(state)
+
+
 def load_trained(client: Any, path: Path) -> None:
     Agent(client).load_state_dict({"agent_state_dict": Agent(client).state_dict(), "epoch": 1})
 
@@ -250,6 +254,15 @@ HABITS: list[tuple[Any, type[Exception], str]] = [
     (lambda client, path: afnio.Budget(tokens=True), TypeError, "a limit is a number"),
     (lambda client, path: afnio.Budget(seconds=float("nan")), ValueError, "a limit is 0 or more"),
     (lambda client, path: afnio.Budget(usd="nan"), ValueError, "a limit is 0 or more"),
+    (
+        lambda client, path: trainer(path, budget=0.5),
+        TypeError,
+        r"budget must be an afnio.Budget, got 0.5: write Budget",
+    ),
+    (lambda client, path: afnio.local_engine(budget=1).__enter__(), TypeError, "budget must be an afnio.Budget, got 1"),  # type: ignore[arg-type]
+    (optimizer_state({"epoch": 1}), ValueError, r"pass what optimizer.state_dict\(\) returned"),
+    (optimizer_state([]), ValueError, "no state of an optimizer"),
+    (optimizer_state({"state": {7: {}}, "param_groups": [{"params": [0]}]}), ValueError, r"names the parameters \[7\]"),
     (fit_with(Agent, SupportTickets("train")), TypeError, r"write DataLoader\(SupportTickets\(\.\.\.\)\)"),
     (fit_with(Schedules, [0]), TypeError, "got list. There are no schedulers here: return the optimizers alone"),
     (fit_with(Named, [0]), TypeError, "got dict. There are no schedulers here"),

@@ -15,7 +15,7 @@ from afnio.calls.request import Cost, Request, Usage
 from afnio.calls.tokens import estimate_body
 from afnio.errors import BudgetExceeded
 
-__all__ = ["Budget", "Hold", "Pricer"]
+__all__ = ["Budget", "Hold", "Pricer", "checked_budget"]
 
 Pricer = Callable[[Request, Usage], Cost]
 """What a call cost, or will cost if it uses that much."""
@@ -198,6 +198,13 @@ class _Spent:
 
 
 _NOTHING = Hold()
+
+
+def checked_budget(budget: Any) -> Budget | None:
+    """``budget``, or TypeError."""
+    if budget is None or isinstance(budget, Budget):
+        return budget
+    raise TypeError(f"budget must be an afnio.Budget, got {budget!r:.80}: write Budget(usd=...), calls= or tokens=.")
 
 
 def _dollars(usd: Any) -> Decimal:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from afnio.calls.budget import Budget
+from afnio.calls.budget import Budget, checked_budget
 from afnio.calls.ledger import Ledger
 from afnio.calls.log import CallLog
 from afnio.calls.memo import Memo
@@ -39,7 +39,7 @@ class Session:
         memo: Memo | dict[str, Reply] | None = None,
         job: str = "",
     ) -> None:
-        self.log, self.budget, self.memo, self.job = log, budget, memo, job
+        self.log, self.budget, self.memo, self.job = log, checked_budget(budget), memo, job
         self.ledger = Ledger() if ledger is None else ledger
         self._flights: dict[Any, Any] = {}
         self._flights_loop: object = None

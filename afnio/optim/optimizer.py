@@ -275,6 +275,8 @@ class Optimizer:
         Raises:
             ValueError: the groups do not fit, or a group has no client.
         """
+        if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= set(state_dict):
+            raise ValueError("This is no state of an optimizer: pass what optimizer.state_dict() returned.")
         saved = state_dict["param_groups"]
         clients = {number: as_model(client) for number, client in (model_clients or {}).items()}
         if len(saved) != len(self.param_groups):
@@ -294,6 +296,8 @@ class Optimizer:
         if unknown := set(clients) - set(range(len(saved))):
             raise ValueError(f"model_clients names the groups {sorted(unknown, key=str)}; there are {len(saved)}.")
         params = self.params()
+        if strangers := [index for index in state_dict["state"] if not 0 <= int(index) < len(params)]:
+            raise ValueError(f"The saved state names the parameters {strangers}; there are {len(params)}.")
         state = {params[int(index)]: _loaded_state(kept) for index, kept in state_dict["state"].items()}
         for number, (group, other) in enumerate(zip(self.param_groups, saved, strict=True)):
             kept = {name: value for name, value in other.items() if name not in _OWN}

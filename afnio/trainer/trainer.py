@@ -14,6 +14,7 @@ from typing import Any
 
 from afnio import _dispatch
 from afnio.calls import Budget, CallLog, Session, adrive, drive
+from afnio.calls.budget import checked_budget
 from afnio.cognitive.module import Module
 from afnio.trainer.averages import Metrics
 from afnio.trainer.callbacks import (
@@ -125,7 +126,7 @@ class Trainer:
         self.callbacks = callbacks_of(callbacks)
         if not enable_checkpointing and any(isinstance(each, ModelCheckpoint) for each in self.callbacks):
             raise ValueError("callbacks holds a ModelCheckpoint and enable_checkpointing=False: leave one of them out.")
-        self.budget = budget
+        self.budget = checked_budget(budget)
         self.reuse_answers = reuse_answers
         self.restore_best = restore_best
         self._fit: Fit | None = None
