@@ -28,6 +28,7 @@ _LIBRARIES = {
     "urllib3": "ao.intercept.via_urllib3",
     "aiohttp": "ao.intercept.via_aiohttp",
     "mcp.client.session": "ao.intercept.via_mcp",
+    "afnio.calls.loop": "ao.intercept.via_afnio",
     "socket": "ao.intercept.hosts",
 }
 """What is patched once it is imported, and by which module of ours: imported no sooner, so that a script that asks

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from contextvars import ContextVar, Token
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
-__all__ = ["Marker", "Place", "place", "task_name", "thread_name"]
+__all__ = ["Marker", "Place", "asked_here", "asked_no_more", "place", "task_name", "thread_name"]
 
 _STDLIB = os.path.dirname(os.__file__) + os.sep
 _OURS = tuple(str(Path(__file__).parents[2] / name) + os.sep for name in ("ao", "tellurio"))
@@ -64,7 +65,23 @@ def place() -> Place:
         if kind != _NEITHER:
             library, tracked = frame, tracked or kind == _TRACKED
         frame = frame.f_back
-    return Place(None, library, tracked)
+    found = Place(None, library, tracked)
+    if (asked := _asked.get()) is not None:
+        found.file, found.line, found.function = asked
+    return found
+
+
+_asked: ContextVar[tuple[str, int, str] | None] = ContextVar("ao_asked", default=None)
+
+
+def asked_here() -> Token[tuple[str, int, str] | None]:
+    """What is started now in a copy of this context, in another thread, is asked for by the statement that does so."""
+    known = place()
+    return _asked.set((known.file, known.line, known.function) if known.file else _asked.get())
+
+
+asked_no_more = _asked.reset
+"""Undo `asked_here`."""
 
 
 def _mark(frame: FrameType) -> Marker | None:

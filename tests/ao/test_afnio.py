@@ -52,6 +52,7 @@ def test_without_a_run_its_calls_are_recorded_like_any_other(real: Lab) -> None:
     graph = real.stored()
     assert [question(call) for call in graph["calls"]] == ["first", "second"]
     assert [call["run"] == graph["run"]["id"] for call in graph["calls"]] == [True, False]
+    assert {call["location"] for call in graph["calls"]} == {f"{real.cwd / 'script.py'}:9"}
     real.lm.reset()
     again = real.record("--rerun", graph["run"]["id"], "script.py")
     assert again.out == ran.out
