@@ -304,3 +304,16 @@ with Store.open(Path(sys.argv[1])) as store:
     assert (said.status, "bob's: its command is not run for you" in said.err) == (1, True)
     assert "Only this machine's user" in tool("rerun", "bobs", "--detach").err
     assert desk.lm.requests() == []
+
+
+@pytest.mark.parametrize(("field", "path"), [("output", "choices.0.message.content"), ("input", "messages.0.content")])
+def test_a_rerun_is_a_recording_like_any_other(tool: Tool, desk: Desk, agent: Run, field: str, path: str) -> None:
+    draft = tool("edit", agent["id"], "0", f"--{field}", path, "Rats in the cellar", "--json").json["run"]
+    first = tool("rerun", draft)
+    assert "ANSWER" in first.out
+    desk.lm.reset()
+    again = tool("rerun", draft, "--json")
+    assert desk.lm.requests() == []  # what was edited then is what was recorded now
+    assert again.json["diff"]["missing"] == again.json["diff"]["new"] == []
+    assert first.out in again.err
+    assert tool("edit", again.json["run"], "1", "--output", "", '{"choices": []}', "--json").json["status"] == "DRAFT"
