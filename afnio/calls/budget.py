@@ -15,7 +15,7 @@ from afnio.calls.request import Cost, Request, Usage
 from afnio.calls.tokens import estimate_body
 from afnio.errors import BudgetExceeded
 
-__all__ = ["Budget", "Hold", "Pricer", "checked_budget"]
+__all__ = ["Budget", "Hold", "Pricer"]
 
 Pricer = Callable[[Request, Usage], Cost]
 """What a call cost, or will cost if it uses that much."""
