@@ -278,3 +278,20 @@ print(seen, threading.active_count())
     ran = lab.record(lab.write("script.py", source))
     assert (ran.status, ran.out, ran.err) == (0, "[1] 2\n", "")
     assert len(lab.calls) == 2
+
+
+def test_a_server_starts_by_itself_and_stores_what_was_recorded(tmp_path: Path, lm: LMServer) -> None:
+    lab = Lab(tmp_path)
+    lab.use(lm)
+    facts = lab.home / "server" / "server.json"
+    facts.unlink()
+    script = lab.write("script.py", "from ask import ask\nprint(ask('hello'))")
+    try:
+        ran = lab.record(script)
+        assert (ran.status, ran.out, ran.err) == (0, "hello\n", "")
+        lab.until(facts.exists)
+        lab.until(lambda: not list(lab.home.glob("journals/*/*.jsonl")))
+        shown = lab.run([sys.executable, "-m", "ao.cli.tool", "show", "last", "--json"])
+        assert '"hello"' in shown.out, shown.err
+    finally:
+        lab.run([str(Path(sys.executable).with_name("tellurio")), "down"])
