@@ -194,7 +194,7 @@ class StoredRun:
         self.notes: str | None = facts["notes"]
         self.budget: dict[str, Any] | None = facts["budget"]
         self.user: dict[str, Any] = facts["user"]
-        self.kind: str = facts["kind"]
+        self.kind: str = facts.get("kind", "run")  # a server of an earlier release does not say it
         self.parent_id: str | None = facts["parent_id"]
         self.created = _date(facts["created"])
         self.updated = _date(facts["updated"])
