@@ -161,7 +161,8 @@ def run_tools(
             say so; ``"raise"``: `ToolError`.
 
     Returns:
-        one Variable for each call of the sample that made most; its data is None where a sample made fewer.
+        one Variable for each call of the sample that made most; its data is None where a sample made fewer.  It takes
+        feedback where a tool returned Variables that do; what plain functions return has nothing to learn.
 
     Raises:
         ToolError: see ``on_error``; or a tool returned what has no JSON form.
