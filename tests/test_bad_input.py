@@ -313,6 +313,7 @@ def test_torchs_loop_as_it_is_typed(client: AsyncOpenAI) -> None:
     assert stepped.param_groups[0]["params"] == [best.prompt]
     assert stepped.param_groups[0]["model_client"] is client
     assert best.client is client
+    assert copy.deepcopy(optimizer).param_groups[0]["model_client"] is client
 
 
 # ---------------------------------------------------------------------------------------------- the fit
