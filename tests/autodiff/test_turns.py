@@ -12,9 +12,11 @@ import afnio
 import afnio.cognitive as cog
 from afnio import functional as F
 from afnio.autodiff import Function, gradcheck
+from afnio.autodiff.feedback import Joined
 from afnio.autodiff.function import Context
 from afnio.autodiff.ops import Fields, Merge
 from afnio.autodiff.ops.fields import Rows
+from afnio.autodiff.ops.run_tool import Called, Calls, RunTool
 from afnio.autodiff.turn import Outcome, Turn
 from afnio.gradient import Gradient
 from afnio.models.lm_server.ask import Ask, ToolCall
@@ -296,6 +298,20 @@ def test_feedback_on_a_whole_merge_goes_to_the_samples_that_ended_at_each_turn()
     whole = Gradient("be brief", "feedback", samples=("row0", "row1", "row2"))
     told = [[(piece.data, piece.index) for piece in edge] for edge in Merge.backward(ctx, whole)]
     assert told == [[("be brief", 2)], [("be brief", None)], [("be brief", None)]]
+
+
+def test_feedback_on_all_results_reaches_what_each_tool_returned() -> None:
+    def called(name: str) -> Called:
+        value = Variable(name, f"what {name} found", requires_grad=True)
+        return Called("find", name, {"type": "tool_result", "tool_use_id": "1", "content": name}, [value])
+
+    ctx, rows = Context(), Calls([[called("a")], None, [called("c")]])
+    turn = Turn(["", "done", ""], "answer", [[], [], []], [Outcome(), Outcome(), Outcome()])
+    RunTool.forward(ctx, turn, [], rows)
+    whole = Gradient("be brief", "feedback", samples=("row0", "row2"))
+    about_c = Gradient("not that", "feedback", samples=("row2",), index=2)
+    told = [[piece.data for piece in edge] for edge in RunTool.backward(ctx, Joined([whole, about_c]))]
+    assert told[1:] == [["be brief"], ["be brief", "not that"]]
 
 
 def _batch(turn: Turn) -> Turn:
