@@ -91,7 +91,6 @@ class _Field(NamedTuple):
 _username = select(t.users.c.username).where(t.users.c.id == t.runs.c.user_id).scalar_subquery()
 _COLUMNS = {
     "status": _Field(t.runs.c.status, _status),
-    "kind": _Field(t.runs.c.kind, _kind),
     "name": _Field(t.runs.c.name, _text),
     "description": _Field(t.runs.c.description, _text),
     "notes": _Field(t.runs.c.notes, _text),
@@ -102,6 +101,7 @@ _COLUMNS = {
     "duration": _Field(coalesce(t.runs.c.ended, t.runs.c.heartbeat) - t.runs.c.created, _number),
     "cost": _Field(t.runs.c.usd_pico, _money),
     "calls": _Field(t.runs.c.calls, _number),
+    "kind": _Field(t.runs.c.kind, _kind),
 }
 FIELDS = (*_COLUMNS, "tags", "metrics.<name>", "config.<dotted name>")
 """What Runs can be filtered by; they can be sorted by all but tags."""
