@@ -22,7 +22,7 @@ EVIL = "<img src=x onerror=alert(1)> part"
 @pytest.fixture
 def project(house: ServerProcess) -> str:
     """A recording with two calls, a part in a part, and a rerun of it; returns the path of its project's page."""
-    first = call("What did you see?", "Mould.", 1000.0, cost={"usd": "0.25"}, location="/home/ada/agent.py:3")
+    first = call("What did you see?", "Mould.", 1000.0, cost={"usd": "0.25"}, location="scripts/agent.py:3")
     second = call("And then?", "", 1001.0, error="status 500: no luck", response=None, cost={"usd": None})
     inner = call("Hello", "Good day", 1002.0, cost={"usd": "0.50"})
     recording = Recorder(house.home, name="agent")
