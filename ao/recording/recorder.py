@@ -63,6 +63,7 @@ class JournalRecorder:
             self._put(note, exchange, _replayed(decided), "log")
         else:
             recording.count("edited" if note.edited else "new")
+            note.origin = entry.call_id if note.edited else None
         return decided
 
     def _put(self, note: Note, exchange: Exchange, outcome: Outcome, source: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ao.home import server_process
@@ -39,6 +39,7 @@ def test_what_is_no_json_becomes_a_text_and_half_characters_are_replaced() -> No
     }
 
 
+@settings(max_examples=40)
 @given(st.dictionaries(st.text(), VALUES))
 def test_records_are_json(fields: dict[str, Any]) -> None:
     said = json.loads(to_json(fields))

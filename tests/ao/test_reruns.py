@@ -301,3 +301,41 @@ def test_a_server_that_does_not_run_is_started_for_a_rerun(real: Lab, tmp_path_f
         assert (lab.home / "server" / "server.json").exists()
     finally:
         lab.run([os.path.join(os.path.dirname(sys.executable), "tellurio"), "down"])
+
+
+def test_an_error_may_be_edited_into_an_answer(real: Lab) -> None:
+    real.lm.faults = ["500@1"]
+    source = "from ask import ask\ntry: print(ask('one'))\nexcept RuntimeError: print('failed')\n"
+    assert real.record(real.write("script.py", source)).out == "failed\n"
+    graph = real.stored()
+    draft = edited(real, graph["calls"][0], "output", "", {"choices": [{"message": {"content": "well"}}]})
+    assert again(real, draft)[0] == "well\n"
+
+
+LEFT = """
+import json, os, urllib3
+body = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "one two three four"}]}
+answer = urllib3.request("POST", os.environ["OPENAI_BASE_URL"] + "/chat/completions", body=json.dumps(body),
+                         headers={"Authorization": "Bearer t"}, preload_content=False)
+print(answer.readline()[:6])
+answer.close()
+"""
+
+
+def test_an_answer_that_was_not_read_to_its_end_is_asked_for_again(real: Lab) -> None:
+    graph = recorded(real, LEFT)
+    out, report, rerun = again(real, graph["run"]["id"])
+    assert (out, asked(real)) == ("b'data: '\n", 1)
+    assert "0 replayed, 0 edited, 1 new, 0 missing" in report
+    told = real.get(f"/runs/{graph['run']['id']}/diff/{rerun['run']['id']}")
+    assert [len(told[name]) for name in ("replayed", "new", "missing")] == [0, 1, 1]
+
+
+def test_a_rerun_of_a_rerun(real: Lab) -> None:
+    graph = recorded(real, "from ask import ask\nprint(ask('one'))\n")
+    draft = edited(real, graph["calls"][0], "output", ANSWER, "edited once")
+    _, _, first = again(real, draft)
+    out, report, second = again(real, first["run"]["id"])
+    assert (out, asked(real)) == ("edited once\n", 0)
+    assert "1 replayed" in report
+    assert second["run"]["parent"] == first["run"]["id"]
