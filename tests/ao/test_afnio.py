@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
+import pytest
+
+from afnio.models.lm_server import LMServer
 from tests.ao.lab import Lab
+from tests.tellurio.running import ServerProcess
 
 PLAIN = """
 import os
@@ -84,3 +91,31 @@ def test_with_a_run_of_its_own_each_call_is_in_the_graph_once(real: Lab) -> None
     assert (again.status, again.out) == (0, ran.out), again.err
     assert real.lm.stats(rows=False)["calls"] == 0
     assert "6 replayed, 0 edited, 0 new, 0 missing" in again.err
+
+
+@pytest.mark.parametrize("lm_calls", ["server", "client"])
+def test_a_training_under_ao_record_has_each_paid_call_once(
+    tmp_path: Path, real_server: ServerProcess, lm_calls: str
+) -> None:
+    with LMServer("tickets") as lm:
+        lab = Lab(tmp_path, real=real_server)
+        lab.use(lm)
+        shutil.copy(Path(__file__).parents[1] / "tellurio" / "scripts" / "trained.py", lab.cwd)
+        ran = lab.record("trained.py", *ran_with(lm_calls))
+        assert ran.status == 0, ran.err
+        graph = lab.stored()
+        inner = lab.children(graph["run"]["id"])[f"by {lm_calls}"]
+        assert (inner["kind"], inner["status"], inner["parent_id"]) == ("run", "COMPLETED", graph["run"]["id"])
+        live = [call for call in graph["calls"] if not call["cached"]]
+        assert len(live) == lm.stats(rows=False)["calls"]
+        assert {call["run"] for call in graph["calls"]} == {inner["id"]}
+        if lm_calls == "client":
+            lm.reset()
+            again = lab.record("--rerun", graph["run"]["id"], "trained.py", *ran_with(lm_calls))
+            assert again.status == 0, again.err
+            assert lm.stats(rows=False)["calls"] == 0
+            assert ", 0 edited, 0 new, 0 missing" in again.err
+
+
+def ran_with(lm_calls: str) -> list[str]:
+    return ["sync", f'{{"name": "by {lm_calls}", "lm_calls": "{lm_calls}"}}']
