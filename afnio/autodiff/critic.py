@@ -325,7 +325,7 @@ async def _ask(client: BackwardModelClient, case: _Case, group: list[int], node:
     texts: dict[str, str] = await ask(
         client._client,
         [{"role": "system", "content": system}, {"role": "user", "content": content}],
-        feedback_contract(tuple(asked), may_be_empty=True),
+        feedback_contract(tuple(asked), may_be_empty=True, may_all_be_empty=case.is_turn),
         role="backward",
         node=node,
         variable=next(iter(asked.values())).variable.role,

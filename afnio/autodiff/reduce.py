@@ -23,10 +23,15 @@ def tokens(text: str) -> int:
 
 
 @functools.lru_cache(maxsize=256)
-def feedback_contract(names: tuple[str, ...], *, may_be_empty: bool = False) -> Contract:
+def feedback_contract(
+    names: tuple[str, ...], *, may_be_empty: bool = False, may_all_be_empty: bool = False
+) -> Contract:
     """The contract of a critic asked about the variables ``names``: one entry for each.
 
-    ``may_be_empty``: it may say by an empty text that there is nothing to change.
+    Args:
+        names: of the variables.
+        may_be_empty: it may say by an empty text that there is nothing to change.
+        may_all_be_empty: of none of them: what went wrong may lie in another call.
     """
     entry = {
         "type": "object",
@@ -40,10 +45,10 @@ def feedback_contract(names: tuple[str, ...], *, may_be_empty: bool = False) -> 
         "required": ["feedback"],
         "additionalProperties": False,
     }
-    return Contract("afnio_feedback", schema, functools.partial(_read, names, may_be_empty))
+    return Contract("afnio_feedback", schema, functools.partial(_read, names, may_be_empty, may_all_be_empty))
 
 
-def _read(names: tuple[str, ...], may_be_empty: bool, value: dict[str, Any]) -> dict[str, str]:
+def _read(names: tuple[str, ...], may_be_empty: bool, may_all_be_empty: bool, value: dict[str, Any]) -> dict[str, str]:
     entries = value["feedback"]
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise Fault("'feedback' must be a list of objects")
@@ -58,6 +63,8 @@ def _read(names: tuple[str, ...], may_be_empty: bool, value: dict[str, Any]) -> 
     missing = [name for name in names if name not in texts]
     if missing:
         raise Fault(f"'feedback' has no entry for {', '.join(missing)}")
+    if not (may_all_be_empty or any(texts.values())):
+        raise Fault("no entry has a text, and samples failed: say of one variable at least what to change")
     return texts
 
 

@@ -182,6 +182,16 @@ def test_an_empty_text_leaves_a_variable_as_it_is(lab: Lab) -> None:
     assert two.data == "Mind {x}"
 
 
+def test_a_critic_of_a_plain_call_that_says_nothing_at_all_is_asked_again(lab: Lab) -> None:
+    said = iter(["", "say it better"])
+    lab.brain.rule = by_role(backward=lambda ask: feedback(ask, next(said)))
+    prompt = Parameter("Do it.", "prompt")
+    lab.backward(lab.chat([system(prompt)]), WRONG)
+    assert texts(prompt) == ["say it better"]
+    assert lab.calls() == {"forward": 1, "backward": 2}
+    assert "no entry has a text" in lab.brain.of("backward")[1].ask.user
+
+
 def test_a_reducer_that_says_nothing_is_asked_again(inline: Lab) -> None:
     said = iter(["", "both lessons"])
     inline.brain.rule = by_role(reducer=lambda ask: feedback(ask, next(said)))
