@@ -533,6 +533,7 @@ class ListedCall(Answer):
     label: str | None
     location: str | None = Field(description="the line of a recorded script that made it, as file:line")
     error: str | None = Field(description="what it ended with, where it has no answer")
+    edited: bool = Field(description="in a rerun: whether its request or answer was changed")
 
 
 class Call(ListedCall):

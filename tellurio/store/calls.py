@@ -236,13 +236,20 @@ def calls(
     only = "".join(f" AND {name} = ?" for name, _ in wanted)
     until = "" if before is None else " AND key < ?"
     order = "DESC" if newest else "ASC"
+    # Only in a rerun may a call be edited: the records of other Runs, which may be long, are not read for that.
+    again = execute(c, "SELECT kind FROM runs WHERE key = ?", (run_key,)).scalar() == "rerun"
     found = execute(
         c,
-        f"SELECT {', '.join(_LISTED)} FROM calls WHERE run_key = ?{only} AND key > ?{until} "  # noqa: S608
+        f"SELECT {', '.join(_LISTED)}, {'record' if again else 'NULL'} FROM calls "  # noqa: S608
+        f"WHERE run_key = ?{only} AND key > ?{until} "
         f"ORDER BY key {order} LIMIT ?",
         (run_key, *(value for _, value in wanted), after, *(() if before is None else (before,)), limit),
     )
-    return [_listed(row) for row in found]
+    return [_listed(row[:-1]) | {"edited": row[-1] is not None and _edited(row[-1])} for row in found]
+
+
+def _edited(record: bytes) -> bool:
+    return bool(orjson.loads(bytes(record)).get("edited"))
 
 
 def call(c: Connection, run_key: int, key: int) -> dict[str, Any] | None:
@@ -255,7 +262,8 @@ def call(c: Connection, run_key: int, key: int) -> dict[str, Any] | None:
     if found is None:
         return None
     record = orjson.loads(bytes(found[-1]))
-    return _listed(found[:-1]) | {name: record.get(name) for name in _DETAILS} | {"record": record}
+    about = {"edited": bool(record.get("edited")), "record": record}
+    return _listed(found[:-1]) | {name: record.get(name) for name in _DETAILS} | about
 
 
 _DETAILS = ("format", "path", "status", "request", "response", "usage", "cost", "request_id")

@@ -908,6 +908,11 @@ export interface components {
             /** Cost */
             cost?: unknown;
             /**
+             * Edited
+             * @description in a rerun: whether its request or answer was changed
+             */
+            edited: boolean;
+            /**
              * Error
              * @description what it ended with, where it has no answer
              */
@@ -1355,6 +1360,11 @@ export interface components {
              * @description a recorder's name for it
              */
             call_id: string | null;
+            /**
+             * Edited
+             * @description in a rerun: whether its request or answer was changed
+             */
+            edited: boolean;
             /**
              * Error
              * @description what it ended with, where it has no answer

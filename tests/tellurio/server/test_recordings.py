@@ -167,3 +167,6 @@ def test_the_difference_of_two_runs_says_what_became_of_each_call(server: Server
         "reordered": [new[1]["call_id"]],
     }
     assert client.get(f"/api/v1/runs/{before}/diff/{uuid.uuid4()}").status_code == 404
+    listed = client.get(f"/api/v1/runs/{after}/calls").json()
+    assert [each["edited"] for each in listed] == [False, False, True, False]
+    assert client.get(f"/api/v1/runs/{after}/calls/{listed[2]['key']}").json()["edited"] is True

@@ -233,6 +233,7 @@ def test_a_call_is_listed_without_and_read_with_what_was_said(store: Store, run:
         "host": "api.openai.com",
         "model": "gpt-4.1-nano",
         "source": "live",
+        "edited": False,
         "attempts": 1,
         "started": 1000.0,
         "seconds": 0.5,

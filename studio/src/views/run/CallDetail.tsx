@@ -58,7 +58,7 @@ function Shown({ call }: { call: Call }) {
           ["Node", call.label ?? call.node],
           ["Made at", call.location && <code key="location">{call.location}</code>],
           ["Error", call.error && <span key="error" className="failed">{call.error}</span>],
-          ["Edited", editedOf(call.record)],
+          ["Edited", call.edited ? "changed for this rerun" : null],
           ["Role", [call.role, call.phase].filter(Boolean).join(" · ")],
           ["Model", <code key="model">{call.model}</code>],
           ["Endpoint", <code key="host">{`${call.host}${typeof call.path === "string" ? call.path : ""}`}</code>],
@@ -83,11 +83,6 @@ function Shown({ call }: { call: Call }) {
 
 function Json({ value }: { value: unknown }) {
   return <pre className="text json">{value === null || value === undefined ? "nothing was recorded" : JSON.stringify(value, null, 2)}</pre>;
-}
-
-function editedOf(record: unknown): string | null {
-  const edited = typeof record === "object" && record !== null && (record as Record<string, unknown>)["edited"];
-  return edited ? "changed for this rerun" : null;
 }
 
 function tokensOf(call: Call): string {

@@ -85,6 +85,7 @@ export function CallsTable({ calls, total, open, more, onOpen, onClose }: Props)
                   >
                     <span className="call-number">{call.key}</span> {call.label || call.node || call.words || "call"}
                     {call.error && <span className="failed"> failed</span>}
+                    {call.edited && <span className="tag">edited</span>}
                     {call.location && <span className="muted"> {placeOf(call.location)}</span>}
                   </button>
                 </th>
