@@ -157,7 +157,7 @@ runs = Table(
     Column("indexed", BigInteger, nullable=False, server_default="0"),  # key of its last call whose edges are known
     UniqueConstraint("project_id", "slug"),
     Index(None, "project_id", "key"),
-    Index(None, "parent_id"),
+    Index(None, "parent_id", "name"),
     Index(None, "status", "heartbeat"),
 )
 

@@ -481,7 +481,7 @@ def test_a_turn_takes_plain_functions_as_tools_whose_docstrings_do_not_learn() -
     turn = F.chat_turn(model, messages, tools=[add])
     (sent,) = model.requests[0]["tools"]
     assert (sent["function"]["name"], sent["function"]["description"]) == ("add", "Add two numbers.")
-    assert (turn.stop_reason == "tool_use").all()
+    assert list(turn.stop_reason) == ["tool_use"]
     assert [edge.node is not None for edge in turn.output.grad_fn.next_functions] == [True, False]
     (result,) = F.run_tools(turn, [add])
     assert result.data == "3"

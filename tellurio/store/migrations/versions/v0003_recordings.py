@@ -15,6 +15,8 @@ def upgrade() -> None:
     op.add_column("runs", sa.Column("kind", sa.Text(), nullable=False, server_default="run"))
     op.add_column("runs", sa.Column("command", sa.Text()))
     op.add_column("runs", sa.Column("indexed", sa.BigInteger(), nullable=False, server_default="0"))
+    op.drop_index(op.f("ix_runs_parent_id"), "runs")
+    op.create_index(op.f("ix_runs_parent_id_name"), "runs", ["parent_id", "name"], unique=False)
     for name in ("call_id", "label", "location", "error"):
         op.add_column("calls", sa.Column(name, sa.Text()))
     op.create_index(op.f("ix_calls_call_id"), "calls", ["call_id"], unique=False)

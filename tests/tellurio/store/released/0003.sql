@@ -298,7 +298,7 @@ CREATE TABLE users (
 	CONSTRAINT uq_users_username UNIQUE (username)
 );
 INSERT INTO "users" VALUES('00000000-0000-4000-8000-000000000001','alice','alice','alice@example.org',1,1795000000.0);
-CREATE INDEX ix_runs_parent_id ON runs (parent_id);
+CREATE INDEX ix_runs_parent_id_name ON runs (parent_id, name);
 CREATE INDEX ix_runs_project_id_key ON runs (project_id, "key");
 CREATE INDEX ix_runs_status_heartbeat ON runs (status, heartbeat);
 CREATE INDEX ix_calls_job_id ON calls (job_id);
