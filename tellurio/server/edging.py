@@ -17,7 +17,7 @@ from tellurio.dataflow import ContentIndex, Edge
 from tellurio.server.live import Hub
 from tellurio.server.log import log
 from tellurio.store import edges as stored
-from tellurio.store.runs import run, run_by_key, subruns
+from tellurio.store.runs import run
 from tellurio.store.store import Store
 
 __all__ = ["Edging"]
@@ -154,10 +154,8 @@ class Edging:
 
 
 def _whole(connection: Connection, run_id: str) -> list[dict[str, Any]]:
-    """A Run and its parts."""
     found = run(connection, run_id)
-    parts = (run_by_key(connection, key) for key in subruns(connection, run_id))
-    return [each for each in (found, *parts) if each is not None]
+    return [] if found is None else stored.whole(connection, found)
 
 
 def _edges(index: ContentIndex, name: str, record: Mapping[str, Any]) -> list[Edge]:

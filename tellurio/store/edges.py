@@ -12,7 +12,7 @@ from tellurio.store._sql import execute, execute_many
 from tellurio.store.calls import usd_of
 from tellurio.store.runs import run_by_key, subruns, with_parts
 
-__all__ = ["Stored", "add_edges", "behind", "family", "graph", "indexed", "last", "summary", "uncounted"]
+__all__ = ["Stored", "add_edges", "behind", "family", "graph", "indexed", "last", "summary", "uncounted", "whole"]
 
 
 class Stored(NamedTuple):
@@ -70,15 +70,20 @@ def graph(
     found = run_by_key(c, run_key)
     if found is None:
         return None
-    runs = [found, *(part for key in subruns(c, found["id"]) if (part := run_by_key(c, key)) is not None)]
+    runs = whole(c, found)
     complete = all(indexed(c, run["key"]) >= last(c, run["key"]) for run in runs)
-    runs += [own for run in runs for own in _own_runs(c, run["id"])]
     calls = [call for run in runs for call in _calls(c, run, bodies=bodies)]
     names = {call.pop("key"): call["id"] for call in calls}
     edges = [edge for run in runs for edge in _edges(c, run["key"], names, weak=weak, alternatives=alternatives)]
     children = execute(c, "SELECT id FROM runs WHERE parent_id = ? ORDER BY key", (found["id"],))
     graph = {"run": summary(c, found), "calls": calls, "edges": edges, "children": [row.id for row in children]}
     return {**graph, "complete": complete}
+
+
+def whole(c: Connection, found: dict[str, Any]) -> list[dict[str, Any]]:
+    """The Run, its parts, and the Runs of afnio that a recorded script began in it or in one of them."""
+    runs = [found, *(part for key in subruns(c, found["id"]) if (part := run_by_key(c, key)) is not None)]
+    return [*runs, *(own for run in runs for own in _own_runs(c, run["id"]))]
 
 
 def _own_runs(c: Connection, id: str) -> list[dict[str, Any]]:

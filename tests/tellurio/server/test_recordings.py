@@ -79,6 +79,23 @@ def test_the_graph_has_calls_parts_and_edges(client: httpx2.Client, flow: tuple[
     assert graph["calls"][0]["output"] == calls[0]["response"]
 
 
+def test_calls_of_a_run_of_afnio_in_a_recording_are_in_its_graph_with_their_edges(
+    server: ServerProcess, client: httpx2.Client
+) -> None:
+    parent = recorded(server, [call("Hello there", "Good day", 999.0)])
+    project = client.get(f"/api/v1/runs/{parent}").json()
+    where = f"/api/v1/namespaces/{project['namespace_slug']}/projects/{project['project_slug']}/runs"
+    own = client.post(where, json={"id": str(uuid.uuid4()), "parent_id": parent}).json()["id"]
+    calls = [call("What did you see?", ANSWER, 1000.0), call(f"Shorten this: {ANSWER}", "Mould.", 1001.0)]
+    lines = [orjson.dumps({"n": n, "t": 1.0, "k": "c", "record": each}) for n, each in enumerate(calls, 1)]
+    told = client.post(f"/api/v1/runs/{own}/journal?client=x&first=1", content=b"\n".join(lines))
+    assert told.status_code == 200
+    graph = client.get(f"/api/v1/runs/{parent}/graph").json()
+    assert [each["run"] for each in graph["calls"]] == [parent, own, own]
+    assert [(edge["from"], edge["to"]) for edge in graph["edges"]] == [(calls[0]["call_id"], calls[1]["call_id"])]
+    assert graph["complete"]
+
+
 def test_edges_are_stored_as_the_calls_come(server: ServerProcess) -> None:
     recorder = Recorder(server.home)
     first, second = call("What did you see?", ANSWER, 1000.0), call(f"Shorten: {ANSWER}", "Mould.", 1001.0)
