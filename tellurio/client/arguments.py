@@ -80,8 +80,8 @@ def budget_of(budget: Any) -> Budget | None:
         raise TypeError(f"te.init(budget=...): expected dollars or a Budget, got {budget!r:.100}.")
     try:
         return Budget(usd=budget)
-    except ArithmeticError:
-        raise ValueError(f"te.init(budget={budget!r:.100}): expected dollars, e.g. 2.50.") from None
+    except (ArithmeticError, ValueError):
+        raise ValueError(f"te.init(budget={budget!r:.100}): expected dollars from 0 on, e.g. 2.50.") from None
 
 
 def limits_of(budget: Budget | None) -> dict[str, Any] | None:
