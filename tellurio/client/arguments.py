@@ -81,7 +81,7 @@ def budget_of(budget: Any) -> Budget | None:
     try:
         return Budget(usd=budget)
     except (ArithmeticError, ValueError):
-        raise ValueError(f"te.init(budget={budget!r:.100}): expected dollars from 0 on, e.g. 2.50.") from None
+        raise ValueError(f"te.init(budget={budget!r:.100}): expected dollars, 0 or more, e.g. 2.50.") from None
 
 
 def limits_of(budget: Budget | None) -> dict[str, Any] | None:
