@@ -217,7 +217,8 @@ def _endpoint(url: str, vendor: Vendor) -> str:
     """
     shown, route = public_url(url), vendor.format.path
     if not url.lower().startswith(("http://", "https://")):
-        raise ValueError(f"base_url must begin with http:// or https://, got {shown!r}: did you mean 'http://{shown}'?")
+        meant = "" if "://" in url or " " in url else f": did you mean 'http://{shown}'?"
+        raise ValueError(f"base_url must begin with http:// or https://, got {shown!r}{meant}")
     found = url.rstrip("/")
     if found.endswith(route):
         raise ValueError(f"{route} is put behind base_url; got {shown!r}: write {public_url(found[: -len(route)])!r}.")

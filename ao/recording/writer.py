@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+import time
 from _queue import SimpleQueue
 from _thread import allocate_lock
 
@@ -104,6 +106,7 @@ class Writer:
         if thread is not None:
             self._queue.put(None)
             thread.join(LONGEST_PAUSE)
+            _wait_for_end(thread.native_id)
         return True
 
     def resume(self) -> None:
@@ -170,3 +173,11 @@ class Writer:
             assert self._make is not None
             self._journal = self._make()
         self._journal.append(kind, content)
+
+
+def _wait_for_end(thread: int | None) -> None:
+    """Python forgets a thread a moment before the system does, and counts by the system's list when it warns."""
+    path = f"/proc/self/task/{thread}"
+    end = time.monotonic() + LONGEST_PAUSE
+    while os.path.exists(path) and time.monotonic() < end:
+        time.sleep(0.0001)

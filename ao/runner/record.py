@@ -118,6 +118,9 @@ def _end(status: int) -> NoReturn:
         shutdown: Any = getattr(threading, "_shutdown", lambda: None)
         shutdown()
         atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()  # nobody else does: the signal ends the process at once
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
     raise SystemExit(status)

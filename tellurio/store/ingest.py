@@ -20,7 +20,7 @@ from tellurio.store.calls import check_call, insert_calls, priced
 from tellurio.store.events import add_event
 from tellurio.store.metrics import Point, add_points, add_text
 from tellurio.store.prompts import NOTED, note
-from tellurio.store.runs import beat, begin_subrun, end_run, reopen
+from tellurio.store.runs import beat, begin_subrun, end_parts, end_run, reopen
 
 __all__ = ["IngestGap", "IngestRefused", "Subrun", "ingest"]
 
@@ -317,13 +317,14 @@ class _Batch:
         except (ValueError, TypeError) as error:
             raise IngestRefused(subrun.n, str(error)) from None
         self._insert(c, key, subrun.calls)
+        if subrun.calls and root_status == "RUNNING":
+            reopen(c, id, now)  # what is stored of its end came before
         if subrun.end is not None:
             status, told, reason = subrun.end
             end_run(c, id, status, reason=reason, by_client=True, now=min(told, now))
         elif root_status != "RUNNING":  # it came after the end of all
             end_run(c, id, root_status, by_client=False, now=now)
-        elif subrun.calls:
-            reopen(c, id, now)
+            end_parts(c, root, root_status, now)  # what it is a part of may have been made for it, too
         return key
 
     def _insert(self, c: Connection, run_key: int, calls: list[tuple[str, None, dict[str, Any]]]) -> None:

@@ -32,6 +32,7 @@ __all__ = [
     "begin_subrun",
     "command_of",
     "delete_run",
+    "end_parts",
     "end_run",
     "expire_runs",
     "make_run",
@@ -250,7 +251,7 @@ def end_run(
     c.execute(update(t.runs).where(t.runs.c.id == id, open_still).values(**end, ended=now, updated=now))
     ended = _there(run(c, id), id)
     if ended["kind"] != "subrun":
-        _end_subruns(c, id, ended["status"], now)
+        end_parts(c, id, ended["status"], now)
     return ended
 
 
@@ -334,7 +335,7 @@ WHERE status = 'CRASHED' AND NOT ended_by_client AND id IN (SELECT id FROM tree)
 """Parts that had ended because their Run was thought to be dead."""
 
 
-def _end_subruns(c: Connection, id: str, status: str, now: float) -> None:
+def end_parts(c: Connection, id: str, status: str, now: float) -> None:
     """What is still open of its parts ends with a Run, and in the same way."""
     end = "UPDATE runs SET status = ?, ended = ?, updated = ? WHERE status = 'RUNNING' AND id IN (SELECT id FROM tree)"
     execute(c, _TREE + end, (id, status, now, now))
@@ -369,7 +370,7 @@ def expire_runs(c: Connection, now: float, since: float) -> list[str]:
     for id, heartbeat in expired:
         end = {"status": "CRASHED", "reason": f"no sign of life for {now - heartbeat:.0f} s"}
         c.execute(update(t.runs).where(t.runs.c.id == id).values(**end, ended=heartbeat, updated=now))
-        _end_subruns(c, id, "CRASHED", heartbeat)
+        end_parts(c, id, "CRASHED", heartbeat)
     return [id for id, _ in expired]
 
 

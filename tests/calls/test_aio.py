@@ -96,8 +96,14 @@ def test_an_unknown_host_is_named() -> None:
         ask(client)
 
 
-@pytest.mark.parametrize("url", ["not a url", "ftp://x/v1", "http://", "http://host:99999/v1", "http://[1/v1"])
+@pytest.mark.parametrize("url", ["not a url", "ftp://x/v1"])
 def test_a_base_url_that_is_none(url: str) -> None:
+    with pytest.raises(ValueError, match="base_url must begin with http:// or https://"):
+        OpenAI(api_key="k", base_url=url)
+
+
+@pytest.mark.parametrize("url", ["http://", "http://host:99999/v1", "http://[1/v1"])
+def test_a_base_url_that_leads_nowhere(url: str) -> None:
     with pytest.raises(APIConnectionError):
         ask(OpenAI(api_key="k", base_url=url, max_retries=0))
 

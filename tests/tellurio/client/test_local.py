@@ -245,13 +245,14 @@ def test_a_server_that_could_not_even_write_its_log_tells_of_the_full_disk(
 def test_a_taken_port_is_not_needed(home: Path) -> None:
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        ours = True
         try:
             taken.bind(("127.0.0.1", 7117))
             taken.listen()
         except OSError:
-            pass  # somebody else has it: as good
+            ours = False  # another test's server has it, and may give it back at any moment
         url, key = ensure_local_server()
-        assert not url.endswith(":7117")
+        assert not (ours and url.endswith(":7117"))
         assert Client(url, key).get("/healthz")["status"] == "ok"
 
 

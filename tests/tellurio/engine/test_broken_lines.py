@@ -65,7 +65,7 @@ def test_connections_cut_anywhere(
 ) -> None:
     """Each connection carries some bytes, seldom enough for a job."""
     place, proxy = line
-    proxy.lengths, cuts = drawn(seed, 300, 100_000), proxy.cuts
+    proxy.lengths, cuts = drawn(seed, 300, 60_000), proxy.cuts
     before = asked(place.lm)
     with place.lab(lm_calls=lm_calls) as lab:
         assert job.run(lab) == expected
