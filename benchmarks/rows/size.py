@@ -51,7 +51,9 @@ def _install(folder: Path) -> Path:
     source.mkdir()
     for name in ("afnio", "ao", "tellurio"):
         shutil.copytree(REPO / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    shutil.copytree(REPO / "studio", source / "studio", ignore=shutil.ignore_patterns("node_modules"))
+    (source / "scripts").mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE", "scripts/build_studio.py"):
         shutil.copy(REPO / name, source / name)
     subprocess.run([*pip, "--no-build-isolation", str(source)], check=True, capture_output=True)
     asked = subprocess.run(
