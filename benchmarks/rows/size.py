@@ -29,7 +29,7 @@ def size_figures(quick: bool) -> Iterator[Figure]:
     largest = sorted(sizes, key=lambda name: -sizes[name])[:5]
     yield Figure(
         "size.installed",
-        "installed size of the runtime lock with our packages (server and client; there is no page yet)",
+        "installed size of the runtime lock with our packages (server, client and page)",
         [sum(sizes.values())],
         "MB",
         LIMIT,
