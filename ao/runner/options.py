@@ -68,8 +68,9 @@ class Options:
     def begin(self, seed: int, environment: Mapping[str, str], book: Any) -> dict[str, Any]:
         """What is told of the Run: `tellurio.schemas.records.Begin`."""
         program = self.program
+        argv = [program.target, *program.arguments]
         command = {
-            "argv": [program.target, *program.arguments],
+            "argv": argv,
             "module": program.module,
             "interpreter": sys.executable,
             "cwd": os.getcwd(),
@@ -87,7 +88,7 @@ class Options:
             "project": self.project,
             "namespace": self.namespace,
             "command": command,
-            "client": {"recorder": "ao", "python": sys.version.split()[0], "command": command["argv"]},
+            "client": {"recorder": "ao", "python": sys.version.split()[0], "command": " ".join(argv)},
         }
         return run if book is None else run | book.begin(self.run_name)
 

@@ -198,6 +198,7 @@ def test_how_a_script_ends_is_told(lab: Lab) -> None:
     assert [begin["run"]["name"] for begin in begins] == ["ends"] * 4
     command = begins[0]["run"]["command"]
     assert command["argv"] == ["ends.py"]
+    assert begins[0]["run"]["client"]["command"] == "ends.py"  # as te.init tells it: a page shows both
     assert command["cwd"] == os.path.realpath(lab.cwd)
     assert "OPENAI_API_KEY" in command["needs"]
     assert "test" not in command["env"].values()
