@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import random
 import threading
 from collections.abc import Callable
@@ -125,7 +126,8 @@ class Proxy:
                     await asyncio.sleep(self.pause)
 
 
-def drawn(seed: int, least: int, most: int) -> Callable[[], int]:
-    """Draws numbers, the same ones for the same seed."""
+def drawn(seed: int, least: int, most: int, first: int) -> Callable[[], int]:
+    """Draws numbers, the same ones for the same seed, the first of them at most ``first``."""
     draw: Any = random.Random(seed)
-    return lambda: int(draw.randint(least, most))
+    limits = itertools.chain([first], itertools.repeat(most))
+    return lambda: int(draw.randint(least, next(limits)))
