@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from ao.api import Api, ApiError, quoted
 from ao.cli.stopping import stop, wait_for
-from ao.cli.trees import call_lines, diff_lines, run_lines, runs_lines
+from ao.cli.trees import call_lines, calls_near, diff_lines, run_lines, runs_lines
 from tellurio.client.restarting import CannotRun, environment, restart
 
 __all__ = ["main"]
@@ -152,11 +152,13 @@ def _node(graph: dict[str, Any], name: str) -> dict[str, Any]:
     if name.isascii() and name.isdigit() and int(name) < len(own):
         return dict(own[int(name)])
     found = [call for call in graph["calls"] if call["id"].startswith(name)]
-    if len(found) != 1:
-        run = graph["run"]
-        count = f"{len(found)} calls begin with {name!r}" if found else f"there is no call {name!r}"
-        raise ApiError(f"In the Run {run['name']!r} {count}. See: ao-tool show {run['id'][:8]}")
-    return dict(found[0])
+    if len(found) == 1:
+        return dict(found[0])
+    run = graph["run"]
+    about = f"{len(found)} calls begin with {name!r}" if found else f"there is no call {name!r}"
+    there = "; ".join(calls_near(found or graph["calls"], name, run["id"]))
+    said = f" There is: {there}." if there else " No LM call was recorded."
+    raise ApiError(f"In the Run {run['name']!r} {about}.{said} See: ao-tool show {run['id'][:8]}")
 
 
 def _edit(options: argparse.Namespace) -> int:

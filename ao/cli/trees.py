@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["call_lines", "diff_lines", "run_lines", "runs_lines"]
+__all__ = ["call_lines", "calls_near", "diff_lines", "run_lines", "runs_lines"]
 
 Record = Mapping[str, Any]
 
@@ -103,6 +103,34 @@ def call_lines(call: Record, graph: Record) -> list[str]:
     for name in ("input", "output", "usage"):
         lines += [f"{name}:", _shown(call[name])]
     return lines
+
+
+NEAR = 5
+"""How many calls are named to who named one that is not there."""
+
+
+def calls_near(calls: Sequence[Record], name: str, run_id: str) -> list[str]:
+    """The calls that ``name`` may have been meant for, nearest first: by number, else by id, label or model.
+
+    Args:
+        calls: of the Run ``run_id`` and of its parts; those of parts have no number that could be typed.
+        name: what was typed.
+    """
+    from difflib import SequenceMatcher
+
+    def far(call: Record) -> float:
+        if name.isascii() and name.isdigit():
+            return abs(int(call["index"]) - int(name)) + (0.5 if call["run"] != run_id else 0.0)
+        names = (call["id"][: len(name)], call["label"] or "", call["model"] or "")
+        return -max(SequenceMatcher(None, name.lower(), each.lower()).ratio() for each in names)
+
+    return [_near(call, run_id) for call in sorted(calls, key=far)[:NEAR]]
+
+
+def _near(call: Record, run_id: str) -> str:
+    number = f"{call['index']} or " if call["run"] == run_id else ""
+    place = f", {_place(call['location'])}" if call["location"] else ""
+    return f"{number}{call['id'][:8]} ({_plain(call['label'] or 'call')}{place})"
 
 
 def diff_lines(

@@ -83,10 +83,24 @@ def _child(value: Any, part: str, pointer: str, number: int) -> Any:
     if isinstance(value, list) and part.isascii() and part.isdigit() and int(part) < len(value):
         return value[int(part)]
     so_far = "/".join(pointer.split("/")[: number + 1]) or "the body"
+    raise PointerError(
+        f"{pointer[:200]!r} leads nowhere: {so_far} {_has(value)}, not {part[:100]!r}{_meant(value, part)}"
+    )
+
+
+def _has(value: Any) -> str:
     if isinstance(value, dict):
-        has = f"has {', '.join(map(repr, list(value)[:20])) or 'no keys'}"
-    elif isinstance(value, list):
-        has = f"is a list of {len(value)}"
-    else:
-        has = f"is {type(value).__name__}"
-    raise PointerError(f"{pointer[:200]!r} leads nowhere: {so_far} {has}, not {part[:100]!r}")
+        return f"has {', '.join(map(repr, list(value)[:20])) or 'no keys'}"
+    if isinstance(value, list):
+        return f"is a list of {len(value)}{f' (0 to {len(value) - 1})' if value else ''}"
+    return f"is {_KINDS.get(type(value).__name__, type(value).__name__)}"
+
+
+_KINDS = {"str": "a text", "int": "a number", "float": "a number", "bool": "true or false", "NoneType": "null"}
+
+
+def _meant(value: Any, part: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(part[:100], value, 1) if isinstance(value, dict) else []
+    return f"; did you mean {near[0]!r}?" if near else ""

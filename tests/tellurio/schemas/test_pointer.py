@@ -54,10 +54,11 @@ def test_keys_are_added_lists_are_appended_to_and_things_are_removed() -> None:
     ("pointer", "says"),
     [
         ("messages", "expected a JSON pointer like"),
-        ("/messages/7/content", r"/messages is a list of 2, not '7'"),
-        ("/messages/x", "is a list of 2, not 'x'"),
+        ("/messages/7/content", r"/messages is a list of 2 \(0 to 1\), not '7'"),
+        ("/messages/x", r"is a list of 2 \(0 to 1\), not 'x'"),
         ("/nothing/here", "the body has 'messages'"),
-        ("/messages/0/role/x", "/messages/0/role is str"),
+        ("/mesages/0/role", "did you mean .messages."),
+        ("/messages/0/role/x", "/messages/0/role is a text"),
     ],
 )
 def test_a_pointer_that_leads_nowhere_says_how_far_it_leads(pointer: str, says: str) -> None:

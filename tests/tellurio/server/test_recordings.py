@@ -136,7 +136,7 @@ def test_edits_make_a_draft_and_leave_the_run_alone(client: httpx2.Client, flow:
 @pytest.mark.parametrize(
     ("change", "status", "says"),
     [
-        ({"path": "/messages/9/content"}, 422, "/messages is a list of 1, not '9'"),
+        ({"path": "/messages/9/content"}, 422, "/messages is a list of 1 (0 to 0), not '9'"),
         ({"path": "/nothing", "remove": True}, 422, "leads nowhere"),
         ({"field": "middle"}, 422, "input"),
         ({"call": "x"}, 404, "x"),
