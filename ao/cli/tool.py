@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from ao.api import Api, ApiError, quoted
 from ao.cli.stopping import stop, wait_for
-from ao.cli.trees import call_lines, calls_near, diff_lines, run_lines, runs_lines
+from ao.cli.trees import call_lines, calls_near, diff_lines, output_lines, run_lines, runs_lines
 from tellurio.client.restarting import CannotRun, environment, restart
 
 __all__ = ["main"]
@@ -83,6 +83,9 @@ def _parser() -> argparse.ArgumentParser:
     rerun.add_argument("--no-cache", action="store_true", help="make all calls anew")
     rerun.add_argument("--detach", action="store_true", help="have the local server run it, and come back at once")
 
+    output = command("output", _output, "what a script printed that the local server has run", "run")
+    output.add_argument("--last", type=_size, default=8_388_608, metavar="BYTES", help="only the end of it")
+
     command("diff", _diff, "what became of the calls of a Run in another one", "before", "after")
     command("kill", _kill, "stop a script that runs, as Ctrl-C does", "run")
     command("verify-edges", _verify, "not there yet", "run")
@@ -92,6 +95,12 @@ def _parser() -> argparse.ArgumentParser:
 def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 1000:
         raise argparse.ArgumentTypeError(f"expected a number from 1 to 1000, got {text!r}")
+    return int(text)
+
+
+def _size(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 8_388_608:
+        raise argparse.ArgumentTypeError(f"expected a number from 1 to 8388608, got {text!r}")
     return int(text)
 
 
@@ -189,8 +198,7 @@ def _rerun(options: argparse.Namespace) -> int:
     run, recorded = found["run"], found["command"] or {}
     if options.detach:
         given = {"env": environment(recorded), "cache": not options.no_cache}
-        begun = api.post(f"/runs/{run['id']}/rerun", given)
-        return _told(options, begun, [f"Begun as {begun['id'][:8]}. See: ao-tool show {begun['id'][:8]}"])
+        return _detached(options, api.post(f"/runs/{run['id']}/rerun", given))
     if run["user"]["id"] != api.json("/me")["user"]["id"]:
         raise ApiError(f"The Run {run['name']!r} is {run['user']['username']}'s: its command is not run for you.")
     command, where, env = restart(recorded, run["id"], cache=not options.no_cache)
@@ -215,6 +223,23 @@ def _rerun(options: argparse.Namespace) -> int:
     if options.json:
         _told(options, {"run": became["id"], "name": became["name"], "status": became["status"], "diff": told}, [])
     return status
+
+
+def _detached(options: argparse.Namespace, begun: dict[str, Any]) -> int:
+    short = begun["id"][:8]
+    if begun["status"] in ("CRASHED", "FAILED"):
+        if options.json:
+            _told(options, begun, [])
+        reason = f": {begun['reason']}" if begun["reason"] else ""
+        raise ApiError(f"Begun as {short}, and {begun['status'].lower()} at once{reason}. See: ao-tool output {short}")
+    return _told(options, begun, [f"Begun as {short}. See: ao-tool show {short}, and ao-tool output {short}"])
+
+
+def _output(options: argparse.Namespace) -> int:
+    api = Api()
+    run = _found(api, options.run)["run"]
+    said = api.json(f"/runs/{run['id']}/output?last={options.last}")
+    return _told(options, said, output_lines(said))
 
 
 def _outcome(process: subprocess.Popen[bytes]) -> int:

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["call_lines", "calls_near", "diff_lines", "run_lines", "runs_lines"]
+__all__ = ["call_lines", "calls_near", "diff_lines", "output_lines", "run_lines", "runs_lines"]
 
 Record = Mapping[str, Any]
 
@@ -145,6 +145,12 @@ def diff_lines(
     return _fitted(lines)
 
 
+def output_lines(said: Record) -> list[str]:
+    """What a script printed; what would steer the terminal is spelled out."""
+    left_out = [f"... {said['left_out']} bytes before this are left out"] if said["left_out"] else []
+    return left_out + [_spelled(line) for line in said["text"].removesuffix("\n").split("\n")]
+
+
 def _named(call: Record | None, id: str) -> str:
     if call is None:
         return id[:8]
@@ -166,8 +172,11 @@ def _plain(text: str) -> str:
 
 
 def _shown(body: Any) -> str:
-    text = json.dumps(body, indent=2, ensure_ascii=False)
-    return "".join(sign if sign.isprintable() or sign == "\n" else json.dumps(sign)[1:-1] for sign in text)
+    return "\n".join(map(_spelled, json.dumps(body, indent=2, ensure_ascii=False).split("\n")))
+
+
+def _spelled(line: str) -> str:
+    return "".join(sign if sign.isprintable() or sign == "\t" else json.dumps(sign)[1:-1] for sign in line)
 
 
 def _place(location: str) -> str:

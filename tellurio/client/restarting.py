@@ -69,6 +69,9 @@ def restart(
     interpreter = str(command.get("interpreter") or sys.executable)
     if not os.access(interpreter, os.X_OK):
         raise CannotRun(f"The Python it was recorded with is gone: {interpreter}")
+    script = os.path.join(where, str(argv[0]))
+    if not command.get("module") and not os.path.exists(script):
+        raise CannotRun(f"Its script is gone: {script}")
     options = ["--rerun", run_id, *([] if cache else ["--no-cache"])]
     target = ["-m", *argv] if command.get("module") else argv
     return [interpreter, "-m", "ao.runner.record", *options, *target], where, full

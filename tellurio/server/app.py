@@ -29,6 +29,7 @@ from tellurio.server.hooks import Hooks
 from tellurio.server.jobs import jobs
 from tellurio.server.live import Hub
 from tellurio.server.models import Acknowledged, Hint, Refusal
+from tellurio.server.outputs import tidying
 from tellurio.server.refusals import invalid, refused
 from tellurio.server.resources import journal as journal_resource
 from tellurio.server.resources.artifacts import artifacts
@@ -93,7 +94,7 @@ def make_app(store: Store, settings: ServerSettings) -> FastAPI:
     app.state.edging = Edging(store, hub)
     app.state.hooks.startup += [app.state.edging.start, app.state.feeding.start]
     app.state.hooks.shutdown += [app.state.edging.stop, app.state.feeding.stop]
-    app.state.hooks.sweep += [collecting(store, settings, hub), expiry(store, hub)]
+    app.state.hooks.sweep += [collecting(store, settings, hub), expiry(store, hub), tidying(store)]
     resources = [
         journal(settings),  # first: it is asked for most
         *(health, me, once, login, namespaces, projects, runs, metrics, calls, prompts, events, live, jobs),

@@ -334,6 +334,14 @@ class NewRerun(Given):
     cache: bool = Field(True, description="answer recorded calls from the recording")
 
 
+class Output(Answer):
+    """The end of what a script printed that the server has started: output and errors, as they came."""
+
+    text: str
+    size: int = Field(description="bytes of all of it")
+    left_out: int = Field(description="bytes that came before `text`")
+
+
 class GraphCall(Answer):
     """A call as a node."""
 

@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,13 @@ from typing import Any
 from fastapi import FastAPI
 from sqlalchemy import Connection
 
+from tellurio.client.folders import journals_in
 from tellurio.client.restarting import CannotRun, records, restart
 from tellurio.server.log import log
+from tellurio.server.outputs import Outputs, Said
 from tellurio.server.refusals import Refused, unknown
 from tellurio.store import runs
-from tellurio.store.edits import make_draft
+from tellurio.store.edits import make_draft, not_begun
 from tellurio.store.users import local_user
 
 __all__ = ["Processes"]
@@ -35,8 +38,51 @@ GRACE = 5.0
 PATIENCE = 15.0
 """Seconds in which a script that was told to stop has to be gone, before it is run again."""
 
+BEGINS = 10.0
+"""Seconds in which a script that is run again is waited for to begin, or to fail at that; then it is left to itself."""
+
+SHOWN = 2000
+"""Bytes of what a script printed that are told to who started it, when it did not begin."""
+
 _PAUSE = 0.1
+_WATCHED = 0.5  # seconds between two looks at how much a script has printed
 _later: set[asyncio.Task[None]] = set()
+
+
+class Started:
+    """A script that was started for a Run.
+
+    Attributes:
+        process: None: it could not even be started.
+        failed: why it did not begin, once that is known; what it printed is in the lines below the first.
+    """
+
+    process: subprocess.Popen[bytes] | None = None
+    failed = ""
+
+    def __init__(self, run_id: str, command: list[str]) -> None:
+        self.run_id, self.command = run_id, command
+
+    def running(self) -> bool:
+        """Wait a moment for its end; whether it has not come."""
+        if self.process is None:
+            return False
+        try:
+            self.process.wait(_WATCHED)
+        except subprocess.TimeoutExpired:
+            return True
+        return False
+
+    def failure(self, said: str) -> str:
+        """Why it did not begin, in a line; then what it printed."""
+        status = None if self.process is None else self.process.returncode
+        if status is None:
+            how = f"{self.command[0]} could not be started"
+        else:
+            how = f"exit status {status}" if status >= 0 else f"ended by signal {-status}"
+        lines = [line for line in said.splitlines() if line.strip()]
+        last = f": {lines[-1].strip()[:500]}" if lines else ", and it printed nothing"
+        return "\n".join([f"The rerun did not begin ({how}){last}", *lines[:-1]])
 
 
 class Processes:
@@ -47,7 +93,8 @@ class Processes:
     """
 
     def __init__(self, app: FastAPI) -> None:
-        self._store, self._settings = app.state.store, app.state.settings
+        self._store, self._settings, self._hub = app.state.store, app.state.settings, app.state.hub
+        self._outputs = Outputs(app.state.store.folder)
 
     async def stop(self, user: Mapping[str, Any], run_id: str) -> int:
         """Tell the script to stop; returns its process id.
@@ -72,8 +119,11 @@ class Processes:
     ) -> dict[str, Any]:
         """Start the script again; returns the Run it becomes.
 
+        It is waited for until it begins.  A draft that does not begin stays one, and says why; a copy that was made to
+        be run has crashed.
+
         Raises:
-            Refused: it cannot be started here; says why.
+            Refused: it cannot be started here, or did not begin; says why.
         """
         run = await self._of(user, run_id)
         if run["kind"] not in ("recording", "rerun"):
@@ -90,9 +140,73 @@ class Processes:
             command, where, env = restart(stored, draft["id"], cache=cache, environ=given)
         except CannotRun as error:
             raise Refused(409, str(error)) from None
-        _start(command, where, env)
+        started = Started(draft["id"], [command[0], "-u", *command[1:]])  # what it prints is there when it prints it
+        await asyncio.to_thread(self._start, started, where, env)
         log("recording_started", run=draft["id"], again=run_id)
-        return dict(draft)
+        return await self._begun(dict(draft), started)
+
+    async def output(self, user: Mapping[str, Any], run_id: str, last: int) -> Said:
+        """The end of what a script printed that was started here.
+
+        Raises:
+            Refused: it was not, or is somebody else's.
+        """
+        await self._of(user, run_id)
+        said = await asyncio.to_thread(self._outputs.read, run_id, last)
+        if said is None:
+            message = "This server did not start the script of that Run: what it printed went where it was started."
+            raise Refused(404, message)
+        return said
+
+    def _start(self, started: Started, where: str, env: Mapping[str, str]) -> None:
+        output = self._outputs.begin(started.run_id)
+        try:
+            started.process = subprocess.Popen(
+                started.command,
+                cwd=where,
+                env=dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            os.write(output, f"{error}\n".encode())
+        finally:
+            os.close(output)
+        threading.Thread(target=self._watch, args=(started,), name="rerun", daemon=True).start()
+
+    def _watch(self, started: Started) -> None:
+        """Until its end: it is this process's child, and what it prints is bounded."""
+        while started.running():
+            self._outputs.trim(started.run_id)
+        self._outputs.end(started.run_id)
+        if not self._has_begun(started.run_id):
+            said = self._outputs.read(started.run_id, SHOWN)
+            failure = started.failure("" if said is None else said.text)
+            told = self._store.write(not_begun, started.run_id, failure.partition("\n")[0])
+            if told is not None:
+                log("recording_not_begun", run=started.run_id, reason=told["reason"])
+                self._hub.tell(told["project_id"], started.run_id, ["status"], told["status"])
+            started.failed = failure
+
+    def _has_begun(self, run_id: str) -> bool:
+        """Whether it is a recording, stored or still to be stored: in this order, as it goes from one to the other."""
+        folder = self._settings.journals_home / "journals" / run_id
+        return bool(journals_in(folder)) or self._store.read(runs.status, run_id) != "DRAFT"
+
+    async def _begun(self, draft: dict[str, Any], started: Started) -> dict[str, Any]:
+        end = time.monotonic() + BEGINS
+        while time.monotonic() < end:
+            found: dict[str, Any] | None = await self._store.aread(runs.run, draft["id"])
+            if started.failed:
+                raise Refused(
+                    409, f"{started.failed}\nSee all of it: ao-tool output {draft['id'][:8]}", run=draft["id"]
+                )
+            if found is None or found["status"] != "DRAFT":
+                return found or draft
+            await asyncio.sleep(_PAUSE)
+        return draft
 
     async def _of(self, user: Mapping[str, Any], run_id: str) -> dict[str, Any]:
         """The Run, if its script is the caller's business on this machine."""
@@ -150,14 +264,6 @@ def _own_environment() -> dict[str, str]:
     return {
         name: os.environ[name] for name in ("HOME", "PATH", "TELLURIO_HOME", "TMPDIR", "USER") if name in os.environ
     }
-
-
-def _start(command: list[str], where: str, env: Mapping[str, str]) -> None:
-    quiet = subprocess.DEVNULL
-    process = subprocess.Popen(
-        command, cwd=where, env=dict(env), stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True
-    )
-    threading.Thread(target=process.wait, name="rerun", daemon=True).start()  # it is this process's child: reaped
 
 
 def _signal(pid: int, number: int) -> None:

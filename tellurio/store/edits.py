@@ -13,9 +13,9 @@ from sqlalchemy import Connection
 
 from tellurio.schemas.pointer import PointerError, changed
 from tellurio.store._sql import execute
-from tellurio.store.runs import command_of, make_run, run, subruns
+from tellurio.store.runs import command_of, end_run, make_run, run, subruns
 
-__all__ = ["FIELDS", "edit", "edits", "make_draft"]
+__all__ = ["FIELDS", "edit", "edits", "make_draft", "not_begun"]
 
 FIELDS = {"input": "request", "output": "response"}
 """What of a call can be edited, and what its record calls it."""
@@ -92,6 +92,21 @@ def make_draft(c: Connection, source: Mapping[str, Any], name: str = "{} (edited
         status="DRAFT",
         command=command_of(c, source["id"]),
     )
+
+
+def not_begun(c: Connection, run_id: str, reason: str) -> dict[str, Any] | None:
+    """A draft was started, and did not begin; returns the Run as it is then, None if it is no draft any more.
+
+    One with edits stays a draft, to be tried again; a copy that was only made to be run has crashed.
+    """
+    found = run(c, run_id)
+    if found is None or found["status"] != "DRAFT":
+        return None
+    now = time.time()
+    if not edits(c, found["key"]):
+        return end_run(c, run_id, "CRASHED", reason=reason, by_client=True, now=now)
+    execute(c, "UPDATE runs SET reason = ?, updated = ? WHERE id = ?", (reason, now, run_id))
+    return run(c, run_id)
 
 
 def _record(c: Connection, source: Mapping[str, Any], call_id: str) -> dict[str, Any]:

@@ -64,8 +64,8 @@ def _begun(c: Connection, id: str, told: Mapping[str, Any]) -> dict[str, Any]:
     command, client = (orjson.dumps(told.get(name) or {}).decode() for name in ("command", "client"))
     execute(
         c,
-        "UPDATE runs SET status = 'RUNNING', command = ?, client = ?, lease = ?, created = ?, updated = ?, "
-        "heartbeat = ? WHERE id = ?",
+        "UPDATE runs SET status = 'RUNNING', reason = NULL, command = ?, client = ?, lease = ?, created = ?, "
+        "updated = ?, heartbeat = ? WHERE id = ?",
         (command, client, float(told.get("lease") or 30.0), now, now, now, id),
     )
     begun = run(c, id)

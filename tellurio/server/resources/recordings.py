@@ -16,7 +16,20 @@ from tellurio.server.answers import answer
 from tellurio.server.doors import Permission, Resource
 from tellurio.server.faults import of_input
 from tellurio.server.gate import caller
-from tellurio.server.models import Difference, Family, Found, Graph, GraphRun, MadeEdit, NewEdit, NewRerun, Run, Stopped
+from tellurio.server.models import (
+    Difference,
+    Family,
+    Found,
+    Graph,
+    GraphRun,
+    MadeEdit,
+    NewEdit,
+    NewRerun,
+    Output,
+    Run,
+    Stopped,
+)
+from tellurio.server.outputs import LIMIT
 from tellurio.server.processes import Processes
 from tellurio.server.refusals import unknown
 from tellurio.store import edges, edits
@@ -136,6 +149,13 @@ async def rerun(request: Request, given: NewRerun) -> Response:
     who = caller(request)
     begun = await Processes(request.app).rerun(who.user, who.run_id, given.env, cache=given.cache)
     return answer({name: value for name, value in begun.items() if name != "key"}, 201)
+
+
+@recordings.route("GET", ONE + "/output", permission=Permission.READ, answer=Output, refusals=[409])
+async def get_output(request: Request, last: Annotated[int, Query(ge=1, le=LIMIT)] = 65_536) -> Response:
+    """The end of what a script printed that this server has started, at most so many bytes of it."""
+    who = caller(request)
+    return answer((await Processes(request.app).output(who.user, who.run_id, last))._asdict())
 
 
 def _found(connection: Connection, user_id: str, reference: str) -> dict[str, Any] | None:

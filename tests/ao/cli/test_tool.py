@@ -6,12 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.ao.cli.conftest import Desk, Tool
 from tests.ao.lab import PATIENCE
+from tests.tellurio.server.test_reruns import broken
 
 Run = dict[str, Any]
 
@@ -147,6 +149,8 @@ def test_a_run_is_named_in_four_ways(tool: Tool, desk: Desk, how: str) -> None:
         (["shwo"], 2, "Try: ao-tool --help"),
         ([], 2, "the following arguments are required: COMMAND. Try: ao-tool --help"),
         (["diff", "first agent"], 2, "the following arguments are required: RUN"),
+        (["output", "first agent"], 1, "This server did not start the script of that Run"),
+        (["output", "first agent", "--last", "0"], 2, "expected a number from 1 to 8388608, got '0'"),
         (["kill", "first agent"], 1, "does not run on this machine"),
         (["verify-edges", "last"], 1, "verify-edges comes later"),
     ],
@@ -160,7 +164,7 @@ def test_what_cannot_be_done_is_said_with_what_to_type(
     assert "Traceback" not in said.err
 
 
-@pytest.mark.parametrize("command", ["runs", "show", "edit", "rerun", "diff", "kill", "verify-edges"])
+@pytest.mark.parametrize("command", ["runs", "show", "edit", "rerun", "output", "diff", "kill", "verify-edges"])
 def test_every_command_has_help(tool: Tool, command: str) -> None:
     said = tool(command, "--help")
     assert said.status == 0
@@ -250,6 +254,30 @@ def test_the_server_runs_it_when_told_to(tool: Tool, desk: Desk, agent: Run) -> 
     anew = tool("rerun", agent["id"], "--detach", "--no-cache")
     assert "ao-tool show" in anew.out
     desk.until(lambda client: True if len(desk.lm.requests()) == 3 else None)
+
+
+def test_what_the_server_runs_can_be_read(tool: Tool, desk: Desk) -> None:
+    desk.write("import sys; print('\\x1b[31mred\\tone'); sys.exit('it broke')", "breaks.py")
+    begun = tool("rerun", desk.record("breaks.py")["id"], "--detach", "--json")
+    run = begun.json["id"] if begun.status == 0 else tool("runs", "--limit", "1", "--json").json[0]["id"]
+    desk.until(lambda client: ended(client, run))
+    said = tool("output", run)
+    assert (said.status, said.out.splitlines()[:2]) == (0, ["\\u001b[31mred\tone", "it broke"])
+    whole = tool("output", run, "--json").json
+    assert (whole["text"].startswith("\x1b[31mred\tone\nit broke\n"), whole["left_out"]) == (True, 0)
+    assert tool("output", run, "--last", "3").out.startswith("... ")
+
+
+def test_a_rerun_in_the_background_that_does_not_begin_is_told_at_once(tool: Tool, desk: Desk, tmp_path: Path) -> None:
+    run = broken(desk.server, tmp_path, "No module named ao")
+    draft = tool("edit", run, "0", "--output", "/choices/0/message/content", "Rats", "--json").json["run"]
+    for name in (run, draft):
+        said = tool("rerun", name, "--detach")
+        assert (said.status, said.out) == (1, "")
+        assert "The rerun did not begin (exit status 3): No module named ao" in said.err
+        assert "See all of it: ao-tool output" in said.err
+    assert tool("output", draft).out == "some words\nNo module named ao\n"
+    assert "DRAFT (The rerun did not begin (exit status 3): No module named ao)" in tool("show", draft).out
 
 
 def ended(client: Any, run_id: str) -> str | None:

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,9 +16,11 @@ from typing import Any
 import httpx2
 import pytest
 
+from tellurio.server.outputs import LIMIT
 from tests.tellurio.running import PATIENCE, ServerProcess
 from tests.tellurio.server.lab import House, house, new_run
 from tests.tellurio.server.test_feeding import Recorder, until
+from tests.tellurio.server.test_feeding_faults import gone
 
 REPO = str(Path(__file__).parents[3])
 SECRET = "sk-very-secret-0123456789"
@@ -110,6 +113,13 @@ def record(server: ServerProcess, tmp_path: Path) -> Record:
     return made
 
 
+def eventually(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 def over(run: Any) -> bool:
     return run["status"] in ("COMPLETED", "CRASHED", "FAILED")
 
@@ -135,6 +145,8 @@ def test_the_key_is_stored_nowhere(server: ServerProcess, client: httpx2.Client,
     script = record()
     begun = client.post(f"/api/v1/runs/{script.id}/rerun", json={"env": {"MY_API_KEY": SECRET}}).json()
     until(server, f"/api/v1/runs/{begun['id']}", over)
+    for run_id in (script.id, begun["id"]):
+        assert gone(server.home / "journals" / run_id)  # else it goes while it is read
     assert script.seen[2] == SECRET
     files = [path for path in server.home.rglob("*") if path.is_file()]
     assert any(path.name.startswith("tellurio.db") for path in files)
@@ -275,6 +287,120 @@ def test_what_cannot_be_started_here_says_why(
     until(server, f"/api/v1/runs/{recorder.id}", over)
     answer = client.post(f"/api/v1/runs/{recorder.id}/rerun", json={})
     assert (answer.status_code, says in answer.text) == (409, True), answer.text
+
+
+SAYS = """
+import sys
+from pathlib import Path
+print("to stdout", flush=True)
+print("to stderr: sk-abcdefghijklmnop0123", file=sys.stderr, flush=True)
+if Path("much").exists():
+    for number in range(20_000):
+        print(f"line {number:06} " + "x" * 500)
+"""
+
+
+def test_what_a_rerun_prints_is_kept_for_its_user_and_goes_with_the_run(
+    server: ServerProcess, client: httpx2.Client, record: Record
+) -> None:
+    script = record(SAYS)
+    until(server, f"/api/v1/runs/{script.id}", over)
+    own = client.get(f"/api/v1/runs/{script.id}/output")
+    assert (own.status_code, "did not start" in own.text) == (404, True)
+    begun = client.post(f"/api/v1/runs/{script.id}/rerun", json={"env": {"MY_API_KEY": SECRET}}).json()
+    until(server, f"/api/v1/runs/{begun['id']}", over)
+    path = f"/api/v1/runs/{begun['id']}/output"
+    said = until(server, path, lambda said: "stderr" in said["text"])
+    assert said["text"].startswith("to stdout\nto stderr: [redacted]\n")
+    assert said["left_out"] == 0
+    (file,) = (path for path in (server.folder / "outputs").iterdir() if path.name == begun["id"])
+    assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    end = client.get(path, params={"last": 5}).json()
+    assert (len(end["text"]), end["left_out"], end["size"]) == (5, said["size"] - 5, said["size"])
+    assert client.get(path, params={"last": 0}).status_code == 422
+    with httpx2.Client(trust_env=False) as nobody:
+        assert nobody.get(f"{server.url}{path}").status_code == 401
+    assert client.delete(f"/api/v1/runs/{begun['id']}").status_code == 204
+    eventually(lambda: not file.exists())
+
+
+def test_a_rerun_that_prints_without_end_fills_no_disk(
+    server: ServerProcess, client: httpx2.Client, record: Record
+) -> None:
+    script = record(SAYS)
+    (script.folder / "much").touch()
+    begun = client.post(f"/api/v1/runs/{script.id}/rerun", json={"env": {"MY_API_KEY": SECRET}}).json()
+    until(server, f"/api/v1/runs/{begun['id']}", over)
+    file = server.folder / "outputs" / begun["id"]
+    path = f"/api/v1/runs/{begun['id']}/output?last={LIMIT}"
+    said = until(server, path, lambda said: said["left_out"] > 0 and "recorded 0 calls" in said["text"])
+    assert file.stat().st_size < LIMIT
+    first, *_, last, _ = said["text"].splitlines()
+    assert (first[:5], last[:13]) == ("line ", "line 019999 x")
+    assert said["size"] == said["left_out"] + len(said["text"])
+
+
+def broken(server: ServerProcess, folder: Path, says: str) -> str:
+    """A recording whose interpreter is there, but has lost what it needs."""
+    python = folder / "python"
+    python.write_text(f"#!/bin/sh\necho some words; echo '{says}' >&2; exit 3\n")
+    python.chmod(0o700)
+    (folder / "a.py").touch()
+    command = {"argv": ["a.py"], "cwd": str(folder), "host": socket.gethostname(), "interpreter": str(python)}
+    recorder = Recorder(server.home, command=command)
+    recorder.call("hello")
+    recorder.journal.append("s", {"status": "COMPLETED"})
+    recorder.journal.close()
+    until(server, f"/api/v1/runs/{recorder.id}", over)
+    return recorder.id
+
+
+def test_a_rerun_that_does_not_begin_has_crashed_and_says_why(
+    server: ServerProcess, client: httpx2.Client, tmp_path: Path
+) -> None:
+    id = broken(server, tmp_path, "No module named ao")
+    answer = client.post(f"/api/v1/runs/{id}/rerun", json={})
+    assert answer.status_code == 409
+    assert (
+        "The rerun did not begin (exit status 3): No module named ao\nsome words\nSee all of it:"
+        in answer.json()["error"]["message"]
+    )
+    (copy,) = client.get(f"/api/v1/runs/{id}/children").json()["runs"]
+    assert (copy["status"], copy["reason"]) == (
+        "CRASHED",
+        "The rerun did not begin (exit status 3): No module named ao",
+    )
+    assert client.get(f"/api/v1/runs/{copy['id']}/output").json()["text"] == "some words\nNo module named ao\n"
+
+
+def test_a_draft_that_does_not_begin_stays_one_and_can_be_tried_again(
+    server: ServerProcess, client: httpx2.Client, tmp_path: Path
+) -> None:
+    id = broken(server, tmp_path, "No module named ao")
+    (call,) = client.get(f"/api/v1/runs/{id}/graph").json()["calls"]
+    edit = {"call": call["id"], "field": "input", "path": "", "value": {}}
+    draft = client.post(f"/api/v1/runs/{id}/edits", json=edit).json()["id"]
+    assert client.post(f"/api/v1/runs/{draft}/rerun", json={}).status_code == 409
+    run = client.get(f"/api/v1/runs/{draft}").json()
+    assert (run["status"], run["ended"]) == ("DRAFT", None)
+    assert run["reason"] == "The rerun did not begin (exit status 3): No module named ao"
+    (tmp_path / "python").write_text(f'#!/bin/sh\nPYTHONPATH={REPO} exec {sys.executable} "$@"\n')  # it is mended
+    assert client.post(f"/api/v1/runs/{draft}/rerun", json={}).status_code == 201
+    run = until(server, f"/api/v1/runs/{draft}", over)
+    assert (run["status"], run["reason"]) == ("COMPLETED", None)
+    assert client.get(f"/api/v1/runs/{draft}/output").json()["text"].startswith("ao: recorded 0 calls")
+
+
+def test_an_interpreter_that_is_no_program_is_told(
+    server: ServerProcess, client: httpx2.Client, tmp_path: Path
+) -> None:
+    id = broken(server, tmp_path, "")
+    (tmp_path / "python").write_bytes(b"\x00no program")
+    answer = client.post(f"/api/v1/runs/{id}/rerun", json={})
+    assert (answer.status_code, f"{tmp_path / 'python'} could not be started" in answer.text) == (409, True)
+    (tmp_path / "a.py").unlink()
+    answer = client.post(f"/api/v1/runs/{id}/rerun", json={})
+    assert (answer.status_code, f"Its script is gone: {tmp_path / 'a.py'}" in answer.text) == (409, True)
 
 
 @pytest.mark.parametrize("what", ["stop", "rerun"])
