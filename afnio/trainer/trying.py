@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from afnio.calls import phase
@@ -24,10 +25,15 @@ async def evaluation(runner: StepRunner, goal: Goal, batch: Any, index: int) -> 
     numbers = _scores(outcome, goal)
     if numbers is None or names is None or len(numbers) != len(there or ()):
         numbers = numbers or [outcome.score(goal.metric, goal.mode)]
-        return Evaluation([sign * number for number in numbers], None, outcome.roots)
+        return Evaluation([_signed(number, sign) for number in numbers], None, outcome.roots)
     found = dict(zip(there or (), numbers, strict=True))
-    worst = 0.0 if goal.mode == "max" else float("inf")  # as a sample that was given up counts elsewhere
-    return Evaluation([sign * found.get(name, worst) for name in names], names, outcome.roots)
+    worst = 0.0 if goal.mode == "max" else math.inf  # as a sample that was given up counts elsewhere
+    return Evaluation([_signed(found.get(name, worst), sign) for name in names], names, outcome.roots)
+
+
+def _signed(number: float, sign: float) -> float:
+    """``number`` so that higher is better; NaN is worse than all."""
+    return -math.inf if math.isnan(number) else sign * number
 
 
 def _scores(outcome: Outcome, goal: Goal) -> list[float] | None:

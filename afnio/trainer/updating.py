@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -130,7 +131,7 @@ class Updater:
     def _judge(self, gate: Gate, outcome: Outcome, again: Outcome, proposal: int, before: Sequence[Any]) -> bool:
         goal, progress = self.fit.goal, self.fit.progress
         scores = outcome.score(goal.metric, goal.mode), again.score(goal.metric, goal.mode)
-        kept = gate.keeps(*scores, goal.mode) and (goal.mode == "max" or again.failed <= outcome.failed)
+        kept = _keeps(gate, *scores, goal.mode) and (goal.mode == "max" or again.failed <= outcome.failed)
         if not kept:
             _restore(self.fit.optimizers, before)
         for optimizer in self.fit.optimizers:
@@ -153,6 +154,13 @@ class Updater:
     def _take_back(self, before: Sequence[Any]) -> None:
         _restore(self.fit.optimizers, before)
         self.listener.on_undo(self.fit)
+
+
+def _keeps(gate: Gate, before: float, after: float, mode: str) -> bool:
+    """What ``gate`` says; of scores that are NaN, which no comparison can judge, any number is better."""
+    if math.isnan(before) or math.isnan(after):
+        return not math.isnan(after)
+    return gate.keeps(before, after, mode)
 
 
 def _restore(optimizers: Sequence[Any], before: Sequence[Any]) -> None:

@@ -351,6 +351,28 @@ def test_a_score_in_quotes_is_a_number(inline: Lab) -> None:
     assert inline.judge([system(Variable("{prediction}"))], Variable("a")).score.data == 3.5
 
 
+@pytest.mark.parametrize("reply", ['{"score": NaN, "explanation": "x"}', {"score": "inf", "explanation": "x"}])
+def test_a_judge_that_scores_nan_or_infinity_breaks_the_contract(inline: Lab, reply: Any) -> None:
+    inline.brain.rule = lambda ask, role: reply
+    with pytest.raises(RuntimeError, match="'score' must be a number"):
+        inline.judge([system(Variable("{prediction}"))], Variable("a"))
+
+
+@pytest.mark.parametrize(
+    ("reduction", "error", "says"),
+    [
+        ("sum", TypeError, "reduction_fn must be a function of a list of scores, or None, got 'sum'"),
+        (lambda scores: float("nan"), ValueError, r"must make a number of the scores, got nan of \[1, 0\]"),
+        (lambda scores: "good", ValueError, "must make a number of the scores, got 'good'"),
+        (lambda scores: None, ValueError, "must make a number of the scores, got None"),
+        (lambda scores: [], ValueError, r"must make a number of the scores, got \[\]"),
+    ],
+)
+def test_a_reduction_makes_a_number(reduction: Any, error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        F.exact_match_evaluator(Variable(["a", "b"]), ["a", "c"], reduction)
+
+
 # a user's own evaluator
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -53,10 +54,23 @@ def pairs(prediction: Variable, target: Any) -> list[tuple[Any, Any]]:
 
 
 def reduced(scores: list[Any], reduction_fn: Callable[[list[Any]], Any] | None, batched: bool) -> Any:
-    """The score of the whole: of a batch what ``reduction_fn`` makes of it, or the list where it is None."""
+    """The score of the whole: of a batch what ``reduction_fn`` makes of it, or the list where it is None.
+
+    Raises:
+        TypeError: ``reduction_fn`` is no function.
+        ValueError: what it returned is no score.
+    """
+    if not callable(reduction_fn) and reduction_fn is not None:
+        raise TypeError(f"reduction_fn must be a function of a list of scores, or None, got {reduction_fn!r:.80}.")
     if not batched:
         return scores[0]
-    return scores if reduction_fn is None else reduction_fn(scores)
+    if reduction_fn is None:
+        return scores
+    total = reduction_fn(scores)
+    numbers = total if isinstance(total, list) and total else [total]
+    if not all(isinstance(number, (int, float)) and not math.isnan(number) for number in numbers):
+        raise ValueError(f"reduction_fn must make a number of the scores, got {total!r:.80} of {scores!r:.80}.")
+    return total
 
 
 def right_samples(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -159,8 +160,8 @@ def _read(value: dict[str, Any]) -> tuple[Any, str]:
             score = float(score)
         except ValueError:
             raise Fault(f"'score' must be a number, not {score!r}") from None
-    if not isinstance(score, (int, float)):
-        raise Fault("'score' must be a number")
+    if not isinstance(score, (int, float)) or not math.isfinite(score):
+        raise Fault(f"'score' must be a number, not {score!r:.80}")
     if not isinstance(explanation, str) or not explanation.strip():
         raise Fault("'explanation' must be text")
     return score, explanation

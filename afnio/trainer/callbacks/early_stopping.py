@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from afnio.errors import StepError
 from afnio.trainer.callbacks.base import Callback
+from afnio.trainer.callbacks.keep_best import monitored
 from afnio.trainer.fit import Fit
 
 __all__ = ["EarlyStopping"]
@@ -21,6 +23,7 @@ class EarlyStopping(Callback):
         target: a score that is good enough: the fit ends when it is reached.
         monitor: name of the metric, with its prefix: ``"val_loss"``; None: what the Trainer calls best.
         mode: ``"max"``: higher is better, ``"min"``: lower is; None: as for the Trainer.
+        check_finite: end the fit when the score is NaN or infinite.
 
     Raises:
         ValueError: ``patience`` or ``mode`` is something else.
@@ -37,13 +40,14 @@ class EarlyStopping(Callback):
         *,
         monitor: str | None = None,
         mode: str | None = None,
+        check_finite: bool = True,
     ) -> None:
         if not isinstance(patience, int) or patience < 1:
             raise ValueError(f"patience must be an int of at least 1, got {patience!r}.")
         if mode not in (None, "max", "min"):
             raise ValueError(f"mode must be 'max' (higher scores are better), 'min' or None, got {mode!r}.")
         self.patience, self.min_delta, self.target = patience, min_delta, target
-        self.monitor, self.mode = monitor, mode
+        self.monitor, self.mode, self.check_finite = monitor, mode, check_finite
         self._score: float | None = None
         self._waited = 0
 
@@ -54,6 +58,8 @@ class EarlyStopping(Callback):
 
     def on_epoch_end(self, fit: Fit) -> None:
         """Compare the score with the one remembered."""
+        if not self._finite(fit):
+            return
         name, score = self._now(fit)
         if name is None:
             return
@@ -67,6 +73,17 @@ class EarlyStopping(Callback):
         self._waited += 1
         if self._waited >= self.patience:
             fit.stop(f"{name} was no better than {self._score:.4f} for {self._waited} epochs")
+
+    def _finite(self, fit: Fit) -> bool:
+        """Whether the epoch has a score that can be compared; with `check_finite` one that is none ends the fit."""
+        found = monitored(fit) if self.monitor is None else self._now(fit)
+        if found is None or math.isfinite(found[1]):
+            return True
+        name, score = found
+        if self.check_finite:
+            known = "there was none before" if self._score is None else f"the best before was {self._score:.4f}"
+            fit.stop(f"{name} is {score}, which is no score; {known}")
+        return not self.check_finite and not math.isnan(score)
 
     def _now(self, fit: Fit) -> tuple[str | None, float]:
         """Name and value of the metric; no name where there is nothing to compare yet."""
