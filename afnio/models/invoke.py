@@ -14,7 +14,7 @@ from afnio.models.formats.openai_messages import answered
 from afnio.models.paths import as_model
 from afnio.models.sdk import is_sdk_client, sdk_provider, sdk_route
 
-__all__ = ["complete", "is_inline"]
+__all__ = ["checked_client", "complete", "is_inline"]
 
 
 async def complete(
@@ -45,6 +45,19 @@ async def complete(
     return await _model(client)._send(messages, role=role, node=node, words=words, **completion_args)
 
 
+def checked_client(client: Any) -> Any:
+    """``client``, or the model of a path.
+
+    Raises:
+        TypeError: it is nothing that can be called.
+        ValueError: it is a path of no known provider.
+    """
+    found = as_model(client)
+    if not isinstance(found, ChatCompletionModel) and not is_sdk_client(found):
+        raise _no_client(found)
+    return found
+
+
 def is_inline(client: Any) -> bool:
     """Whether calls of ``client`` never wait and can be driven by ``run_inline``."""
     return getattr(client, "inline", False) is True
@@ -58,15 +71,19 @@ def _model(client: Any) -> ChatCompletionModel:
     if isinstance(client, ChatCompletionModel):
         return client if client._route is not None else _users_model(client)
     if not is_sdk_client(client):
-        raise TypeError(
-            f"A model client is an afnio model (e.g. afnio.models.openai.AsyncOpenAI), a path such as "
-            f"'openai/gpt-4o-mini', a subclass of ChatCompletionModel, or a client of the openai or anthropic package; "
-            f"got {type(client).__name__}."
-        )
+        raise _no_client(client)
     adapter = _adapters.get(client)
     if adapter is None:
         adapter = _adapters[client] = _Adapter(sdk_provider(client), sdk_route(client))
     return adapter
+
+
+def _no_client(client: object) -> TypeError:
+    return TypeError(
+        f"A model client is an afnio model (e.g. afnio.models.openai.AsyncOpenAI), a path such as "
+        f"'openai/gpt-4o-mini', a subclass of ChatCompletionModel, or a client of the openai or anthropic package; "
+        f"got {type(client).__name__}."
+    )
 
 
 def _users_model(client: ChatCompletionModel) -> ChatCompletionModel:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,7 +13,15 @@ from afnio.gradient import Gradient
 from afnio.optim.bench import Bench
 from afnio.optim.constraint import checked_constraints
 from afnio.optim.evaluation import Evaluation, all_right
-from afnio.optim.groups import check_count, check_group, check_params, label_of, tgd_item
+from afnio.optim.groups import (
+    check_count,
+    check_group,
+    check_params,
+    copied_inputs,
+    copied_messages,
+    label_of,
+    tgd_item,
+)
 from afnio.optim.optimizer import HISTORY, Params
 from afnio.optim.pool import NAMELESS, Candidate, Pool, mean
 from afnio.optim.search import Search, propose
@@ -25,6 +32,9 @@ from afnio.words.evolution import DIRECTIONS, EVOLUTION_USER, MERGE, SETTINGS
 from afnio.words.optimizer import OPTIMIZER, PLACES
 
 __all__ = ["EVOLUTION_MESSAGES", "Evolution", "evolution_update"]
+
+_OWN = ("parents", "proposals", "merges", "pool", "seed", "reuse_answers")
+"""Arguments that are no settings of a group."""
 
 EVOLUTION_MESSAGES: list[dict[str, Any]] = [
     {"role": "system", "content": [Variable(OPTIMIZER.system, "system prompt of the evolutionary search")]},
@@ -104,8 +114,8 @@ class Evolution(Search):
         self.tries_per_step = pool - 1 + self.requests_per_step
         defaults = {
             "model_client": model_client,
-            "messages": copy.deepcopy(list(messages)),
-            "inputs": dict(inputs or {}),
+            "messages": copied_messages(messages),
+            "inputs": copied_inputs(inputs),
             "constraints": checked_constraints(constraints),
             "max_length": max_length,
             "length_unit": length_unit,
@@ -118,7 +128,7 @@ class Evolution(Search):
     def check(self, group: dict[str, Any]) -> None:
         """Check the settings of a group."""
         super().check(group)
-        check_group(group, "Evolution", (*PLACES, "direction"))
+        check_group(group, "Evolution", self.defaults, (*PLACES, "direction"), _OWN)
         check_params(group["params"], "Evolution")
 
     # a step

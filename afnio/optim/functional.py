@@ -124,7 +124,7 @@ async def _tgd(
     if not len(params) == len(grads) == len(buffers) == len(histories):
         raise ValueError("params, grads, momentum_buffer_list and history_list must have the same length.")
     engine = _dispatch.require_engine(where)
-    check_group(group, where)
+    check_group(group, where, group)
     check_params(params, where)
     words = tgd_words(group)
     due = [index for index, given in enumerate(grads) if any(gradient.data for gradient in given)]

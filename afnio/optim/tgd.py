@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from afnio.optim.constraint import checked_constraints
-from afnio.optim.groups import check_group, check_params, label_of, tgd_item
+from afnio.optim.groups import check_group, check_params, copied_inputs, copied_messages, label_of, tgd_item
 from afnio.optim.optimizer import Optimizer, Params
 from afnio.optim.update import TGDItem
 from afnio.variable import Variable
@@ -77,8 +76,8 @@ class TGD(Optimizer):
     ) -> None:
         defaults = {
             "model_client": model_client,
-            "messages": copy.deepcopy(list(messages)),
-            "inputs": dict(inputs or {}),
+            "messages": copied_messages(messages),
+            "inputs": copied_inputs(inputs),
             "constraints": checked_constraints(constraints),
             "momentum": momentum,
             "max_length": max_length,
@@ -91,7 +90,7 @@ class TGD(Optimizer):
 
     def check(self, group: dict[str, Any]) -> None:
         """Check the settings of a group."""
-        check_group(group, "TGD")
+        check_group(group, "TGD", self.defaults)
         check_params(group["params"], "TGD")
 
     def item(self, param: Variable, group: dict[str, Any]) -> TGDItem:

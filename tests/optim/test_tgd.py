@@ -11,6 +11,7 @@ from afnio import functional as F
 from afnio.errors import NoEngineError, ReplyContractError
 from afnio.gradient import Gradient
 from afnio.models.lm_server.ask import Ask
+from afnio.models.scripted import Scripted
 from afnio.optim import TGD, TGD_MESSAGES, Constraint, max_words, must_contain
 from afnio.optim.functional import tgd
 from afnio.parameter import Parameter
@@ -88,7 +89,7 @@ def test_ones_own_messages_and_inputs(lab: Lab) -> None:
 def test_the_default_messages_are_copied_and_have_roles() -> None:
     roles = [content.role for message in TGD_MESSAGES for content in message["content"]]
     assert [("TGD" in role or "gradient descent" in role) for role in roles] == [True, True]
-    optimizer = TGD([Parameter("a", "p")], object())
+    optimizer = TGD([Parameter("a", "p")], Scripted([]))
     assert optimizer.param_groups[0]["messages"][0]["content"][0] is not TGD_MESSAGES[0]["content"][0]
 
 
@@ -155,9 +156,9 @@ def test_a_constraint_with_a_check_is_checked(lab: Lab, constraint: Constraint, 
 @pytest.mark.parametrize("given_", ["No jokes.", Variable("No jokes."), Constraint("No jokes."), [3], [None], 3])
 def test_constraints_are_a_list_of_constraints(given_: Any) -> None:
     with pytest.raises(TypeError, match="constraint"):
-        TGD([Parameter("a", "p")], object(), constraints=given_)
+        TGD([Parameter("a", "p")], Scripted([]), constraints=given_)
     with pytest.raises(TypeError, match="constraint"):
-        TGD([{"params": [Parameter("a", "p")], "constraints": given_}], object())
+        TGD([{"params": [Parameter("a", "p")], "constraints": given_}], Scripted([]))
     with pytest.raises(ValueError, match="text that says the rule"):
         Constraint(" ")
 
