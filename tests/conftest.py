@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-# A deadline would make a busy machine fail; the time a test takes is nobody's law.
-settings.register_profile("afnio", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+# A deadline would make a busy machine fail; the time a test takes is nobody's law. Examples are drawn by the test's
+# source: the same commit fails everywhere or nowhere. `pytest --hypothesis-profile=explore` looks for new ones.
+LAWS: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow], "print_blob": True}
+settings.register_profile("explore", **LAWS, derandomize=False)
+settings.register_profile("afnio", **LAWS, derandomize=True)
 settings.load_profile("afnio")
 
 # A shell that runs us in the background lets us ignore Ctrl-C, and the children whose Ctrl-C is tested inherit that.

@@ -419,7 +419,7 @@ def test_a_full_disk_stops_before_an_answer_is_used_that_was_not_recorded(server
         print("unchanged:", agent.prompt.data == START)
     """
     body = body.replace("afnio.errors.", "__import__('afnio.errors').errors.")
-    done = subprocess.run(script(server, body), capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    done = subprocess.run(script(server, body), capture_output=True, text=True, timeout=150, cwd=tmp_path)
     assert "CallLogError:" in done.stdout, done.stdout + done.stderr
     assert "unchanged: True" in done.stdout
     complete = [line for line in (tmp_path / "calls.jsonl").read_bytes().split(b"\n")[:-1] if line]
@@ -482,7 +482,7 @@ def _interrupted(command: list[str], folder: Path) -> str:
                 process.send_signal(signal.SIGINT)
                 break
         seen += str(process.stdout.read())
-        assert process.wait(timeout=60) == 0, seen
+        assert process.wait(timeout=150) == 0, seen
     return seen
 
 

@@ -319,7 +319,7 @@ def test_threads_give_the_same_batches() -> None:
 
 def test_num_workers_really_reads_at_once_and_in_the_callers_context() -> None:
     word: ContextVar[str] = ContextVar("word", default="")
-    together = threading.Barrier(3, timeout=20)  # opens only if three samples are read at the same time
+    together = threading.Barrier(3, timeout=150)  # opens only if three samples are read at the same time
 
     class Slow(Dataset[str]):
         def __len__(self) -> int:

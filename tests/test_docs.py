@@ -102,7 +102,7 @@ def test_python_in_the_docs_runs(page: Path, tmp_path: Path) -> None:
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=300
     )
     if (tmp_path / ".tellurio").exists():  # it began a Run, and so a server
-        subprocess.run([Path(sys.executable).with_name("tellurio"), "down"], env=environment, check=True, timeout=60)
+        subprocess.run([Path(sys.executable).with_name("tellurio"), "down"], env=environment, check=True, timeout=150)
     assert done.returncode == 0, done.stderr
     for script, example in zip(scripts, examples(page), strict=True):
         said = Path(f"{script}.all").read_text(encoding="utf-8")

@@ -151,7 +151,7 @@ def test_a_script_of_ones_own_gets_an_error_that_names_the_variable(tmp_path: Pa
         env=given,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
     )
     assert done.returncode == 1
     assert "MissingKeyError" in done.stderr

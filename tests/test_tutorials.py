@@ -163,7 +163,9 @@ def test_an_endpoint_that_is_not_there_is_one_clear_error(home: Home, folder: Pa
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}
     environment |= {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
     command = [sys.executable, str(notebooks.TUTORIALS[0])]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=150
+    )
     assert done.returncode == 1
     assert "APIUnreachableError: Cannot reach http://127.0.0.1:9/v1" in done.stderr.splitlines()[-1]
 

@@ -17,7 +17,7 @@ from typing import Any
 from afnio.models.lm_server import LMServer
 from tests.tellurio.running import ServerProcess
 
-PATIENCE = 60.0
+PATIENCE = 150.0
 """Seconds before a test gives up on a script."""
 
 RECORD = [sys.executable, "-m", "ao.runner.record"]
@@ -137,8 +137,7 @@ class Lab:
         run = self.until(lambda: self._found(name or self.last))
         folder = self.home / "journals" / run["id"]
         self.until(lambda: not list(folder.glob("*.jsonl")))
-        graph: dict[str, Any] = self.get(f"/runs/{run['id']}/graph")
-        return graph
+        return dict(self.until(lambda: self._whole(run["id"])))
 
     def children(self, run_id: str) -> dict[str, dict[str, Any]]:
         """The Runs that are parts of it, by name."""
@@ -153,6 +152,11 @@ class Lab:
             assert time.monotonic() < end, "it never came"
             time.sleep(0.05)
         return found
+
+    def _whole(self, run_id: str) -> Any:
+        """The graph once all its edges are found: that goes on beside the storing."""
+        graph = self.get(f"/runs/{run_id}/graph")
+        return graph if graph["complete"] else None
 
     def _found(self, name: str) -> Any:
         assert self.real is not None

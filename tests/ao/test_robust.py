@@ -53,7 +53,7 @@ def test_a_killed_server_misses_nothing_when_it_is_back(tmp_path: Path, lm: LMSe
         script = subprocess.Popen(command, cwd=lab.cwd, env=lab.env, **pipes)  # type: ignore[call-overload]
         assert script.stdout.readline() == "ready\n"
         server.kill()
-        out, err = script.communicate("on\n", timeout=60)
+        out, err = script.communicate("on\n", timeout=150)
         assert (script.returncode, out, err) == (0, "on\n", "")
         server.start()
         graph = lab.stored("long")

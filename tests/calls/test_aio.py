@@ -242,9 +242,9 @@ except KeyboardInterrupt:
     print("interrupted", client.chat(model="m", messages=[{{"role": "user", "content": "hi"}}]))
 """
     child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert endpoint.arrived.acquire(timeout=60)
+    assert endpoint.arrived.acquire(timeout=150)
     child.send_signal(signal.SIGINT)
-    assert child.communicate(timeout=60) == ("interrupted hello\n", "")
+    assert child.communicate(timeout=150) == ("interrupted hello\n", "")
 
 
 def test_fork_then_call(serve: Serve) -> None:
@@ -263,7 +263,7 @@ assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 assert call() == "hello"
 early = OpenAI(api_key="k", base_url={endpoint.base_url!r})
 """
-    result = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, timeout=60)
+    result = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, timeout=150)
     assert (result.returncode, result.stderr) == (0, "")
     assert endpoint.calls == 3
 
@@ -311,7 +311,9 @@ import time
 while not client._route.transport._targets: time.sleep(0.01)
 """
     environment = os.environ | {"PYTHONWARNINGS": "default"}
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, env=environment)
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=150, env=environment
+    )
     assert (result.returncode, result.stderr) == (0, "")
 
 

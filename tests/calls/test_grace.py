@@ -47,6 +47,8 @@ def test_a_resumed_fit_pays_for_none_again(server: LMServer, tmp_path: Path, age
 
 
 def test_a_cancellation_for_another_reason_goes_through_at_once(server: LMServer, tmp_path: Path) -> None:
+    server.faults = ["timeout"]  # no answer is quicker than the cancellation
+
     async def main(budget: Budget) -> None:
         client = AsyncOpenAI(api_key="any", base_url=server.base_url)
         asking = asyncio.ensure_future(client.achat(messages=[{"role": "user", "content": "hello"}], model="sim"))

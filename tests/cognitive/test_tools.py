@@ -275,7 +275,7 @@ def run(drive: str, model: Scripted, tools: Sequence[Any], **how: Any) -> list[A
 
 @pytest.mark.parametrize("drive", DRIVES)
 def test_calls_run_side_by_side_once_each(drive: str) -> None:
-    together, made = threading.Barrier(3, timeout=30), []
+    together, made = threading.Barrier(3, timeout=150), []
 
     def wait(n: int) -> int:
         """Wait for the others."""

@@ -105,7 +105,7 @@ def test_what_the_openai_sdk_sees(
 ) -> None:
     echo.faults = [fault]
     with pytest.raises(error):
-        ask(openai_sdk, timeout=1 if fault == "timeout" else 30)
+        ask(openai_sdk, timeout=openai.Timeout(60, read=1) if fault == "timeout" else 60)
     assert ask(openai_sdk) == "hello there, my friend"
     assert echo.faults[0]["met"] == 1
 
@@ -183,9 +183,14 @@ def test_who_hangs_up_is_not_waited_for(echo: LMServer) -> None:
 
     async def hang_up() -> None:
         async with openai.AsyncOpenAI(api_key="any", base_url=echo.base_url, max_retries=0) as client:
-            calls = [client.chat.completions.create(model="m", messages=HELLO, timeout=0.3) for _ in range(8)]
-            results = await asyncio.gather(*calls, return_exceptions=True)
-            assert all(isinstance(result, openai.APITimeoutError) for result in results)
+            calls = [client.chat.completions.create(model="m", messages=HELLO) for _ in range(8)]
+            waiting = [asyncio.ensure_future(call) for call in calls]
+            while echo.stats(rows=False)["open"] < 8:
+                await asyncio.sleep(0)
+            for each in waiting:
+                each.cancel()
+            results = await asyncio.gather(*waiting, return_exceptions=True)
+            assert all(isinstance(result, asyncio.CancelledError) for result in results)
 
     asyncio.run(hang_up())
     while echo.stats(rows=False)["open"]:  # the server hears of each hang-up soon

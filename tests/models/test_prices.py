@@ -113,4 +113,4 @@ import afnio.calls.aio
 afnio.calls.aio._warming.join()
 assert "genai_prices" not in sys.modules and "openai" not in sys.modules
 """
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=150)

@@ -21,7 +21,7 @@ __all__ = ["PATIENCE", "ROOT", "Server", "Theme", "Visitor", "a_browser", "acces
 
 ROOT = Path(__file__).resolve().parents[2]
 AXE = ROOT / "studio" / "node_modules" / "axe-core" / "axe.min.js"
-PATIENCE = 60_000.0
+PATIENCE = 150_000.0
 """Milliseconds before something that does not come is missed: far more than it takes, since a machine may be busy."""
 
 FLAGS = [
@@ -124,7 +124,7 @@ class Visitor:
 
     def _code(self, path: str) -> str:
         headers = {"Authorization": f"Bearer {self.server.key}"}
-        with httpx2.Client(base_url=self.server.url, headers=headers, timeout=60, trust_env=False) as client:
+        with httpx2.Client(base_url=self.server.url, headers=headers, timeout=150, trust_env=False) as client:
             said = client.post("/api/v1/once", json={"next": path})
             assert said.status_code == 200, said.text
             return str(said.json()["code"])

@@ -15,7 +15,7 @@ import orjson
 
 __all__ = ["ServerProcess"]
 
-PATIENCE = 60.0
+PATIENCE = 150.0
 """Seconds before a test gives up on a process: far more than it needs, since a machine may be busy."""
 
 

@@ -300,11 +300,11 @@ def test_sigterm_ends_the_fit_cleanly_and_then_the_process(tmp_path: Path, how: 
         world.arm(at, strike)
         victim.append(start())
         started.set()
-        out, err = victim[0].communicate(timeout=60)
+        out, err = victim[0].communicate(timeout=150)
         assert victim[0].returncode == -signal.SIGTERM, err
         assert out == "ended True terminated by SIGTERM. True\n"
         world.arm(None)
-        out, err = start().communicate(timeout=60)
+        out, err = start().communicate(timeout=150)
         assert "ended False None True\ndone " in out, err
 
 

@@ -21,7 +21,7 @@ from ao.dialects.reading import read, respell
 
 
 def post(server: LMServer, path: str, body: Any) -> bytes:
-    connection = HTTPConnection("127.0.0.1", server.port, timeout=30)
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=150)
     try:
         connection.request("POST", path, json.dumps(body), {"authorization": "Bearer k", "x-api-key": "k"})
         return connection.getresponse().read()

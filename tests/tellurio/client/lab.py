@@ -86,7 +86,7 @@ def points(server: ServerProcess, run: dict[str, Any], name: str) -> list[Any]:
 
 
 def eventually(what: Callable[[], Any]) -> Any:
-    """``what()`` once it is true; a test gives up after a minute."""
+    """``what()`` once it is true; a test gives up when its `PATIENCE` is over."""
     end = time.monotonic() + PATIENCE
     while not (found := what()):
         assert time.monotonic() < end, "it never came true"

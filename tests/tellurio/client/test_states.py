@@ -167,14 +167,19 @@ def test_a_killed_process_is_crashed_and_one_that_returns_is_running(server: Ser
 
 
 def test_an_explicit_end_wins_over_a_guessed_one(server: ServerProcess, tmp_path: Path) -> None:
-    text = (
-        "run = te.init('lab', 'wins')\nprint(run.name)\nsys.stdin.readline() if False else time.sleep(4)\nrun.finish()"
-    )
+    text = """
+    run = te.init('lab', 'wins')
+    print(run.name)
+    while not os.path.exists('enough'):
+        time.sleep(0.01)
+    run.finish()
+    """
     process = start(server.home, text, tmp_path, TELLURIO_LEASE="1")
     assert process.stdout is not None
     process.stdout.readline()
     process.send_signal(signal.SIGSTOP)
     eventually(lambda: run_of(server, "wins")["status"] == "CRASHED")
+    (tmp_path / "enough").touch()
     process.send_signal(signal.SIGCONT)
     end_of(process)
     run = run_of(server, "wins")

@@ -83,8 +83,9 @@ class Proxy:
             if self.says:
                 await reader.readuntil(b"\r\n\r\n")
                 writer.write(b"HTTP/1.1 %s\r\nConnection: close\r\n\r\n%s" % (self.says.pop(0), self.body))
-                writer.close()
-                await writer.wait_closed()
+                writer.write_eof()
+                while await reader.read(65536):  # a line closed before all was read is reset, and the answer lost
+                    pass
                 return
             there = await asyncio.open_connection("127.0.0.1", self.server)
             self._open.add(there[1])

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
 import os
 import signal
 import socket
+import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from tellurio.engine.running import RunningJob
 from tellurio.store import projects, runs, users
 from tellurio.store.store import Store
 from tests.autodiff import job
-from tests.autodiff.lab import Served, by_role, feedback, open_lab, texts
+from tests.autodiff.lab import Served, open_lab, texts
 from tests.tellurio.engine.place import Place, a_loss, eventually
 from tests.tellurio.running import ServerProcess
 
@@ -100,23 +102,33 @@ def test_ctrl_c_ends_the_job_and_the_next_one_works(place: Place, lm_calls: Any)
     with place.lab(lm_calls=lm_calls) as lab:
         _, loss = a_loss(lab, 3)
 
-        def strike(ask: Any) -> Any:
-            if len(lab.brain.of("backward")) == 1:
-                os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(0.05)
-            return feedback(ask)
-
-        lab.brain.rule = by_role(backward=strike)
-        with pytest.raises(KeyboardInterrupt):
+        with unanswered(place, 3, lambda: os.kill(os.getpid(), signal.SIGINT)), pytest.raises(KeyboardInterrupt):
             lab.backward(loss)
         (known,) = _jobs(place)
         assert known == "cancelled"
-        eventually(lambda: not place.lm.stats(rows=False).get("open"))
+        eventually(lambda: not place.lm.stats(rows=False)["open"])
         asked = place.asked()
-        lab.brain.rule = by_role()
         time.sleep(0.2)
         assert place.asked() == asked
         assert job.run(lab) == expected
+
+
+@contextlib.contextmanager
+def unanswered(place: Place, calls: int, then: Callable[[], Any]) -> Iterator[None]:
+    """The model leaves critics without an answer; ``then`` is called when so many wait for one."""
+
+    def strike() -> None:
+        eventually(lambda: place.lm.stats(rows=False)["open"] == calls)
+        then()
+
+    place.lm.faults = [f"timeout@1x{calls}:role=backward"]
+    striking = threading.Thread(target=strike)
+    striking.start()
+    try:
+        yield
+    finally:
+        striking.join()
+        place.lm.faults = []
 
 
 def _jobs(place: Place) -> list[str]:
@@ -140,17 +152,16 @@ def test_an_abackward_that_is_cancelled(place: Place) -> None:
 
         async def run() -> None:
             loop = asyncio.get_running_loop()
-            lab.brain.rule = by_role(backward=lambda ask: [loop.call_soon_threadsafe(asked.set), feedback(ask)][1])
-            task = asyncio.ensure_future(loss.abackward())
-            await asked.wait()
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
+            with unanswered(place, 3, lambda: loop.call_soon_threadsafe(asked.set)):
+                task = asyncio.ensure_future(loss.abackward())
+                await asked.wait()
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
 
         asyncio.run(run())
         assert _jobs(place) == ["cancelled"]
         assert not any(prompt.grad for prompt in prompts)
-        lab.brain.rule = by_role()
         asyncio.run(loss.abackward())
         assert all(texts(prompt) for prompt in prompts)
 

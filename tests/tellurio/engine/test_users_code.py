@@ -199,7 +199,7 @@ def test_after_a_fork(place: Place) -> None:
         out: Any = forking.Queue()
         child = forking.Process(target=_in_the_child, args=(lab, out))
         child.start()
-        assert out.get(timeout=60) == ["say it better"]
+        assert out.get(timeout=150) == ["say it better"]
         child.join()
         assert child.exitcode == 0
         lab.backward(a_loss(lab)[1])

@@ -74,5 +74,5 @@ class Home:
     def tellurio(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run ``tellurio <command>``."""
         return subprocess.run(
-            [TELLURIO, *command], env=self.environment(), capture_output=True, text=True, timeout=60, check=False
+            [TELLURIO, *command], env=self.environment(), capture_output=True, text=True, timeout=150, check=False
         )

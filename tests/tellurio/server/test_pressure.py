@@ -185,21 +185,21 @@ def test_an_open_stream_ends_with_the_server(tmp_path: Path) -> None:
 
     @resource.route("GET", "/stream", permission=Permission.USER)
     async def stream(request: Request) -> Response:
-        return event_stream(request, _events(sent), ping=0.01)
+        response = event_stream(request, _events(sent), ping=0.01)
+        response.body_iterator = ends_at_the_first_ping(response.body_iterator, request.app.state.hooks)
+        return response
+
+    async def ends_at_the_first_ping(pieces: Any, hooks: Hooks) -> AsyncIterator[Any]:
+        async for piece in pieces:
+            yield piece
+            if b"still here" in piece:
+                hooks.closing.set()
 
     with house(tmp_path / "server") as home:
         home.app.router.routes.extend(resource.routes)
-        owner = home.user("olga")
-
-        async def end() -> None:
-            await asyncio.sleep(0.1)
-            home.app.state.hooks.closing.set()
-
-        assert home.client.portal is not None
-        home.client.portal.start_task_soon(end)
-        answer = owner("GET", "/api/v1/stream")
+        answer = home.user("olga")("GET", "/api/v1/stream")
     assert answer.headers["content-type"].startswith("text/event-stream")
-    assert answer.text.startswith('id: 1\ndata: {"a":1}\n\nid: 2\nevent: kind\ndata: {}\n\n: still here\n\n')
+    assert answer.text == 'id: 1\ndata: {"a":1}\n\nid: 2\nevent: kind\ndata: {}\n\n: still here\n\n'
     assert sent == ["closed"]
 
 

@@ -197,7 +197,7 @@ def script(source: str, *arguments: object) -> subprocess.Popen[str]:
 @pytest.mark.parametrize("then", ["stays full", "has space again"])
 def test_a_full_disk_is_said_and_leaves_nothing_behind(tmp_path: Path, then: str) -> None:
     process = script(FULL, tmp_path, then)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=150)
     assert process.returncode == 0, err
     assert "the disk is full. Nothing of it was kept" in out
     assert files_in(tmp_path) == ([] if then == "stays full" else [digest_of(b"x" * 3_000_000)])
