@@ -48,6 +48,7 @@ class Desk:
         self.recorder: Recorder | None = None
         self.limit = 0
         self.hosts = Hosts()
+        self.heeds: list[Callable[[Call], None]] = []  # told of each new call, where it is made
         self._notice: Callable[[str], None] | None = None
         self._said: set[str] = set()
         self._open: weakref.WeakSet[Tee] = weakref.WeakSet()
@@ -114,6 +115,8 @@ class Desk:
             )
             call = self.begin(recorder, exchange)
             _remember(where, call)
+            for heed in self.heeds:
+                heed(call)
         call.attempt()
         return call
 

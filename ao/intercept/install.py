@@ -29,6 +29,8 @@ _LIBRARIES = {
     "aiohttp": "ao.intercept.via_aiohttp",
     "mcp.client.session": "ao.intercept.via_mcp",
     "afnio.calls.loop": "ao.intercept.via_afnio",
+    "afnio.calls.caller": "ao.intercept.via_afnio",
+    "tellurio.client.tracker": "ao.intercept.via_afnio",
     "socket": "ao.intercept.hosts",
 }
 """What is patched once it is imported, and by which module of ours: imported no sooner, so that a script that asks

@@ -38,7 +38,7 @@ class Exchange:
         library: which patched library carried it.
         thread, task: their names; ``task`` is ``""`` outside asyncio.
         started: Unix time.
-        note: the recorder's own; the interceptor never touches it.
+        note: the recorder's own.  Where it has a method ``beside``, afnio's tracker is told what that returns, too.
         tracked: made by afnio, which tells its own tracker of it.
     """
 

@@ -47,6 +47,23 @@ class Note:
     sent: Any = None
     tracked: bool = False
 
+    def beside(self, exchange: Exchange, *, replayed: bool) -> dict[str, Any]:
+        """What a Run of the script's own is told of a call besides what it knows: by that the two know it as one."""
+        if not self.tracked:
+            return {}
+        names = ("call_id", "index", "occurrence", "site", "lineage")
+        told: dict[str, Any] = {name: getattr(self, name) for name in names}
+        told |= {"label": exchange.label, "location": self.site or None, "function": exchange.function}
+        if self.origin is not None:
+            told["replayed_from"] = self.origin
+        if self.edited is not None:
+            told["edited"] = self.edited
+        if self.sent is not None:
+            told["request"] = self.sent
+        if replayed:
+            told |= {"source": "log", "attempts": 0, "cost": {"table": ""}}  # nothing was paid
+        return told
+
 
 def request_key(method: str, path: str, body: bytes, value: Any) -> str:
     """SHA-256 (hex) over method, path and body, the same for every host and however the JSON is spelled."""

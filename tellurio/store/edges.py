@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from tellurio.store._sql import execute, execute_many
 from tellurio.store.calls import usd_of
-from tellurio.store.runs import run_by_key, subruns, with_parts
+from tellurio.store.runs import own_runs, run_by_key, subruns, with_parts
 
 __all__ = ["Stored", "add_edges", "behind", "family", "graph", "indexed", "last", "summary", "uncounted", "whole"]
 
@@ -82,15 +82,8 @@ def graph(
 
 def whole(c: Connection, found: dict[str, Any]) -> list[dict[str, Any]]:
     """The Run, its parts, and the Runs of afnio that a recorded script began in it or in one of them."""
-    runs = [found, *(part for key in subruns(c, found["id"]) if (part := run_by_key(c, key)) is not None)]
-    return [*runs, *(own for run in runs for own in _own_runs(c, run["id"]))]
-
-
-def _own_runs(c: Connection, id: str) -> list[dict[str, Any]]:
-    """The Runs that a recorded script began there by ``te.init``."""
-    query = "SELECT runs.key FROM runs JOIN runs AS above ON above.id = runs.parent_id WHERE runs.parent_id = ? "
-    found = execute(c, query + "AND runs.kind = 'run' AND above.kind <> 'run' ORDER BY runs.key", (id,))
-    return [run for row in found if (run := run_by_key(c, row.key)) is not None]
+    keys = [*subruns(c, found["id"]), *own_runs(c, found["id"])]
+    return [found, *(run for key in keys if (run := run_by_key(c, key)) is not None)]
 
 
 def family(c: Connection, run_key: int) -> dict[str, Any] | None:
@@ -98,7 +91,7 @@ def family(c: Connection, run_key: int) -> dict[str, Any] | None:
     found = run_by_key(c, run_key)
     if found is None:
         return None
-    parts = (run_by_key(c, key) for key in subruns(c, found["id"]))
+    parts = sorted(whole(c, found)[1:], key=lambda run: int(run["key"]))
     query = "SELECT key FROM runs WHERE parent_id = ? AND kind = 'rerun' ORDER BY key"
     reruns = (run_by_key(c, row.key) for row in execute(c, query, (found["id"],)))
     told = {"parts": [_listed(c, run) for run in parts], "reruns": [_listed(c, run) for run in reruns]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -13,9 +13,10 @@ from sqlalchemy import Connection
 
 from tellurio.schemas.pointer import PointerError, changed
 from tellurio.store._sql import execute
-from tellurio.store.runs import command_of, end_run, make_run, run, subruns
+from tellurio.store.edges import whole
+from tellurio.store.runs import command_of, end_run, make_run, run
 
-__all__ = ["FIELDS", "edit", "edits", "make_draft", "not_begun"]
+__all__ = ["FIELDS", "edit", "edits", "make_draft", "not_begun", "told_to_another"]
 
 FIELDS = {"input": "request", "output": "response"}
 """What of a call can be edited, and what its record calls it."""
@@ -109,10 +110,34 @@ def not_begun(c: Connection, run_id: str, reason: str) -> dict[str, Any] | None:
     return run(c, run_id)
 
 
-def _record(c: Connection, source: Mapping[str, Any], call_id: str) -> dict[str, Any]:
-    keys = [source["key"], *subruns(c, source["id"])]
+_TOLD = "SELECT data FROM events WHERE run_key = ? AND kind = 'replay' ORDER BY key"
+
+
+def told_to_another(c: Connection, run_key: int) -> Iterable[dict[str, Any]]:
+    """The calls that a Run of the script's own (``te.init``) records: what the recorder noted of them for a rerun.
+
+    It notes one after each attempt: the last note holds.
+    """
+    told = (orjson.loads(row.data) for row in execute(c, _TOLD, (run_key,)))
+    return {str(record["call_id"]): record for record in told}.values()
+
+
+def _record(c: Connection, source: dict[str, Any], call_id: str) -> dict[str, Any]:
+    """What a rerun knows of a call."""
+    runs = whole(c, source)
+    kinds = {run["key"]: run["kind"] for run in runs}
     for row in execute(c, "SELECT run_key, record FROM calls WHERE call_id = ?", (call_id,)):
-        if row.run_key in keys:
+        if kinds.get(row.run_key, "run") != "run":
             found: dict[str, Any] = orjson.loads(bytes(row.record))
             return found
+    for key in (key for key, kind in kinds.items() if kind != "run"):
+        for record in told_to_another(c, key):
+            if record["call_id"] == call_id:
+                return record
+    if call_id.isascii() and call_id.isdigit():
+        if execute(c, "SELECT run_key FROM calls WHERE key = ?", (int(call_id[:18]),)).scalar() in kinds:
+            raise ValueError(
+                f"call {call_id} is none that the script itself has made: an earlier call answered it, or a server's "
+                "engine made it for backward or step (with te.init(..., lm_calls='client') the script makes those)"
+            )
     raise LookupError(f"the Run {source['name']!r} has no call {call_id!r}")

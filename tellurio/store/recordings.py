@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from tellurio.store._sql import execute
 from tellurio.store.edges import summary
-from tellurio.store.edits import edits
+from tellurio.store.edits import edits, told_to_another
 from tellurio.store.names import slugify
 from tellurio.store.projects import make_namespace, make_project, namespace, project, project_by_id, role_in
 from tellurio.store.runs import command_of, make_run, run, subruns
@@ -123,8 +123,6 @@ def _seen(c: Connection, user_id: str, id: str) -> dict[str, Any] | None:
 
 
 _RECORDED = "SELECT key, run_key, source, error, record FROM calls WHERE run_key = ? ORDER BY key"
-_TOLD_TO_ANOTHER = "SELECT data FROM events WHERE run_key = ? AND kind = 'replay' ORDER BY key"
-"""Calls that a Run of the script's own records (``te.init``): the recorder notes what a rerun needs of them."""
 _REPLAYED = (
     *(
         "lineage",
@@ -175,8 +173,7 @@ def _records(c: Connection, found: Mapping[str, Any]) -> Iterator[dict[str, Any]
             record = orjson.loads(bytes(row.record))
             if record.get("call_id"):
                 yield record
-        for row in execute(c, _TOLD_TO_ANOTHER, (key,)):
-            yield orjson.loads(row.data)
+        yield from told_to_another(c, key)
 
 
 def diff(c: Connection, before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[str]]:

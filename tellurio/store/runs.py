@@ -36,6 +36,7 @@ __all__ = [
     "end_run",
     "expire_runs",
     "make_run",
+    "own_runs",
     "reopen",
     "run",
     "run_by_key",
@@ -347,12 +348,24 @@ def subruns(c: Connection, id: str) -> list[int]:
     return [row[0] for row in found]
 
 
+_OWN = """
+SELECT runs.key FROM runs JOIN runs AS above ON above.id = runs.parent_id
+WHERE runs.kind = 'run' AND above.kind <> 'run' AND (above.id = ? OR above.id IN (SELECT id FROM tree))
+"""
+
+
+def own_runs(c: Connection, id: str) -> list[int]:
+    """The keys of the Runs that a recorded script began by ``te.init`` in that Run or in its parts."""
+    return [row[0] for row in execute(c, f"{_TREE} {_OWN} ORDER BY runs.key", (id, id))]
+
+
 def with_parts(c: Connection, key: int) -> tuple[int, dict[str, Any]]:
-    """How many parts a Run has in all, and what its calls and theirs add up to."""
+    """How many parts a Run has in all, Runs of afnio among them, and what its calls and theirs add up to."""
     sums = ", ".join(f"coalesce(sum({name}), 0)" for name in (*_SUMS, "usd_pico"))
-    mine = "id IN (SELECT id FROM tree) OR key = ?"
+    own = _OWN.replace("above.id = ?", "above.key = ?")
+    mine = f"id IN (SELECT id FROM tree) OR key IN ({own}) OR key = ?"  # noqa: S608
     query = f"{_TREE_OF} SELECT count(*) - 1, {sums} FROM runs WHERE {mine}"  # noqa: S608
-    parts, *found = (int(each) for each in execute(c, query, (key, key)).one())
+    parts, *found = (int(each) for each in execute(c, query, (key, key, key)).one())
     told = dict(zip((*_SUMS, "usd_pico"), found, strict=True))
     return parts, {"usd": sum_of(told.pop("usd_pico"), told["calls"], told["unpriced"]), **told}
 

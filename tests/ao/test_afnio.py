@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -86,11 +87,46 @@ def test_with_a_run_of_its_own_each_call_is_in_the_graph_once(real: Lab) -> None
     children = real.children(graph["run"]["id"])
     (inner,) = [run for run in children.values() if run["kind"] == "run"]
     assert sorted(question(call) for call in graph["calls"] if call["run"] == inner["id"]) == ["in the part", "tracked"]
+    assert graph["run"]["calls"] == len(asked)  # all of them are the recording's
+    parts = real.get(f"/runs/{graph['run']['id']}/family")["parts"]
+    assert {part["name"]: (part["kind"], part["calls"]) for part in parts} == {
+        "inner": ("run", 2),
+        "part": ("subrun", 0),
+    }
+    assert all(call["location"].startswith(str(real.cwd)) for call in graph["calls"])
     real.lm.reset()
     again = real.record("--rerun", graph["run"]["id"], "trains.py")
     assert (again.status, again.out) == (0, ran.out), again.err
     assert real.lm.stats(rows=False)["calls"] == 0
     assert "6 replayed, 0 edited, 0 new, 0 missing" in again.err
+
+
+@pytest.mark.parametrize(("field", "path"), [("output", "/choices/0/message/content"), ("input", "/messages")])
+def test_its_calls_are_edited_and_replayed_like_others(real: Lab, field: str, path: str) -> None:
+    real.write("script.py", PLAIN)
+    real.lm.faults = ["429@3x2:retry_after=0.01"]  # the first two attempts of the tracked call
+    ran = real.record(real.write("trains.py", TRACKED))
+    graph = real.stored()
+    calls = {question(call): call for call in graph["calls"]}
+    assert [len(call["id"]) for call in calls.values()] == [36] * 6  # none is known by its row only
+    value: Any = "Rats" if field == "output" else [{"role": "user", "content": "Rats"}]
+    edit = {"call": calls["tracked"]["id"], "field": field, "path": path, "value": value}
+    draft = real.post(f"/runs/{graph['run']['id']}/edits", edit)
+    real.lm.reset()
+    again = real.record("--rerun", draft["id"], "trains.py")
+    assert (again.status, again.out) == (0, ran.out.replace("tracked", "Rats")), again.err
+    assert real.lm.stats(rows=False)["calls"] == (0 if field == "output" else 1)
+    assert "5 replayed, 1 edited, 0 new, 0 missing" in again.err
+    after = real.stored(draft["id"])
+    told = {call["edited"]: call for call in after["calls"] if call["run"] != draft["id"]}
+    inner = real.get(f"/runs/{told[True]['run']}")
+    assert (inner["kind"], inner["parent_id"]) == ("run", draft["id"])
+    assert inner["cost"]["calls"] == (0 if field == "output" else 1)  # what was replayed was not paid
+    assert inner["cost"]["calls"] + inner["cost"]["reused"] == 2
+    assert question(told[True]) == ("tracked" if field == "output" else "Rats")
+    diff = real.get(f"/runs/{graph['run']['id']}/diff/{draft['id']}")
+    assert diff["edited"] == [told[True]["id"]]
+    assert told[False]["id"] in diff["replayed"]
 
 
 @pytest.mark.parametrize("lm_calls", ["server", "client"])
@@ -109,6 +145,13 @@ def test_a_training_under_ao_record_has_each_paid_call_once(
         live = [call for call in graph["calls"] if not call["cached"]]
         assert len(live) == lm.stats(rows=False)["calls"]
         assert {call["run"] for call in graph["calls"]} == {inner["id"]}
+        by_server = [call for call in live if len(call["id"]) < 36]
+        assert bool(by_server) == (lm_calls == "server")
+        for call in by_server[:1]:
+            edit = {"call": call["id"], "field": "output", "path": "", "value": {}}
+            with real_server.client() as client:
+                refused = client.post(f"/api/v1/runs/{graph['run']['id']}/edits", json=edit)
+            assert (refused.status_code, "lm_calls='client'" in refused.text) == (422, True)
         if lm_calls == "client":
             lm.reset()
             again = lab.record("--rerun", graph["run"]["id"], "trained.py", *ran_with(lm_calls))
