@@ -22,14 +22,14 @@ PATTERNS: tuple[re.Pattern[bytes], ...] = (
 )
 """What is replaced by default.  None matches a quote or a backslash, so that JSON stays JSON."""
 
-_STARTS: dict[re.Pattern[bytes], tuple[bytes, ...]] = dict(
-    zip(
-        PATTERNS,
-        [(b"sk-",), (b"AKIA",), (b"AIza",), (b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_"), (b"xox",), (b"Bearer ",)],
-        strict=True,
+_STARTS: dict[re.Pattern[bytes], re.Pattern[bytes]] = {
+    pattern: re.compile(start)
+    for pattern, start in zip(
+        PATTERNS, (rb"sk-", rb"AKIA", rb"AIza", rb"gh[pousr]_", rb"xox", rb"Bearer "), strict=True
     )
-)
-"""What each of them begins with.  To look for these first is a hundred times faster, and nearly no record has one."""
+}
+"""The letters that each of them begins with.  To look for these is a hundred times faster than to look for ``\\b``, and
+nearly no record has them."""
 
 EMAIL = re.compile(rb"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 """E-mail addresses: ``redact_with(patterns(*PATTERNS, EMAIL))`` takes them out too."""
@@ -43,7 +43,7 @@ def patterns(*each: re.Pattern[bytes]) -> Hook:
 
     def hook(record: bytes) -> bytes:
         for pattern, starts in known:
-            if starts is None or any(start in record for start in starts):
+            if starts is None or starts.search(record):
                 record = pattern.sub(b"[redacted]", record)
         return record
 

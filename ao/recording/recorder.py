@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -74,7 +75,8 @@ class JournalRecorder:
                 return {"kind": "replay", "data": replay_of(record), **about}
             return {"record": record, **about}
 
-        note.recording.writer.put("e" if note.tracked else "c", fields)
+        size = len(exchange.body) + len(outcome.body)
+        note.recording.writer.put("e" if note.tracked else "c", fields, size)
 
 
 def _run_is_active() -> bool:
@@ -88,7 +90,12 @@ def site_of(exchange: Exchange) -> str:
     if exchange.location is None:
         return ""
     file, line = exchange.location
-    return f"{file if file.startswith('<') else os.path.abspath(file)}:{line}"
+    return f"{_whole(file)}:{line}"
+
+
+@functools.lru_cache(512)
+def _whole(file: str) -> str:
+    return file if file.startswith("<") else os.path.abspath(file)
 
 
 def _replayed(answer: Replay) -> Outcome:

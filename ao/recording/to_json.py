@@ -19,7 +19,7 @@ _REDACTION = "afnio.calls.redact"
 
 def to_json(fields: Mapping[str, Any]) -> bytes:
     """``fields`` as a JSON object; what JSON does not know becomes what is nearest to it."""
-    redacted: bytes = _redaction().redacted(_dumped(fields))
+    redacted: bytes = (sys.modules.get(_REDACTION) or _redaction()).redacted(_dumped(fields))
     return redacted
 
 
@@ -61,7 +61,7 @@ def _clean(value: Any, depth: int) -> Any:
 
 def _redaction() -> ModuleType:
     """`afnio.calls.redact`: the script's, with the hook it set, or one of our own, loaded without all of afnio."""
-    module = sys.modules.get(_REDACTION) or sys.modules.get(_OWN)
+    module = sys.modules.get(_OWN)
     if module is None:
         spec = importlib.util.spec_from_file_location(_OWN, _FILE)
         assert spec is not None

@@ -93,13 +93,7 @@ with httpx2.Client() as client:
 print(json.dumps(last))
 """
 
-DIES = CALLS.replace(
-    "print(json.dumps(took))",
-    """import glob, signal
-files = os.environ["TELLURIO_HOME"] + "/journals/*/*.jsonl"
-while sum(open(path).read().count('"k":"c"') for path in glob.glob(files)) < len(took): pass  # written, a moment later
-os.kill(os.getpid(), signal.SIGKILL)""",
-)
+DIES = CALLS.replace("print(json.dumps(took))", "os.kill(os.getpid(), 9)")
 
 
 class _Bench:

@@ -15,16 +15,12 @@ from tests.ao.lab import RECORD, Lab, interrupted
 from tests.tellurio.running import ServerProcess
 
 WAITS = """
-import glob, os, signal
-def written():  # a call is written a moment after it has ended
-    files = os.environ["TELLURIO_HOME"] + "/journals/*/*.jsonl"
-    while sum(open(path).read().count('"k":"c"') for path in glob.glob(files)) < 6: pass
+import signal
 from ask import ask
 from ao.runner.context_manager import ao_record
 for number in range(5): ask(f"before {number}")
 with ao_record("part"):
     ask("inside")
-    written()
     print("ready", flush=True)
     while True: signal.pause()
 """
@@ -39,6 +35,35 @@ def test_a_killed_script_has_crashed_and_its_calls_are_there(real: Lab) -> None:
     assert len(graph["calls"]) == 6
     assert graph["run"]["status"] == "CRASHED"
     assert {part["status"] for part in real.children(graph["run"]["id"]).values()} == {"CRASHED"}
+
+
+def test_the_last_call_before_a_kill_is_there(real: Lab) -> None:
+    """What is short is written before the script goes on with the answer."""
+    source = "import os\nfrom ask import ask\nfor n in range(50): ask(str(n))\nos.kill(os.getpid(), 9)"
+    real.last = "dies"
+    ran = real.record("--run-name", "dies", real.write("dies.py", source))
+    assert ran.status == -signal.SIGKILL
+    graph = real.stored()
+    assert [call["input"]["messages"][0]["content"] for call in graph["calls"]] == [str(n) for n in range(50)]
+    assert graph["run"]["status"] == "CRASHED"
+
+
+def test_long_answers_are_written_beside_the_script_and_in_order(real: Lab) -> None:
+    source = """
+from ask import ask
+from ao.runner.context_manager import ao_record
+with ao_record("part"):
+    for n in range(3): ask(f"{n} " + "long " * 50_000)
+    ask("3 short")
+ask("4 short")
+"""
+    real.last = "long"
+    ran = real.record("--run-name", "long", real.write("script.py", source))
+    assert (ran.status, ran.err) == (0, "")
+    graph = real.stored()
+    said = [call["input"]["messages"][0]["content"][:2] for call in graph["calls"]]
+    assert sorted(said) == ["0 ", "1 ", "2 ", "3 ", "4 "]
+    assert {part["status"] for part in real.children(graph["run"]["id"]).values()} == {"COMPLETED"}
 
 
 def test_a_killed_server_misses_nothing_when_it_is_back(tmp_path: Path, lm: LMServer) -> None:
@@ -271,12 +296,12 @@ def test_no_thread_of_ours_is_there_when_a_script_forks(lab: Lab) -> None:
     source = """
 import os, threading
 from ask import ask
-ask("one")
+ask("long " * 50_000)  # what is short is written without a thread
 seen = []
 os.register_at_fork(after_in_parent=lambda: seen.append(len(os.listdir("/proc/self/task"))))
 if os.fork() == 0: os._exit(0)
 os.wait()
-ask("two")
+ask("long " * 50_000)
 print(seen, threading.active_count())
 """
     ran = lab.record(lab.write("script.py", source))
