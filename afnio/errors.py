@@ -2,6 +2,7 @@
 
     AfnioError
     |-- NoEngineError (RuntimeError)         backward/step/clear_grad/fit without an active Run or engine
+    |-- NoBackwardModelError (RuntimeError)  feedback is wanted, and no model was set to write it
     |-- GraphError (RuntimeError)            a graph used in a way it cannot be (freed, no gradient to start from)
     |-- GradcheckError (AssertionError)      a Function breaks a law of gradcheck()
     |-- PlaceholderError (ValueError)        a template and its inputs do not fit
@@ -87,6 +88,7 @@ __all__ = [
     "JournalError",
     "MessageError",
     "MissingKeyError",
+    "NoBackwardModelError",
     "NoEngineError",
     "NotFoundError",
     "OverloadedError",
@@ -123,6 +125,15 @@ class NoEngineError(AfnioError, RuntimeError):
         super().__init__(
             f"{what} needs an active Run, and there is none. Call afnio.tellurio.init(...) first, "
             f"or work offline inside `with afnio.local_engine():`."
+        )
+
+
+class NoBackwardModelError(AfnioError, RuntimeError):
+    """Feedback on what a model read is wanted, and no model was set to write it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "No backward model is set. Call afnio.set_backward_model_client('openai/gpt-4o') before backward()."
         )
 
 

@@ -120,6 +120,7 @@ def test_a_model_that_cannot_answer_ends_the_fit_and_changes_nothing(
 ) -> None:
     given: dict[str, Any] = {"base_url": server.base_url, "api_key": "a-key", "max_retries": 0} | settings
     agent = Agent(AsyncOpenAI(**given), model)
+    afnio.set_backward_model_client(agent.client)
     with afnio.local_engine(), pytest.raises(error, match=words):
         trainer(tmp_path).fit(agent, loader())
     assert agent.prompt.data == START

@@ -13,6 +13,7 @@ from afnio.autodiff.loss import Loss
 from afnio.autodiff.structured import shape_of
 from afnio.autodiff.turn import ToolResult, Turn
 from afnio.cognitive import _tool_calls as calls
+from afnio.cognitive._ahead import check_ahead
 from afnio.cognitive._results import check, result_of
 from afnio.cognitive.tools import Tool
 from afnio.variable import Variable
@@ -59,6 +60,7 @@ def chat_completion(
     **completion_args: Any,
 ) -> Variable:
     """One LM call for each sample; see `afnio.autodiff.ops.ChatCompletion`."""
+    check_ahead(messages, inputs, completion_args)
     result: Variable = ops.ChatCompletion.apply(forward_model_client, messages, inputs, **completion_args)
     return result
 
@@ -70,6 +72,7 @@ async def achat_completion(
     **completion_args: Any,
 ) -> Variable:
     """`chat_completion`, for code that runs in an event loop."""
+    check_ahead(messages, inputs, completion_args)
     result: Variable = await ops.ChatCompletion.aapply(forward_model_client, messages, inputs, **completion_args)
     return result
 
@@ -101,6 +104,7 @@ def chat_turn(
             ``result.parse_error``).
     """
     shape = shape_of(response_format, "chat_turn()")
+    check_ahead(messages, inputs, tools, completion_args)
     turn: Turn = ops.ChatTurn.apply(
         forward_model_client,
         messages,
@@ -133,6 +137,7 @@ async def achat_turn(
 ) -> OpResult[Any]:
     """`chat_turn`, for code that runs in an event loop."""
     shape = shape_of(response_format, "chat_turn()")
+    check_ahead(messages, inputs, tools, completion_args)
     turn: Turn = await ops.ChatTurn.aapply(
         forward_model_client,
         messages,

@@ -11,6 +11,7 @@ from afnio.autodiff import ops
 from afnio.autodiff.structured import Shape, shape_of
 from afnio.autodiff.turn import ToolResult, Turn
 from afnio.calls import run_inline
+from afnio.cognitive._ahead import check_ahead
 from afnio.cognitive._attributes import CHATS, COMPLETION_CONFIGS, MODELS, Kind
 from afnio.cognitive._results import result_of
 from afnio.cognitive._tool_calls import OnError, arun_tools, calls_of, run_tools, tools_by_name
@@ -97,6 +98,7 @@ class ToolLoop(OpModule):
             forward_model_client=forward_model_client, messages=messages, completion_args=plain(completion_args)
         )
         tools = list(self.tools.values())
+        check_ahead(messages, inputs, tools, completion_args)
 
         async def ask(thread: list[Any], going: Sequence[bool] | None, number: int) -> Turn:
             how = self._how(completion_args, number)
@@ -122,6 +124,7 @@ class ToolLoop(OpModule):
             forward_model_client=forward_model_client, messages=messages, completion_args=plain(completion_args)
         )
         tools = list(self.tools.values())
+        check_ahead(messages, inputs, tools, completion_args)
 
         async def ask(thread: list[Any], going: Sequence[bool] | None, number: int) -> Turn:
             how = self._how(completion_args, number)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from afnio.errors import NoBackwardModelError
 from afnio.models.base import ChatCompletionModel
 from afnio.models.invoke import is_inline
 from afnio.models.paths import provider_of, providers
@@ -15,6 +16,8 @@ from afnio.models.sdk import is_sdk_client, sdk_provider
 
 __all__ = [
     "BackwardModelClient",
+    "backward_ahead",
+    "backward_is_missing",
     "backward_runs_inline",
     "get_backward_model_client",
     "set_backward_model_client",
@@ -65,6 +68,7 @@ class BackwardModelClient:
 
 _current: BackwardModelClient | None = None
 _here: ContextVar[BackwardModelClient | None] = ContextVar("afnio_backward_model", default=None)
+_ahead: ContextVar[bool] = ContextVar("afnio_backward_ahead", default=False)
 
 
 def set_backward_model_client(
@@ -113,14 +117,27 @@ def get_backward_model_client() -> BackwardModelClient:
     """The model that computes gradients.
 
     Raises:
-        RuntimeError: none was set.
+        NoBackwardModelError: none was set.
     """
     found = _here.get() or _current
     if found is None:
-        raise RuntimeError(
-            "No backward model is set. Call afnio.set_backward_model_client('openai/gpt-4o') before backward()."
-        )
+        raise NoBackwardModelError
     return found
+
+
+@contextmanager
+def backward_ahead(wanted: bool) -> Iterator[None]:
+    """Say whether the forward pass inside the ``with`` block will be followed by ``backward()``."""
+    token = _ahead.set(wanted)
+    try:
+        yield
+    finally:
+        _ahead.reset(token)
+
+
+def backward_is_missing() -> bool:
+    """Whether ``backward()`` will follow, and no model is set that it could ask."""
+    return _ahead.get() and (_here.get() or _current) is None
 
 
 @contextmanager

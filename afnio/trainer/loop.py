@@ -9,6 +9,7 @@ from typing import Any
 
 from afnio.autodiff.grad_mode import no_grad
 from afnio.calls import User, phase
+from afnio.models.backward_client import backward_ahead
 from afnio.trainer.averages import Metrics
 from afnio.trainer.batches import get_batch_size
 from afnio.trainer.callbacks.chorus import Chorus
@@ -83,13 +84,17 @@ class FitLoop:
         self.tell.on_stage_start(fit, TRAIN)
         while (batch := await self.train.next()) is not END:
             self.tell.on_batch_start(fit, TRAIN, batch, fit.progress.batch)
-            with phase(TRAIN.name):
+            with phase(TRAIN.name), backward_ahead(self._learns_from_feedback()):
                 await self._batch(batch, runner, updater)
             if self._stops():
                 return fit.progress.batch == self.train.total
         if not fit.progress.batch:
             raise self.train.no_batches()
         return True
+
+    def _learns_from_feedback(self) -> bool:
+        fit = self.fit
+        return fit.agent.automatic_optimization and any(optimizer.needs_gradients for optimizer in fit.optimizers)
 
     async def _batch(self, batch: Any, runner: StepRunner, updater: Updater) -> None:
         fit, index = self.fit, self.fit.progress.batch

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from afnio.autodiff.grad_mode import no_grad
 from afnio.autodiff.ops.chat_completion import HOPELESS
 from afnio.calls import User
-from afnio.errors import APIConnectionError, BatchError, GraphError, NoEngineError, StepError
+from afnio.errors import APIConnectionError, BatchError, GraphError, NoBackwardModelError, NoEngineError, StepError
 from afnio.trainer.batches import get_batch_size, sample_ids, select
 from afnio.trainer.outcome import Failure, Outcome, manual_outcome, outcome_of
 from afnio.trainer.results import read_manual, read_result
@@ -30,7 +30,7 @@ __all__ = ["ATTEMPTS", "FATAL", "StepRunner"]
 
 ATTEMPTS = 2
 
-FATAL = (*HOPELESS, GraphError, NoEngineError, NotImplementedError, StepError)
+FATAL = (*HOPELESS, GraphError, NoBackwardModelError, NoEngineError, NotImplementedError, StepError)
 """Errors that no sample is to blame for: they end the fit."""
 
 

@@ -31,18 +31,20 @@ def param() -> Parameter:
     ],
 )
 def test_a_misspelled_setting_is_refused(written: str, meant: str) -> None:
+    wrong: dict[str, Any] = {written: 3}
     with pytest.raises(TypeError, match=f"TGD got an unexpected keyword argument '{written}'. Did you mean '{meant}'?"):
-        TGD([param()], Scripted([]), **{written: 3})
+        TGD([param()], Scripted([]), **wrong)
     with pytest.raises(TypeError, match=f"A parameter group of TGD has the unknown key '{written}'. .*'{meant}'"):
         TGD([{"params": [param()], written: 3}], Scripted([]))
     with afnio.local_engine(), pytest.raises(TypeError, match=f"Did you mean '{meant}'?"):
-        tgd([param()], [[]], [[]], Scripted([]), TGD_MESSAGES, None, None, 0, **{written: 3})
+        tgd([param()], [[]], [[]], Scripted([]), TGD_MESSAGES, None, None, 0, **wrong)
 
 
 @pytest.mark.parametrize("written", ["lr", "weight_decay", "parents", "nesterov"])
 def test_a_setting_of_another_optimizer_is_refused(written: str) -> None:
+    wrong: dict[str, Any] = {written: 1}
     with pytest.raises(TypeError, match=f"TGD has no setting '{written}'. It has: constraints, demos,"):
-        TGD([param()], Scripted([]), **{written: 1})
+        TGD([param()], Scripted([]), **wrong)
 
 
 def test_evolution_refuses_them_too() -> None:
@@ -93,7 +95,8 @@ def test_what_cannot_be_used_is_refused_before_a_step_is_paid_for(kind: Any, arg
 
 @pytest.mark.parametrize("kind", [TGD, Evolution])
 def test_a_parameter_without_text_is_refused_before_a_step_is_paid_for(kind: Any) -> None:
-    for data in (3, ["a", "b"], True):
+    values: list[Any] = [3, ["a", "b"], True]
+    for data in values:
         with pytest.raises(TypeError, match="rewrites text; the parameter 'count' holds"):
             kind([Parameter(data, "count")], Scripted([]))
     kind([Parameter(None, "to be loaded")], Scripted([]))
