@@ -175,7 +175,7 @@ def _check_implicit(root: Variable, start: Node) -> None:
                 f"explanation starts without one, and it was made by {node.name()}. "
                 "Pass backward(gradient=Variable('what to improve'))."
             )
-        stack.extend(target for target, _ in node.next_functions if target and not isinstance(target, AccumulateGrad))
+        stack.extend(target for target in node.targets if target and not isinstance(target, AccumulateGrad))
 
 
 def _check_alive(front: Wavefront) -> None:

@@ -88,7 +88,7 @@ class Chat:
         mask: Sequence[bool] | None = None,
     ) -> None:
         self.contents = [_message(message, where) for message in _list_of_messages(messages, where)]
-        self.inputs = {name: _input(name, value, where) for name, value in (inputs or {}).items()}
+        self.inputs = {name: _input(name, value, where) for name, value in inputs.items()} if inputs else {}
         self.tools = _tools(tools, where) if tools else ()
         self.arguments = _arguments(arguments) if arguments else ()
         lengths = self._lengths()
@@ -104,12 +104,18 @@ class Chat:
             raise ValueError(f"{where}: the batch is empty.")
         self.active = None if mask is None else _active(mask, where)
         self.samples = self._sample_ids() if self.batched else None
-        roles = (item.variable.role for _, parts in self.contents for item in parts if item.variable is not None)
-        self.title = next((role for role in roles if role), "a chat")[:80]
+        self.title = self._title()
         if self.batched:
             self._check_no_holes(where)
-        if inputs is not None:
+        if inputs:
             self._check_all_used(where, optional)
+
+    def _title(self) -> str:
+        for _, parts in self.contents:
+            for item in parts:
+                if item.variable is not None and item.variable.role:
+                    return item.variable.role[:80]
+        return "a chat"
 
     @classmethod
     def assembled(
@@ -247,17 +253,15 @@ class Chat:
                             )
 
     def _check_all_used(self, where: str, optional: Sequence[str]) -> None:
-        used = {
-            name
-            for _, parts in self.contents
-            for item in parts
-            if item.blocks is None
-            for one in _each(item.text)
-            if one is not None
-            for name in placeholders(one)
-        }
+        unused = set(self.inputs).difference(optional)
+        for _, parts in self.contents:
+            for item in parts:
+                if item.blocks is None and unused:
+                    for one in _each(item.text):
+                        if one is not None:
+                            unused.difference_update(placeholders(one))
         for name in self.inputs:
-            if name not in used and name not in optional:
+            if name in unused:
                 raise PlaceholderError(
                     f"{where}: inputs has {name!r}, but no message uses {{{name}}}: the model would never see it. "
                     f"Put {{{name}}} into a message, or take it out of inputs."
@@ -285,13 +289,17 @@ def _active(mask: Sequence[bool], where: str) -> list[int]:
 
 
 def _list_of_messages(messages: Any, where: str) -> list[Mapping[str, Any]]:
-    if not isinstance(messages, (list, tuple)) or not all(isinstance(message, Mapping) for message in messages):
+    if not isinstance(messages, (list, tuple)) or not all(map(_is_mapping, messages)):
         raise TypeError(
             f"{where}: messages must be a list of dicts like {{'role': 'user', 'content': [Variable, ...]}}."
         )
     if not messages:
         raise ValueError(f"{where}: messages is empty.")
-    return list(messages)
+    return messages if isinstance(messages, list) else list(messages)
+
+
+def _is_mapping(value: Any) -> bool:
+    return type(value) is dict or isinstance(value, Mapping)  # asking an abstract class takes longer
 
 
 def _message(message: Mapping[str, Any], where: str) -> tuple[str, list[Item]]:
@@ -309,8 +317,14 @@ def _message(message: Mapping[str, Any], where: str) -> tuple[str, list[Item]]:
 
 
 def _is_part(part: Any) -> bool:
-    return isinstance(part, (Variable, Mapping)) or (
-        isinstance(part, list) and bool(part) and all(one is None or isinstance(one, (Mapping, list)) for one in part)
+    return (
+        isinstance(part, Variable)
+        or _is_mapping(part)
+        or (
+            isinstance(part, list)
+            and bool(part)
+            and all(one is None or isinstance(one, (Mapping, list)) for one in part)
+        )
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from afnio.autodiff.chat import Chat, Item
@@ -43,7 +43,8 @@ class _Slot:
 
     def concerned(self, group: Iterable[int]) -> list[int]:
         """The samples of ``group`` that it concerns."""
-        return [index for index in group if self.samples is None or index in self.samples]
+        samples = self.samples
+        return list(group) if samples is None else [index for index in group if index in samples]
 
 
 _Slots = dict[tuple[int, int | None], _Slot]
@@ -69,13 +70,11 @@ PICTURE_TOKENS = 1_000
 """What a picture is counted as, when it is decided which samples share a request."""
 
 
-@dataclass(slots=True)
 class _Case:
-    """What a critic works on.
+    """What a critic works on: call and samples in words.
 
     Attributes:
         chat: the call.
-        answers: its answers, one a sample: a text, or ``{"content": blocks, "stop": ..., "fault": ...}``.
         slots: what it is asked about.
         pictures: the images in it.
         by_sample: the feedback on each failing sample.
@@ -84,25 +83,20 @@ class _Case:
         is_turn: whether the critic needs to know of tools, pictures or settings.
     """
 
-    chat: Chat
-    answers: Sequence[Any]
-    slots: _Slots
-    pictures: Pictures
-    by_sample: dict[int, Pieces]
-    call: _Shown = field(init=False)
-    blocks: dict[int, _Shown] = field(default_factory=dict)
-    is_turn: bool = field(init=False)
+    __slots__ = ("blocks", "by_sample", "call", "chat", "is_turn", "pictures", "slots")
 
-    def show(self) -> None:
-        """Put call and samples into words."""
-        self.is_turn = _is_turn(self.chat)
+    def __init__(self, chat: Chat, answers: Sequence[Any], slots: _Slots, by_sample: dict[int, Pieces]) -> None:
+        self.chat, self.slots, self.by_sample = chat, slots, by_sample
+        self.is_turn = _is_turn(chat)
+        self.pictures = Pictures()
         shared = own = Reading(self.pictures)
-        text = _call_block(self.chat, self.slots, shared)
+        text = _call_block(chat, slots, shared)
         self.call = _Shown(text, frozenset(shared.numbers) if self.is_turn else NO_PICTURES)
-        for index, pieces in self.by_sample.items():
+        self.blocks: dict[int, _Shown] = {}
+        for index, pieces in by_sample.items():
             if self.is_turn:
                 own = Reading(self.pictures, shared)
-            block = _sample_block(self.chat, self.answers[index], index, pieces, self.slots, own)
+            block = _sample_block(chat, answers[index], index, pieces, slots, own)
             self.blocks[index] = _Shown(block, frozenset(own.numbers) if self.is_turn else NO_PICTURES)
 
 
@@ -123,22 +117,33 @@ async def criticise(
     by_sample = _by_sample(chat, grad_output)
     if None in outputs:
         by_sample = {index: pieces for index, pieces in by_sample.items() if outputs[index] is not None}
-    inline = is_inline(client._client)
-    reducer = Reducer(client._client, client.completion_args)
-    role = f"answer to {chat.title}"
-    reductions = [
-        reduce_feedback(pieces, role, said(outputs[index]), node, reducer) for index, pieces in by_sample.items()
-    ]
-    by_sample = dict(zip(by_sample, await together(reductions, inline), strict=True))
-    case = _Case(chat, outputs, _slots(chat, wanted), Pictures(), by_sample)
-    case.show()
-    answers = await together([_ask(client, case, group, node) for group in _groups(case, settings)], inline)
-    edges = EdgePieces([] for _ in wanted)
+    if max(map(len, by_sample.values()), default=0) > 1:
+        by_sample = await _reduced(chat, outputs, by_sample, client, node)
+    case = _Case(chat, outputs, _slots(chat, wanted), by_sample)
+    groups = _groups(case, settings)
+    if len(groups) == 1:
+        answers = [await _ask(client, case, groups[0], node)]
+    else:
+        asking = [_ask(client, case, group, node) for group in groups]
+        answers = await together(asking, is_inline(client._client))
+    edges = EdgePieces([[] for _ in wanted])
     for pairs in answers:
         for slot, piece in pairs:
             for edge in slot.edges:
                 edges[edge].append(piece)
     return edges
+
+
+async def _reduced(
+    chat: Chat, outputs: Sequence[Any], by_sample: dict[int, Pieces], client: BackwardModelClient, node: str
+) -> dict[int, Pieces]:
+    """The feedback on each sample, in fewer pieces where it is too long."""
+    reducer = Reducer(client._client, client.completion_args)
+    role = f"answer to {chat.title}"
+    reductions = [
+        reduce_feedback(pieces, role, said(outputs[index]), node, reducer) for index, pieces in by_sample.items()
+    ]
+    return dict(zip(by_sample, await together(reductions, is_inline(client._client)), strict=True))
 
 
 def _slots(chat: Chat, wanted: Sequence[bool]) -> _Slots:
@@ -147,7 +152,7 @@ def _slots(chat: Chat, wanted: Sequence[bool]) -> _Slots:
     for edge, (variable, text, sample, at) in enumerate(_texts(chat)):
         if not wanted[edge]:
             continue
-        positions = enumerate(text) if isinstance(text, list) else [(at, text)]
+        positions: Iterable[tuple[int | None, Any]] = enumerate(text) if isinstance(text, list) else ((at, text),)
         for index, one in positions:
             if one is None:
                 continue  # this sample has no such part
@@ -164,39 +169,39 @@ def _slots(chat: Chat, wanted: Sequence[bool]) -> _Slots:
     return found
 
 
-def _texts(chat: Chat) -> Iterable[tuple[Variable, Any, int | None, int | None]]:
-    """(Variable, its text or texts, the only sample it belongs to, its position there), in the order of the edges."""
-    yield from _texts_of_contents(chat)
+_Text = tuple[Variable, Any, int | None, int | None]
+"""A Variable, its text or texts, the only sample it belongs to, its position there."""
+
+
+def _texts(chat: Chat) -> list[_Text]:
+    """The Variables with their texts, in the order of the edges."""
+    found: list[_Text] = []
+    for _, parts in chat.contents:
+        for variable, text, _, each in parts:
+            if each is not None:
+                found += [(own, text[sample], sample, at) for sample, (own, at) in enumerate(each)]
+            elif variable is not None:
+                found.append((variable, text, None, None))
     for given, text in chat.inputs.values():
         if isinstance(given, list):
-            for sample, variable in enumerate(given):
-                yield variable, text[sample], sample, None
+            found += [(variable, text[sample], sample, None) for sample, variable in enumerate(given)]
         elif given is not None:
-            yield given, text, None, None
+            found.append((given, text, None, None))
     for tool in chat.tools:
         if tool.variable is not None:
-            yield tool.variable, tool.text, None, None
+            found.append((tool.variable, tool.text, None, None))
     for _, variable, value in chat.arguments:
-        yield variable, str(value), None, None
-
-
-def _texts_of_contents(chat: Chat) -> Iterable[tuple[Variable, Any, int | None, int | None]]:
-    for _, parts in chat.contents:
-        for item in parts:
-            if item.each is not None:
-                for sample, (variable, at) in enumerate(item.each):
-                    yield variable, item.text[sample], sample, at
-            elif item.variable is not None:
-                yield item.variable, item.text, None, None
+        found.append((variable, str(value), None, None))
+    return found
 
 
 def _by_sample(chat: Chat, grad_output: Gradient) -> dict[int, Pieces]:
     """The feedback on each sample that has any; feedback on the whole batch goes to every sample."""
+    if not chat.batched:
+        return {0: list(parts_of(grad_output))}
     found: dict[int, Pieces] = {}
     for part in parts_of(grad_output):
-        if not chat.batched:
-            found.setdefault(0, []).append(part)
-        elif part.index is not None and part.index < chat.size:
+        if part.index is not None and part.index < chat.size:
             found.setdefault(part.index, []).append(part)
         else:  # about the whole batch, or about a list of other length that a user's op made of it
             for index in chat.indices:
@@ -206,6 +211,8 @@ def _by_sample(chat: Chat, grad_output: Gradient) -> dict[int, Pieces]:
 
 def _groups(case: _Case, settings: EngineSettings) -> list[list[int]]:
     """Samples that share a critic call."""
+    if len(case.blocks) == 1:
+        return [list(case.blocks)]
     groups: list[list[int]] = []
     room = 0
     for index, block in case.blocks.items():
@@ -304,19 +311,19 @@ def _is_turn(chat: Chat) -> bool:
 async def _ask(client: BackwardModelClient, case: _Case, group: list[int], node: str) -> list[tuple[_Slot, Gradient]]:
     """One critic call: the feedback on each slot that concerns a sample of ``group``."""
     chat, by_sample = case.chat, case.by_sample
-    asked = {slot.name: slot for slot in case.slots.values() if slot.concerned(group)}
+    asked = {slot.name: slot for slot in case.slots.values() if slot.samples is None or slot.concerned(group)}
     if not asked:
         return []
     settings = current_settings()
     system, label = _words(settings, case.is_turn)
-    goals = dict.fromkeys(piece.goal for index in group for piece in by_sample[index] if piece.goal)
-    ids = {index: ",".join(union(piece.samples for piece in by_sample[index])) or str(index) for index in group}
+    goals = dict.fromkeys([piece.goal for index in group for piece in by_sample[index] if piece.goal])
+    ids = {index: ",".join(union([piece.samples for piece in by_sample[index]])) or str(index) for index in group}
     user = "\n".join(
         [
-            *(f"<goal>{goal}</goal>" for goal in goals),
+            *[f"<goal>{goal}</goal>" for goal in goals],
             case.call.text,
-            *(f'<sample id="{ids[index]}">\n{case.blocks[index].text}\n</sample>' for index in group),
-            f"Give feedback on: {', '.join(f'{name} ({slot.variable.role})' for name, slot in asked.items())}.",
+            *[f'<sample id="{ids[index]}">\n{case.blocks[index].text}\n</sample>' for index in group],
+            f"Give feedback on: {', '.join([f'{name} ({slot.variable.role})' for name, slot in asked.items()])}.",
         ]
     )
     content: Any = user
@@ -334,8 +341,9 @@ async def _ask(client: BackwardModelClient, case: _Case, group: list[int], node:
     )
     origins: dict[tuple[int, ...], _Origin] = {}
     found = []
+    everyone = tuple(group)
     for name, slot in asked.items():
-        indices = tuple(slot.concerned(group))
+        indices = everyone if slot.samples is None else tuple(slot.concerned(group))
         origin = origins.get(indices)
         if origin is None:
             origin = origins[indices] = _origin(chat, indices, by_sample)
@@ -363,7 +371,7 @@ class _Origin(NamedTuple):
 def _origin(chat: Chat, indices: Sequence[int], by_sample: dict[int, Pieces]) -> _Origin:
     """Ids and texts of the samples at ``indices``, and what the score at the end measures."""
     pieces = [piece for index in indices for piece in by_sample[index]]
-    own = [text for index in indices for text in _own_texts(chat, index)]
+    own = tuple([text for index in indices for text in _own_texts(chat, index)])
     return _Origin(union([piece.samples for piece in pieces]), joined_trail(pieces, own), pieces[0].goal)
 
 
@@ -380,7 +388,7 @@ def _own_texts(chat: Chat, index: int) -> list[str]:
     """
     if not chat.batched:
         asked = [part for role, parts in chat.contents if role == "user" for part in parts]
-        texts = [(given, text) for given, text in chat.inputs.values()]
+        texts = list(chat.inputs.values())
         texts += [(item.variable, item.text) for item in asked if item.text and not placeholders(item.text)]
         return [text for given, text in texts if not _is_learnable(given)]
     contents = [item.text for _, parts in chat.contents for item in parts]

@@ -7,6 +7,7 @@ import copy
 import inspect
 from collections.abc import Coroutine, Iterator, Sequence
 from pathlib import Path
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from afnio import _dispatch
@@ -100,8 +101,7 @@ class _Walk:
                 while (node := self.front.take()) is not None:
                     await self._start(node)
                 if self._held is not None:
-                    held, self._held = self._held, None
-                    await self._start_families(held)
+                    await self._start_families(self._let_go())
                     continue
                 if self._failed is not None:
                     raise self._failed
@@ -117,14 +117,14 @@ class _Walk:
             return
         outputs = self.front.incoming(node)
         if self.front.leads_nowhere(node):
-            self.front.finish(node, [[] for _ in node.next_functions])
+            self.front.finish(node)
             return
         if node._watched is not None:
             outputs = await self._watch(node, outputs)
         wanted = self.front.wants(node)
         if not any(outputs) or not any(wanted):
-            self.front.finish(node, [[] for _ in wanted])
-        elif all(piece is EMPTY or not (piece._data or piece is IDENTITY) for pieces in outputs for piece in pieces):
+            self.front.finish(node)
+        elif not _says_anything(outputs):
             self.front.skip(node)
         else:
             # Two passes over one graph with different `inputs` must not see each other's wishes.
@@ -136,12 +136,20 @@ class _Walk:
             else:
                 await self._run(call)
 
-    async def _start_families(self, held: list[_Call]) -> None:
-        """Run the calls that were held back, those of one family together."""
-        for op in dict.fromkeys(call.node.op for call in held):
-            calls = [call for call in held if call.node.op is op]
-            for positions in op.families([(call.ctx, call.outputs[0]) for call in calls]):
-                family = [calls[position] for position in positions]
+    def _let_go(self) -> dict[Any, dict[int, _Call]]:
+        """The calls that were held back, by their op, numbered; from now on none is."""
+        held: dict[Any, dict[int, _Call]] = {}
+        for call in self._held or ():
+            calls = held.setdefault(call.node.op, {})
+            calls[len(calls)] = call
+        self._held = None
+        return held
+
+    async def _start_families(self, held: dict[Any, dict[int, _Call]]) -> None:
+        """Run the calls that were held back, those of one family together; each is forgotten as it runs."""
+        for op, calls in held.items():
+            for positions in op.families((call.ctx, call.outputs[0]) for call in calls.values()):
+                family = [calls.pop(position) for position in positions]
                 if len(family) == 1:
                     await self._run(family[0])
                 elif self.job.inline:
@@ -154,7 +162,7 @@ class _Walk:
             self._spawn(self._run_node(call))
         else:
             result = call_backward(call.node.op, call.ctx, call.outputs)
-            self._deliver(call, await result if inspect.isawaitable(result) else result)
+            self._deliver(call, await result if isinstance(result, CoroutineType) or _is_awaitable(result) else result)
 
     async def _run_family(self, family: list[_Call]) -> None:
         results = await family[0].node.op.backward_together([(call.ctx, call.outputs[0]) for call in family])
@@ -207,12 +215,11 @@ class _Walk:
 
     def _deliver(self, call: _Call, returned: Any) -> None:
         node, ctx, outputs = call
-        edges = edges_of(ctx, outputs, returned)
-        self.front.finish(node, [pieces if want else [] for pieces, want in zip(edges, ctx.needs_edge, strict=True)])
+        self.front.finish(node, edges_of(ctx, outputs, returned))
 
     async def _accumulate(self, node: AccumulateGrad) -> None:
         deliveries = self.front.deliveries(node)
-        self.front.finish(node, ())
+        self.front.finish(node)
         variable = node.variable
         if self.job.restricted is not None and id(variable) not in self.job.restricted:
             return
@@ -246,6 +253,20 @@ class _Walk:
         return result
 
 
+def _says_anything(outputs: Sequence[Pieces]) -> bool:
+    """Whether any of the feedback has a text, or is the start of a backward without a gradient."""
+    for pieces in outputs:
+        for piece in pieces:
+            if piece._data or piece is IDENTITY:
+                return True
+    return False
+
+
+def _is_awaitable(result: Any) -> bool:
+    # Most are an op's answer: asking `inspect` takes as long as all the rest of delivering it.
+    return not isinstance(result, (tuple, list, Variable)) and inspect.isawaitable(result)
+
+
 def call_backward(op: Any, ctx: Any, outputs: Sequence[Pieces]) -> Any:
     """What ``op.backward`` returns for the feedback on each of its outputs."""
     return op.backward(ctx, *[grad_output(pieces) if pieces else Gradient("") for pieces in outputs])
@@ -258,8 +279,8 @@ def edges_of(ctx: Any, outputs: Sequence[Pieces], returned: Any) -> list[Pieces]
         GraphError: it does not fit the arguments of the forward.
     """
     if isinstance(returned, EdgePieces):
-        return list(returned)
-    everything = outputs[0] if len(outputs) == 1 else distinct(piece for pieces in outputs for piece in pieces)
+        return returned
+    everything = outputs[0] if len(outputs) == 1 else distinct([piece for pieces in outputs for piece in pieces])
     return per_edge(ctx.arguments, returned, grad_output(everything))
 
 

@@ -95,8 +95,10 @@ def given_pieces(grad_outputs: Iterable[Gradient]) -> Pieces:
     return list(dict.fromkeys(found))
 
 
-def distinct(pieces: Iterable[Gradient]) -> Pieces:
+def distinct(pieces: Pieces) -> Pieces:
     """Each piece once, in order; empty ones only if there is nothing else.  `IDENTITY` is not empty."""
+    if len(pieces) == 1 and (pieces[0]._data or pieces[0] is IDENTITY):
+        return pieces
     kept = [piece for piece in pieces if piece is not EMPTY and (piece._data or piece is IDENTITY)]
     return list(dict.fromkeys(kept)) or [EMPTY]
 
@@ -216,4 +218,4 @@ def joined_trail(pieces: Sequence[Gradient], texts: Sequence[str] = ()) -> Trail
 
 def union(groups: Iterable[Iterable[str]]) -> tuple[str, ...]:
     """All items of ``groups``, each once, in order."""
-    return tuple(dict.fromkeys(item for group in groups for item in group))
+    return tuple(dict.fromkeys([item for group in groups for item in group]))

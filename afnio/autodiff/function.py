@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, ClassVar
 
 from afnio.autodiff.grad_mode import _enabled, no_grad
-from afnio.autodiff.graph import Node, edge_to
+from afnio.autodiff.graph import Node, edges_to
 from afnio.calls import run_async, run_inline, run_sync
 from afnio.variable import Variable
 
@@ -29,7 +29,7 @@ class Context:
     needs_input_grad: tuple[bool, ...] = ()
     saved_variables: tuple[Variable | None, ...] = ()
     arguments: tuple[Any, ...] = ()
-    needs_edge: list[bool]
+    needs_edge: Sequence[bool]
     label: str = ""
 
     def save_for_backward(self, *variables: Variable | None) -> None:
@@ -195,11 +195,14 @@ def _attach(cls: type[Function], ctx: Context, args: tuple[Any, ...], kwargs: di
     if kwargs and not cls.calls_lm:
         args, kwargs = _arguments(cls, args, kwargs), {}
     inputs = cls.inputs_of(ctx, args, kwargs)
-    if not any(variable.requires_grad for variable in inputs):
+    for variable in inputs:
+        if variable.requires_grad:
+            break
+    else:
         return result
     result = _fresh(result, inputs)
-    outputs = [result] if isinstance(result, Variable) else [out for out in result if isinstance(out, Variable)]
-    node = Node(cls, ctx, tuple([edge_to(variable) for variable in inputs]), len(outputs))
+    outputs = (result,) if isinstance(result, Variable) else [out for out in result if isinstance(out, Variable)]
+    node = Node(cls, ctx, edges_to(inputs), len(outputs))
     if not cls.calls_lm:
         ctx.arguments = args
         ctx.needs_input_grad = tuple([any(v.requires_grad for v in variables_of(arg)) for arg in args])
@@ -227,7 +230,9 @@ def _fresh(result: Any, inputs: list[Variable]) -> Any:
 
 
 def _is_known(output: Variable, others: list[Variable]) -> bool:
-    return output.requires_grad or output._grad_fn is not None or any(output is other for other in others)
+    if output.requires_grad or output._grad_fn is not None:
+        return True
+    return id(output) in map(id, others)
 
 
 def variables_of(value: Any) -> list[Variable]:

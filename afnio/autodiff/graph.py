@@ -8,11 +8,12 @@ from __future__ import annotations
 import itertools
 import threading
 import weakref
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from afnio.variable import Variable
 
-__all__ = ["AccumulateGrad", "GradientEdge", "Node", "edge_to"]
+__all__ = ["AccumulateGrad", "Edges", "GradientEdge", "Node", "edge_to", "edges_to"]
 
 _ids = itertools.count()
 _making_ends = threading.Lock()
@@ -27,6 +28,9 @@ class GradientEdge(NamedTuple):
 
 NO_EDGE = GradientEdge(None, 0)
 
+Edges = tuple[Any, ...]
+"""Edges one after the other, node and output number of each: one object for a node's edges, however many."""
+
 
 class Node:
     """One application of a Function.
@@ -34,20 +38,39 @@ class Node:
     Attributes:
         op: the Function class.
         ctx: what its forward kept for its backward; None once the graph is freed.
-        next_functions: one edge for each Variable among its inputs, in order.
+        edges: one for each Variable among its inputs, in order.
         n_outputs: number of Variables it made.
         node_id: number of this node in this process.
     """
 
-    __slots__ = ("__weakref__", "_watched", "ctx", "n_outputs", "next_functions", "node_id", "op")
+    __slots__ = ("__weakref__", "_watched", "ctx", "edges", "n_outputs", "node_id", "op")
 
-    def __init__(self, op: Any, ctx: Any, next_functions: tuple[GradientEdge, ...], n_outputs: int = 1) -> None:
+    def __init__(self, op: Any, ctx: Any, edges: Edges, n_outputs: int = 1) -> None:
         self.op = op
         self.ctx = ctx
-        self.next_functions = next_functions
+        self.edges = edges
         self.n_outputs = n_outputs
         self.node_id = next(_ids)
         self._watched: list[weakref.ref[Variable]] | None = None
+
+    @property
+    def next_functions(self) -> tuple[GradientEdge, ...]:
+        """The edges: one for each Variable among its inputs, in order."""
+        return tuple([GradientEdge(node, output_nr) for node, output_nr in self.pairs()])
+
+    @next_functions.setter
+    def next_functions(self, edges: Iterable[tuple[Node | None, int]]) -> None:
+        self.edges = tuple([item for edge in edges for item in edge])
+
+    @property
+    def targets(self) -> tuple[Node | None, ...]:
+        """The node each edge leads to."""
+        return self.edges[::2]
+
+    def pairs(self) -> Iterator[tuple[Node | None, int]]:
+        """The edges, as they are: node and output number."""
+        items = iter(self.edges)
+        return zip(items, items, strict=True)
 
     def name(self) -> str:
         """``<op>Backward``."""
@@ -90,12 +113,21 @@ class AccumulateGrad(Node):
 
 def edge_to(variable: Variable) -> GradientEdge:
     """The edge along which a gradient reaches ``variable``."""
-    if variable._grad_fn is not None:
-        return GradientEdge(variable._grad_fn, variable._output_nr) if variable.requires_grad else NO_EDGE
-    if not variable.requires_grad:
-        return NO_EDGE
-    node = variable._accumulator() if variable._accumulator is not None else None
-    return GradientEdge(node if node is not None else _end_at(variable), 0)
+    return GradientEdge(*edges_to((variable,)))
+
+
+def edges_to(variables: Iterable[Variable]) -> Edges:
+    """The edges along which gradients reach ``variables``, one for each."""
+    edges: list[Any] = []
+    for variable in variables:
+        if not variable.requires_grad:
+            edges += NO_EDGE
+        elif variable._grad_fn is not None:
+            edges += (variable._grad_fn, variable._output_nr)
+        else:
+            node = variable._accumulator() if variable._accumulator is not None else None
+            edges += (node if node is not None else _end_at(variable), 0)
+    return tuple(edges)
 
 
 def _end_at(variable: Variable) -> AccumulateGrad:

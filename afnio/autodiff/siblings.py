@@ -7,7 +7,7 @@ the same are criticised together: the lesson is the same, and is paid for once.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from afnio.autodiff.chat import Chat, Item
@@ -42,7 +42,7 @@ class Sibling(NamedTuple):
         return frozenset(sample for piece in self.pieces for sample in piece.samples)
 
 
-def families(calls: Sequence[Sibling]) -> list[list[int]]:
+def families(calls: Iterable[Sibling]) -> list[list[int]]:
     """The positions of calls that may be criticised together, in order; most families have one member.
 
     Only calls for different samples belong together: each sample's feedback is to arrive once for each edge.
@@ -52,15 +52,15 @@ def families(calls: Sequence[Sibling]) -> list[list[int]]:
     order: list[list[int]] = []
     for position, call in enumerate(calls):
         key = _likeness(call)
-        family = None
-        if key is not None:
-            family = next((f for f in found.get(key, []) if not seen[id(f)] & call.samples), None)
+        if key is None:
+            order.append([position])
+            continue
+        family = next((f for f in found.get(key, []) if not seen[id(f)] & call.samples), None)
         if family is None:
             family = []
             order.append(family)
             seen[id(family)] = set()
-            if key is not None:
-                found.setdefault(key, []).append(family)
+            found.setdefault(key, []).append(family)
         family.append(position)
         seen[id(family)] |= call.samples
     return order
@@ -68,12 +68,13 @@ def families(calls: Sequence[Sibling]) -> list[list[int]]:
 
 def _likeness(call: Sibling) -> Any:
     """What siblings have in common; None: this call shares with nobody."""
+    for piece in call.pieces:
+        if not piece.samples:
+            return None  # nobody knows whether it is for another one's sample
     chat, asked = call.chat, list(zip(call.chat.variables(), call.wanted, strict=True))
     about = [id(variable) for variable, wanted in asked if wanted]
     if len(set(about)) < len(about):
         return None  # a Variable in two places has two edges here, and perhaps one in a sibling
-    if not all(piece.samples for piece in call.pieces):
-        return None
     contents: list[tuple[Any, ...]] = []
     edge, shared = 0, False
     for role, parts in chat.contents:

@@ -30,13 +30,18 @@ def _parse(template: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(literals), tuple(names)
 
 
+@functools.lru_cache(maxsize=1024)
+def _names(template: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_parse(template)[1]))
+
+
 def placeholders(template: str) -> tuple[str, ...]:
     """The names of the ``{placeholders}`` in ``template``, each once, in order.
 
     A placeholder is a Python name in single braces; other braces (JSON, say) are text, and ``{{name}}`` stands for
     the text ``{name}``.
     """
-    return tuple(dict.fromkeys(_parse(template)[1]))
+    return _names(template)
 
 
 def fill(template: str, inputs: Mapping[str, str], where: str) -> str:

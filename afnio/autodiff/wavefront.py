@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from typing import Any
 
 from afnio.autodiff.feedback import EMPTY, Pieces, distinct
 from afnio.autodiff.graph import AccumulateGrad, Node
@@ -27,17 +28,15 @@ class Wavefront:
 
     def __init__(self, seeds: Sequence[Seed], inputs: Sequence[Variable] | None = None) -> None:
         self.seeds = seeds
-        self.order = _visit([node for node, _, _ in seeds])
+        self.order, self._waiting = _visit([node for node, _, _ in seeds])
         self._wanted = None if inputs is None else _leading_to(self.order, inputs)
-        self._waiting = dict.fromkeys(self.order, 0)
-        self._arrived: dict[Node, list[tuple[int, int, int, Pieces]]] = {node: [] for node in self.order}
-        for node in self.order:
-            for target, _ in node.next_functions:
-                if target is not None:
-                    self._waiting[target] += 1
-        for position, (node, output_nr, pieces) in enumerate(seeds):
-            self._arrived[node].append((-1, position, output_nr, pieces))
-        self._ready = deque(node for node, count in self._waiting.items() if count == 0)
+        # Of each node that was delivered to: number of the deliverer, output number and pieces, one after the other.
+        # A tuple for each would be one more object that the garbage collector has to look at, for each edge.
+        self._arrived: dict[Node, list[Any]] = {}
+        self._patterns: dict[tuple[bool, ...], tuple[bool, ...]] = {}
+        for node, output_nr, pieces in seeds:
+            self._arrive(node, -1, output_nr, pieces)
+        self._ready = deque([node for node in self.order if node not in self._waiting])
         self.left = len(self.order)
 
     def take(self) -> Node | None:
@@ -46,44 +45,61 @@ class Wavefront:
 
     def incoming(self, node: Node) -> list[Pieces]:
         """The feedback on each output of ``node``: each piece once, in the graph's order; ``[]`` where none came."""
-        arrived = self._arrived.pop(node)
-        if len(arrived) == 1 and node.n_outputs == 1:
-            return [distinct(arrived[0][3])]
-        arrived.sort(key=lambda entry: entry[:2])
+        arrived = self._arrived.pop(node, _NOTHING)
+        if len(arrived) == _EACH and node.n_outputs == 1:
+            return [distinct(arrived[-1])]
         outputs: list[Pieces] = [[] for _ in range(node.n_outputs)]
-        for _, _, output_nr, pieces in arrived:
-            outputs[output_nr].extend(pieces)
-        return [distinct(pieces) if pieces else [] for pieces in outputs]
+        for place in _in_order(arrived):
+            outputs[arrived[place + 1]].extend(arrived[place + 2])
+        return [distinct(pieces) if pieces else pieces for pieces in outputs]
 
     def deliveries(self, node: Node) -> list[Pieces]:
         """What each edge delivered to a leaf's ``node``, edge by edge, in the order of the graph."""
-        arrived = self._arrived.pop(node)
-        arrived.sort(key=lambda entry: entry[:2])
-        return [pieces for _, _, _, pieces in arrived if pieces]
+        arrived = self._arrived.pop(node, _NOTHING)
+        return [pieces for place in _in_order(arrived) if (pieces := arrived[place + 2])]
 
-    def wants(self, node: Node) -> list[bool]:
+    def wants(self, node: Node) -> tuple[bool, ...]:
         """For each edge of ``node``, whether a gradient is wanted along it."""
         if self._wanted is None:
-            return [target is not None for target, _ in node.next_functions]
-        return [target is not None and target in self._wanted for target, _ in node.next_functions]
+            wants = tuple([target is not None for target in node.targets])
+        else:
+            wants = tuple([target is not None and target in self._wanted for target in node.targets])
+        return self._patterns.setdefault(wants, wants)  # few are different: nodes share them
 
-    def finish(self, node: Node, edges: Sequence[Pieces]) -> None:
-        """Deliver what ``node``'s backward returned, one list of pieces for each edge."""
-        number = self.order[node]
+    def finish(self, node: Node, edges: Sequence[Pieces] = ()) -> None:
+        """Deliver what ``node``'s backward returned, along the edges where a gradient is wanted.
+
+        Args:
+            node: ran, or need not run.
+            edges: one list of pieces for each edge, which stay as they are from now on; none: nothing is delivered.
+
+        Raises:
+            ValueError: not one for each edge.
+        """
+        if edges and len(edges) != len(node.edges) // 2:
+            raise ValueError(f"{node.name()} has {len(node.edges) // 2} edges; feedback came for {len(edges)}.")
+        number, waiting, wanted = self.order[node], self._waiting, self._wanted
         self.left -= 1
-        for position, (target, output_nr) in enumerate(node.next_functions):
+        for position, (target, output_nr) in enumerate(node.pairs()):
             if target is None:
                 continue
-            pieces = edges[position]
-            if pieces:
-                self._arrived[target].append((number, position, output_nr, pieces))
-            self._waiting[target] -= 1
-            if self._waiting[target] == 0:
+            if edges and (pieces := edges[position]) and (wanted is None or target in wanted):
+                self._arrive(target, number, output_nr, pieces)
+            left = waiting[target] - 1
+            waiting[target] = left
+            if left == 0:
                 self._ready.append(target)
+
+    def _arrive(self, target: Node, number: int, output_nr: int, pieces: Pieces) -> None:
+        arrived = self._arrived.get(target)
+        if arrived is None:
+            self._arrived[target] = [number, output_nr, pieces]
+        else:
+            arrived += (number, output_nr, pieces)
 
     def skip(self, node: Node) -> None:
         """Deliver an empty gradient along each wanted edge: there is nothing to improve."""
-        self.finish(node, [[EMPTY] if wanted else [] for wanted in self.wants(node)])
+        self.finish(node, [_EMPTY] * (len(node.edges) // 2))
 
     @property
     def restricted(self) -> bool:
@@ -95,26 +111,48 @@ class Wavefront:
         return self._wanted is not None and node not in self._wanted
 
 
-def _visit(roots: Sequence[Node]) -> dict[Node, int]:
-    """All nodes reachable from ``roots``, numbered in depth-first order.  Iterative: a chain may be long."""
+_EACH = 3  # items of a delivery
+_NOTHING: list[Any] = []
+_EMPTY: Pieces = [EMPTY]
+
+
+def _in_order(arrived: list[Any]) -> Sequence[int]:
+    """Where each delivery begins in ``arrived``, in the graph's order, whenever it came.
+
+    A node delivers all at once, edge by edge, so that only the nodes have to be sorted.
+    """
+    numbers = arrived[::_EACH]
+    if numbers == sorted(numbers):
+        return range(0, len(arrived), _EACH)
+    return sorted(range(0, len(arrived), _EACH), key=arrived.__getitem__)
+
+
+def _visit(roots: Sequence[Node]) -> tuple[dict[Node, int], dict[Node, int]]:
+    """All nodes reachable from ``roots``: numbered in depth-first order, and how many edges lead to each.
+
+    Iterative: a chain may be long.
+    """
     order: dict[Node, int] = {}
+    waiting: dict[Node, int] = {}
     stack = list(reversed(list(dict.fromkeys(roots))))
     while stack:
         node = stack.pop()
         if node in order:
             continue
         order[node] = len(order)
-        for target, _ in reversed(node.next_functions):
-            if target is not None and target not in order:
-                stack.append(target)
-    return order
+        for target in node.edges[-2::-2]:
+            if target is not None:
+                waiting[target] = waiting.get(target, 0) + 1
+                if target not in order:
+                    stack.append(target)
+    return order, waiting
 
 
 def _leading_to(order: dict[Node, int], inputs: Sequence[Variable]) -> set[Node]:
     """The nodes from which a path leads to one of ``inputs``."""
     makers: dict[Node, list[Node]] = {node: [] for node in order}
     for node in order:
-        for target, _ in node.next_functions:
+        for target in node.targets:
             if target is not None:
                 makers[target].append(node)
     goals = {id(variable) for variable in inputs}

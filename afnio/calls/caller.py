@@ -177,7 +177,10 @@ class _Live:
         hold = None if budget is None else budget.reserve(request, self.pricer)
         started, clock = time.time(), time.perf_counter()
         try:
-            reply = await self._ask()
+            if self.transport.inline:
+                reply = _reply(await self.transport.send(request, self.timeout), request)
+            else:
+                reply = await self._ask()
             reply.cost = self.pricer(request, reply.usage)
         except BaseException:
             if budget is not None and hold is not None:
@@ -195,8 +198,6 @@ class _Live:
         return reply if session.memo is None else _remember(session, reply)
 
     async def _ask(self) -> Reply:
-        if self.transport.inline:
-            return _reply(await self.transport.send(self.request, self.timeout), self.request)
         if self.session.budget is not None:
             return await self._see_through(self.session.budget)
         return await self._persist()

@@ -261,11 +261,11 @@ class ChatCompletionModel(BaseModel):
         route = self._route
         if route is None:
             raise NotImplementedError(f"{type(self).__name__} has no route; call it with `complete(client, ...)`.")
-        request = self._request(route, messages, role, node, completion_args)
-        request.words = words
         timeout = route.timeout
         if "timeout" in completion_args:
             timeout = timeout_of(completion_args["timeout"])
+        request = self._request(route, messages, role, node, completion_args)
+        request.words = words
         reply = await send(
             request,
             route.transport,
@@ -280,7 +280,9 @@ class ChatCompletionModel(BaseModel):
     def _request(
         self, route: Route, messages: list[dict[str, Any]], role: str, node: str, args: dict[str, Any]
     ) -> Request:
-        args = {name: value for name, value in args.items() if is_given(value)}
+        """The request; ``args`` are used up."""
+        if not _ABSENT.isdisjoint([type(value).__name__ for value in args.values()]):
+            args = {name: value for name, value in args.items() if is_given(value)}
         about = _NONE if _ABOUT_THE_CALL.isdisjoint(args) else {name: args.pop(name, None) for name in _ABOUT_THE_CALL}
         extra = about["extra_body"] and {name: value for name, value in about["extra_body"].items() if is_given(value)}
         model = (extra and extra.get("model")) or args.pop("model", None) or self.model_name

@@ -11,7 +11,7 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -47,10 +47,15 @@ class Contract:
     lead: str = ""
     strict: bool = True
     required: tuple[str, ...] | None = None
+    _format: dict[str, Any] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        told = {"name": self.name, "schema": self.schema, "strict": self.strict}
+        object.__setattr__(self, "_format", {"type": "json_schema", "json_schema": told})
 
     def response_format(self) -> dict[str, Any]:
-        """The schema as chat completion APIs take it."""
-        return {"type": "json_schema", "json_schema": {"name": self.name, "schema": self.schema, "strict": self.strict}}
+        """The schema as chat completion APIs take it: the same object each time, not to be changed."""
+        return self._format
 
     def in_words(self) -> str:
         """The schema as an instruction, for endpoints without structured outputs."""
@@ -141,7 +146,7 @@ async def _send(
     client: Any, messages: list[dict[str, Any]], contract: Contract, who: dict[str, str], args: dict[str, Any]
 ) -> Reply:
     model = str(args.get("model", ""))
-    if "response_format" in args or model in _without_schemas.get(client, ()):
+    if "response_format" in args or (_without_schemas and model in _without_schemas.get(client, ())):
         return await complete(client, _with_words(messages, contract), **who, **args)
     try:
         return await complete(client, messages, response_format=contract.response_format(), **who, **args)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from afnio._types import Data
@@ -126,9 +126,9 @@ class ChatCompletion(Function):
         return await criticise(ctx.chat, ctx.answers, grad_output, ctx.needs_edge, ctx.node)  # type: ignore[attr-defined]
 
     @staticmethod
-    def families(calls: Sequence[tuple[Any, Pieces]]) -> list[list[int]]:
+    def families(calls: Iterable[tuple[Any, Pieces]]) -> list[list[int]]:
         """Positions of the calls, given as (ctx, feedback), that one critic may look at together."""
-        return families([sibling(ctx, pieces) for ctx, pieces in calls])
+        return families(sibling(ctx, pieces) for ctx, pieces in calls)
 
     @staticmethod
     async def backward_together(calls: Sequence[tuple[Any, Pieces]]) -> list[EdgePieces]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from afnio.autodiff.chat import Chat
@@ -112,9 +112,9 @@ class ChatTurn(Function):
         return await criticise(ctx.chat, ctx.answers, grad_output, ctx.needs_edge, ctx.node)  # type: ignore[attr-defined]
 
     @staticmethod
-    def families(calls: Sequence[tuple[Any, Pieces]]) -> list[list[int]]:
+    def families(calls: Iterable[tuple[Any, Pieces]]) -> list[list[int]]:
         """Positions of the calls, given as (ctx, feedback), that one critic may look at together."""
-        return families([sibling(ctx, pieces) for ctx, pieces in calls])
+        return families(sibling(ctx, pieces) for ctx, pieces in calls)
 
     @staticmethod
     async def backward_together(calls: Sequence[tuple[Any, Pieces]]) -> list[EdgePieces]:

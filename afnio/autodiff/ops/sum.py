@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from afnio.autodiff.feedback import EdgePieces, parts_of
 from afnio.autodiff.function import Context, Function
 from afnio.autodiff.ops._roles import all_of
 from afnio.autodiff.ops._table import op
+from afnio.gradient import Gradient
 from afnio.variable import Variable
 
 __all__ = ["Sum"]
@@ -40,9 +42,9 @@ class Sum(Function):
         return result
 
     @staticmethod
-    def backward(ctx: Context, grad_output: Variable) -> Any:
+    def backward(ctx: Context, grad_output: Gradient) -> EdgePieces:
         """The same feedback to each."""
-        return ([grad_output] * len(ctx.arguments[0]),)
+        return EdgePieces([list(parts_of(grad_output))] * len(ctx.arguments[0]))
 
 
 def _sum(values: list[Any]) -> Any:
