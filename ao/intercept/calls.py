@@ -14,7 +14,7 @@ from ao.dialects.base import Asked
 from ao.intercept.credentials import public_headers, public_text, public_url
 from ao.intercept.hosts import Hosts, host_of
 from ao.intercept.quiet import is_quiet
-from ao.intercept.seam import Attempt, Decision, Exchange, Outcome, Recorder
+from ao.intercept.seam import Attempt, Decision, Exchange, Outcome, Recorder, Replay
 from ao.intercept.tee import Tee
 from ao.intercept.where import Place, place, task_name, thread_name
 
@@ -161,6 +161,10 @@ class Call:
         """It is sent, for the first time or again."""
         self.failed, self.going = False, True
         self._begun = perf_counter()
+
+    def given(self, replay: Replay) -> None:
+        """It is answered from a record.  A library that tries again after an error is given the same error again."""
+        self.failed, self.going = replay.status >= 300, False
 
     def tried(self, status: int | None, error: str | None) -> None:
         """A library has tried by itself, and tries again."""

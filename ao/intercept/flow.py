@@ -26,6 +26,7 @@ def flow(desk: Desk, sent: Sent) -> Flow:
         return (yield _AS_IT_IS)
     if isinstance(call.decision, Replay):
         yield None
+        call.given(call.decision)
         return (yield call.decision)
     token = enter()
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -164,13 +165,32 @@ def _shown(value: Any, body: bytes) -> Any:
 
 
 def _bytes_of(outcome: Outcome, reading: Reading) -> dict[str, Any]:
-    """What gives the same bytes again: JSON in one piece is known from ``response``; a stream needs its pieces."""
-    if isinstance(reading.body, dict) and len(outcome.chunks) <= 1 and outcome.body[:1] == b"{":
+    """What gives the same answer again: JSON in one piece is known from ``response``; a stream needs its pieces."""
+    if (
+        isinstance(reading.body, dict)
+        and len(outcome.chunks) <= 1
+        and outcome.body[:1] == b"{"
+        and _exact(outcome.body)
+    ):
         return {}
     try:
         return {"raw": outcome.body.decode(), "chunks": outcome.chunks}
     except UnicodeDecodeError:
         return {"raw_base64": base64.b64encode(outcome.body).decode(), "chunks": outcome.chunks}
+
+
+def _exact(body: bytes) -> bool:
+    """Whether nothing is lost when the JSON is read and written: no byte that is no UTF-8, NaN, or very long number."""
+    import orjson
+
+    try:
+        orjson.loads(body)
+    except ValueError:
+        return False
+    return _LONG_NUMBER.search(body) is None
+
+
+_LONG_NUMBER = re.compile(rb"[0-9]{17}")
 
 
 def _header(outcome: Outcome, *names: str) -> str | None:

@@ -188,10 +188,10 @@ class Recording:
         ledger = self.ledger()
         if ledger is None:
             return
-        theirs, claimed = ledger.totals()
+        theirs = ledger.totals()
         self.counts = {kind: self.counts[kind] + theirs[kind] for kind in self.counts}
         if self.book is not None:
-            self.missing = len(self.book.entries) - claimed
+            self.missing = len(self.book.entries) - self.counts["replayed"] - self.counts["edited"]
         ledger.close()
         self._ledger = None
         for name in ("ledger", "book"):
@@ -201,7 +201,7 @@ class Recording:
                 pass
 
     missing = 0
-    """How many recorded calls did not come again."""
+    """How many recorded calls did not come again, or could not be answered again."""
 
     def report(self) -> str:
         """What was recorded, in a line."""

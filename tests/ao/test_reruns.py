@@ -178,6 +178,68 @@ def test_errors_are_errors_again(real: Lab) -> None:
     assert "3 replayed" in report
 
 
+def test_an_error_that_a_library_tried_again_is_one_call_again(real: Lab) -> None:
+    source = """
+import openai
+client = openai.OpenAI(max_retries=1)
+for text in ("one", "two"):
+    try: print(client.chat.completions.create(model="m", messages=[{"role": "user", "content": text}]).model)
+    except openai.InternalServerError as error: print(error)
+"""
+    real.lm.faults = ["500@1", "500@2"]
+    ran = real.record(real.write("script.py", source))
+    graph = real.stored()
+    assert asked(real) == 3
+    out, report, rerun = again(real, graph["run"]["id"])
+    assert (out, asked(real)) == (ran.out, 0)
+    assert [call["status"] for call in rerun["calls"]] == ["error", "ok"]
+    assert "2 replayed, 0 edited, 0 new, 0 missing" in report
+
+
+ODD = (
+    b'{"a": 18446744073709551616, "b": 1e400, "choices": []}',
+    b'{"a": NaN, "choices": []}',
+    b'{"a": "\\ud83d", "choices": []}',
+    b'{"a": "\xff", "choices": []}',
+)
+
+
+def test_odd_json_is_the_same_again(real: Lab) -> None:
+    source = f"""
+import httpx2
+answers = iter({ODD!r})
+def answer(request): return httpx2.Response(200, content=next(answers), headers={{"content-type": "application/json"}})
+with httpx2.Client(transport=httpx2.MockTransport(answer)) as client:
+    for n in range({len(ODD)}):
+        got = client.post("http://model.test/v1/chat/completions", json={{"messages": [], "model": str(n)}})
+        print(got.content, got.headers["content-length"])
+"""
+    ran = real.record(real.write("script.py", source))
+    assert (ran.status, ran.err) == (0, "")
+    out, report, _ = again(real, real.stored()["run"]["id"])
+    assert out == ran.out
+    assert out.count("\n") == len(ODD)
+    assert "4 replayed" in report
+
+
+def test_a_call_that_cannot_be_answered_again_is_missing_and_new(real: Lab) -> None:
+    source = """
+import os, urllib3
+from ask import ask
+print(ask("one"))
+dead = "http://127.0.0.1:9/v1/chat/completions"
+try: urllib3.request("POST", dead, json={"model": "m", "messages": []}, retries=False)
+except urllib3.exceptions.HTTPError as error: print(type(error).__name__)
+"""
+    ran = real.record(real.write("script.py", source))
+    run_id = real.stored()["run"]["id"]
+    out, report, rerun = again(real, run_id)
+    assert out == ran.out
+    assert "1 replayed, 0 edited, 1 new, 1 missing" in report
+    diff = real.get(f"/runs/{run_id}/diff/{rerun['run']['id']}")
+    assert [len(diff[kind]) for kind in ("replayed", "edited", "new", "missing")] == [1, 0, 1, 1]
+
+
 def test_without_the_cache_all_is_asked_anew(real: Lab) -> None:
     graph = recorded(real, "from ask import ask\nprint(ask('one'), ask('two'))\n")
     _, _, rerun = again(real, graph["run"]["id"], "--no-cache")
@@ -326,7 +388,7 @@ def test_an_answer_that_was_not_read_to_its_end_is_asked_for_again(real: Lab) ->
     graph = recorded(real, LEFT)
     out, report, rerun = again(real, graph["run"]["id"])
     assert (out, asked(real)) == ("b'data: '\n", 1)
-    assert "0 replayed, 0 edited, 1 new, 0 missing" in report
+    assert "0 replayed, 0 edited, 1 new, 1 missing" in report
     told = real.get(f"/runs/{graph['run']['id']}/diff/{rerun['run']['id']}")
     assert [len(told[name]) for name in ("replayed", "new", "missing")] == [0, 1, 1]
 
