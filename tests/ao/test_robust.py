@@ -162,7 +162,7 @@ def test_two_recorders_at_once(real: Lab) -> None:
     running = [
         subprocess.Popen([*command, f"both {name}", script, name], cwd=real.cwd, env=real.env) for name in ("a", "b")
     ]
-    assert [each.wait(60) for each in running] == [0, 0]
+    assert [each.wait(150) for each in running] == [0, 0]
     for name in ("a", "b"):
         asked = [call["input"]["messages"][0]["content"] for call in real.stored(f"both {name}")["calls"]]
         assert asked == [f"{name} {number}" for number in range(20)]
@@ -277,7 +277,7 @@ print("over")
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    assert process.wait(60) == 0
+    assert process.wait(150) == 0
     graph = real.until(lambda: (found := real.stored("outlived"))["calls"] and found)
     assert graph["calls"][0]["input"]["messages"][0]["content"] == "late"
     assert graph["run"]["status"] == "COMPLETED"
