@@ -337,11 +337,11 @@ def test_num_workers_really_reads_at_once_and_in_the_callers_context() -> None:
 
 
 def test_leaving_early_leaves_no_thread_behind() -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     iterator = iter(DataLoader(range(100), 2, num_workers=2))
     next(iterator)
     iterator.close()  # type: ignore[attr-defined]
-    assert threading.active_count() == before
+    assert set(threading.enumerate()) <= before  # one of an earlier test may have ended meanwhile
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -105,6 +106,14 @@ class Visitor:
         """The complaints that are a fault."""
         return [said for said in self.complaints if not any(pattern.search(said) for pattern in self._expected)]
 
+    def wait_for(self, page: Page, *said: str) -> str:
+        """All complaints as one text, once all of ``said`` are in it: a browser tells them a moment later."""
+        end = time.monotonic() + PATIENCE / 1000
+        while not all(each in (told := "\n".join(self.unexpected())) for each in said):
+            assert time.monotonic() < end, told
+            page.wait_for_timeout(20)
+        return told
+
     def sign_in(self, path: str = "/") -> Page:
         """A new tab with the page at ``path``, opened as ``tellurio open`` does: by a code that works once."""
         page = self.context.new_page()
@@ -145,6 +154,7 @@ class Visitor:
 
 def settled(page: Page) -> Page:
     """The page, when nothing in it has said for some frames that it still loads."""
+    page.evaluate("() => { window.quietFrames = 0 }")  # what was quiet before, another view perhaps, does not count
     page.wait_for_function(QUIET)
     return page
 

@@ -78,16 +78,14 @@ def test_the_policy_lets_nothing_run_that_is_not_a_file_of_the_page(visitor: Vis
     )
     page.wait_for_function("() => document.images.length === 0 || document.images[0].complete")
     assert page.evaluate("() => window.hacked") is None
-    told = "\n".join(visitor.unexpected())
-    for directive in ("script-src-elem: inline", "style-src-attr: inline", f"img-src: {EVIL}"):
-        assert f"violates the Content-Security-Policy: {directive}" in told, told
+    directives = ("script-src-elem: inline", "style-src-attr: inline", f"img-src: {EVIL}")
+    visitor.wait_for(page, *(f"violates the Content-Security-Policy: {directive}" for directive in directives))
 
 
 def test_requests_to_others_are_noticed(visitor: Visitor) -> None:
     page = visitor.context.new_page()  # no page of ours: it has no policy
     page.set_content(f'<img src="{EVIL}">')
-    page.wait_for_function("() => document.images[0].complete")
-    assert f"external request: GET {EVIL}" in visitor.unexpected()
+    visitor.wait_for(page, f"external request: GET {EVIL}")
 
 
 def test_errors_are_noticed_unless_they_are_expected(visitor: Visitor) -> None:
@@ -95,10 +93,7 @@ def test_errors_are_noticed_unless_they_are_expected(visitor: Visitor) -> None:
     page.evaluate("() => { console.error('so and so'); setTimeout(() => { throw new Error('nobody catches it') }) }")
     with page.expect_console_message(lambda said: said.text == "last"):
         page.evaluate("() => setTimeout(() => console.warn('last'))")
-    told = "\n".join(visitor.unexpected())
-    assert "console error: so and so" in told
-    assert "uncaught: " in told
-    assert "nobody catches it" in told
+    visitor.wait_for(page, "console error: so and so", "uncaught: ", "nobody catches it")
     visitor.expects("so and so", "nobody catches", "console warning: last")
     assert visitor.unexpected() == []
 

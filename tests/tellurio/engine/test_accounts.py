@@ -169,7 +169,7 @@ def test_a_job_that_ended_while_its_client_was_away_is_counted(own: Place) -> No
 
 
 def _ended(place: Place) -> bool:
-    with sqlite3.connect(place.server.folder / "tellurio.db") as database:
+    with sqlite3.connect(place.server.folder / "tellurio.db", timeout=60) as database:
         states = [state for (state,) in database.execute("select state from jobs")]
     database.close()
     return states == ["done"]

@@ -91,7 +91,7 @@ def remote_lab(world: tuple[LMServer, Striking], lm_calls: Any) -> Iterator[Lab]
 
 def recorded(home: Path) -> Counter[str]:
     """Request key -> how many calls the database has."""
-    database = sqlite3.connect(home / "server" / "tellurio.db")
+    database = sqlite3.connect(home / "server" / "tellurio.db", timeout=60)
     with contextlib.closing(database):
         return Counter(key for (key,) in database.execute("select request_key from calls where source = 'live'"))
 
@@ -175,8 +175,9 @@ def test_calls_that_the_client_makes_are_made_once(
 
 
 def _until_back() -> None:
-    for _ in range(200):
+    for _ in range(1000):
         with contextlib.suppress(Exception):
             ensure_local_server()
             return
         time.sleep(0.05)
+    raise AssertionError("the local server does not start again")

@@ -135,7 +135,7 @@ def _jobs(place: Place) -> list[str]:
     import sqlite3
 
     def states() -> list[str]:
-        with sqlite3.connect(place.server.folder / "tellurio.db") as database:
+        with sqlite3.connect(place.server.folder / "tellurio.db", timeout=60) as database:
             query = "select state from jobs where run_key = (select key from runs where id = ?)"
             found = [row[0] for row in database.execute(query, (place.run_id,))]
         database.close()

@@ -134,7 +134,7 @@ def test_sigterm_ends_the_fit_then_the_run_and_the_process(
 
 
 def _running(server: ServerProcess) -> int:
-    with sqlite3.connect(server.folder / "tellurio.db") as database:
+    with sqlite3.connect(server.folder / "tellurio.db", timeout=60) as database:
         (count,) = database.execute("select count(*) from jobs where state = 'running'").fetchone()
     database.close()
     return int(count)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sqlite3
 import zlib
@@ -39,8 +40,12 @@ def secretive(place: Place) -> OpenAI:
 
 def kept(place: Place) -> dict[str, bytes]:
     """Everything the server keeps, what is compressed unpacked, and all its API says of the Run."""
-    found = {str(path): path.read_bytes() for path in place.server.home.rglob("*") if path.is_file()}
-    with sqlite3.connect(place.server.folder / "tellurio.db") as database:
+    found: dict[str, bytes] = {}
+    for file in [path for path in place.server.home.rglob("*") if path.is_file()]:
+        with contextlib.suppress(FileNotFoundError):  # the server tidies up
+            found[str(file)] = file.read_bytes()
+    assert str(place.server.folder / "tellurio.db") in found
+    with sqlite3.connect(place.server.folder / "tellurio.db", timeout=60) as database:
         for number, row in enumerate(database.execute("select result, error from jobs")):
             found[f"job {number}"] = b"".join(
                 part.encode() if isinstance(part, str) else zlib.decompress(part) for part in row if part
