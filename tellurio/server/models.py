@@ -342,6 +342,79 @@ class Output(Answer):
     left_out: int = Field(description="bytes that came before `text`")
 
 
+class Command(Answer):
+    """How a recorded script was started."""
+
+    argv: list[str] = Field(description="what followed `ao-record`: the script or -m and a module, and its arguments")
+    cwd: str | None
+    interpreter: str | None
+    host: str | None
+
+
+class ModelSums(Answer):
+    """The calls of a recording, and of its parts, to one model."""
+
+    model: str
+    calls: int = Field(description="live ones")
+    reused: int = Field(description="those that a recording or an earlier call answered")
+    errors: int
+    input_tokens: int = Field(description="of live calls, as are the sums that follow")
+    output_tokens: int
+    usd: str | None
+    unpriced: int
+    seconds: float
+    slowest: float
+
+
+class Note(Answer):
+    """Something that the script noted by `ao.log`."""
+
+    key: int
+    run: str
+    name: str = Field(description="of the Run or part it was noted in")
+    time: float
+    entry: Any
+    success: bool | None
+
+
+class Marks(Answer):
+    """How often a Run, or a part, has passed and failed by what it noted."""
+
+    run: str
+    passed: int
+    failed: int
+
+
+class MadeEdit(Answer):
+    """A change that was noted for another run of the script."""
+
+    call: str
+    field: Literal["input", "output"]
+    path: str
+    value: Any
+    removed: bool
+    created: float
+
+
+class ShownEdit(MadeEdit):
+    """A change, with the call as it was recorded."""
+
+    label: str | None
+    location: str | None
+    before: Any = Field(description="what was there; null where nothing was")
+
+
+class Overview(Answer):
+    """What there is to see of a recording first."""
+
+    command: Command | None
+    models: list[ModelSums]
+    notes: list[Note] = Field(description="the latest ones, in the order they were noted")
+    noted: int = Field(description="how many there are")
+    marks: list[Marks]
+    edits: list[ShownEdit]
+
+
 class GraphCall(Answer):
     """A call as a node."""
 
@@ -413,17 +486,6 @@ class NewEdit(Given):
     path: Annotated[Text, Field(max_length=2000)] = Field(description="JSON pointer in the body; empty: all of it")
     value: Annotated[Any, AfterValidator(_config)] = None
     remove: bool = Field(False, description="take away what is there instead")
-
-
-class MadeEdit(Answer):
-    """A change that was noted for another run of the script."""
-
-    call: str
-    field: Literal["input", "output"]
-    path: str
-    value: Any
-    removed: bool
-    created: float
 
 
 class Difference(Answer):

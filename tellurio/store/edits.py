@@ -16,7 +16,7 @@ from tellurio.store._sql import execute
 from tellurio.store.edges import whole
 from tellurio.store.runs import command_of, end_run, make_run, run
 
-__all__ = ["FIELDS", "edit", "edits", "make_draft", "not_begun", "told_to_another"]
+__all__ = ["FIELDS", "edit", "edits", "make_draft", "not_begun", "original", "told_to_another"]
 
 FIELDS = {"input": "request", "output": "response"}
 """What of a call can be edited, and what its record calls it."""
@@ -95,6 +95,15 @@ def make_draft(c: Connection, source: Mapping[str, Any], name: str = "{} (edited
     )
 
 
+def original(c: Connection, draft: Mapping[str, Any], call_id: str) -> dict[str, Any] | None:
+    """The call as it was recorded, before any edit of the draft; None: it was deleted."""
+    source = run(c, str(draft["parent_id"]))
+    try:
+        return None if source is None else _record(c, source, call_id)
+    except (LookupError, ValueError):
+        return None
+
+
 def not_begun(c: Connection, run_id: str, reason: str) -> dict[str, Any] | None:
     """A draft was started, and did not begin; returns the Run as it is then, None if it is no draft any more.
 
@@ -134,10 +143,10 @@ def _record(c: Connection, source: dict[str, Any], call_id: str) -> dict[str, An
         for record in told_to_another(c, key):
             if record["call_id"] == call_id:
                 return record
-    if call_id.isascii() and call_id.isdigit():
-        if execute(c, "SELECT run_key FROM calls WHERE key = ?", (int(call_id[:18]),)).scalar() in kinds:
-            raise ValueError(
-                f"call {call_id} is none that the script itself has made: an earlier call answered it, or a server's "
-                "engine made it for backward or step (with te.init(..., lm_calls='client') the script makes those)"
-            )
+    key = int(call_id[:18]) if call_id.isascii() and call_id.isdigit() else -1
+    if execute(c, "SELECT run_key FROM calls WHERE key = ?", (key,)).scalar() in kinds:
+        raise ValueError(
+            f"call {call_id} is none that the script itself has made: an earlier call answered it, or a server's "
+            "engine made it for backward or step (with te.init(..., lm_calls='client') the script makes those)"
+        )
     raise LookupError(f"the Run {source['name']!r} has no call {call_id!r}")

@@ -28,6 +28,7 @@ from tellurio.store.prepared import Prepared
 
 __all__ = [
     "ENDS",
+    "WHOLE",
     "beat",
     "begin_subrun",
     "command_of",
@@ -348,8 +349,7 @@ def subruns(c: Connection, id: str) -> list[int]:
     return [row[0] for row in found]
 
 
-_OWN = """
-SELECT runs.key FROM runs JOIN runs AS above ON above.id = runs.parent_id
+_OWN = """SELECT runs.key FROM runs JOIN runs AS above ON above.id = runs.parent_id
 WHERE runs.kind = 'run' AND above.kind <> 'run' AND (above.id = ? OR above.id IN (SELECT id FROM tree))
 """
 
@@ -357,6 +357,14 @@ WHERE runs.kind = 'run' AND above.kind <> 'run' AND (above.id = ? OR above.id IN
 def own_runs(c: Connection, id: str) -> list[int]:
     """The keys of the Runs that a recorded script began by ``te.init`` in that Run or in its parts."""
     return [row[0] for row in execute(c, f"{_TREE} {_OWN} ORDER BY runs.key", (id, id))]
+
+
+_IN_WHOLE = "SELECT key FROM runs WHERE id = ? OR id IN (SELECT id FROM tree) UNION " + _OWN
+WHOLE = f"{_TREE.rstrip()}, whole(key) AS ({_IN_WHOLE}) "
+"""Begins a statement that knows a table ``whole``: the keys of a Run, of its parts, and of Runs of afnio in them.
+
+It takes the Run's id three times.
+"""
 
 
 def with_parts(c: Connection, key: int) -> tuple[int, dict[str, Any]]:

@@ -712,6 +712,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{run_id}/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Overview
+         * @description How a script was started, its calls by model, its notes, its edits: with those of its parts.
+         */
+        get: operations["get_overview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{run_id}/prompts": {
         parameters: {
             query?: never;
@@ -998,6 +1018,23 @@ export interface components {
             usd: string | null;
             /** Words */
             words: string;
+        };
+        /**
+         * Command
+         * @description How a recorded script was started.
+         */
+        Command: {
+            /**
+             * Argv
+             * @description what followed `ao-record`: the script or -m and a module, and its arguments
+             */
+            argv: string[];
+            /** Cwd */
+            cwd: string | null;
+            /** Host */
+            host: string | null;
+            /** Interpreter */
+            interpreter: string | null;
         };
         /**
          * Cost
@@ -1531,6 +1568,18 @@ export interface components {
             value: unknown;
         };
         /**
+         * Marks
+         * @description How often a Run, or a part, has passed and failed by what it noted.
+         */
+        Marks: {
+            /** Failed */
+            failed: number;
+            /** Passed */
+            passed: number;
+            /** Run */
+            run: string;
+        };
+        /**
          * Me
          * @description Who calls, and whom.
          */
@@ -1595,6 +1644,41 @@ export interface components {
             min: number | ("nan" | "inf" | "-inf") | null;
             /** Name */
             name: string;
+        };
+        /**
+         * ModelSums
+         * @description The calls of a recording, and of its parts, to one model.
+         */
+        ModelSums: {
+            /**
+             * Calls
+             * @description live ones
+             */
+            calls: number;
+            /** Errors */
+            errors: number;
+            /**
+             * Input Tokens
+             * @description of live calls, as are the sums that follow
+             */
+            input_tokens: number;
+            /** Model */
+            model: string;
+            /** Output Tokens */
+            output_tokens: number;
+            /**
+             * Reused
+             * @description those that a recording or an earlier call answered
+             */
+            reused: number;
+            /** Seconds */
+            seconds: number;
+            /** Slowest */
+            slowest: number;
+            /** Unpriced */
+            unpriced: number;
+            /** Usd */
+            usd: string | null;
         };
         /**
          * Namespace
@@ -1747,6 +1831,27 @@ export interface components {
             tags?: string[];
         };
         /**
+         * Note
+         * @description Something that the script noted by `ao.log`.
+         */
+        Note: {
+            /** Entry */
+            entry: unknown;
+            /** Key */
+            key: number;
+            /**
+             * Name
+             * @description of the Run or part it was noted in
+             */
+            name: string;
+            /** Run */
+            run: string;
+            /** Success */
+            success: boolean | null;
+            /** Time */
+            time: number;
+        };
+        /**
          * Output
          * @description The end of what a script printed that the server has started: output and errors, as they came.
          */
@@ -1763,6 +1868,29 @@ export interface components {
             size: number;
             /** Text */
             text: string;
+        };
+        /**
+         * Overview
+         * @description What there is to see of a recording first.
+         */
+        Overview: {
+            command: components["schemas"]["Command"] | null;
+            /** Edits */
+            edits: components["schemas"]["ShownEdit"][];
+            /** Marks */
+            marks: components["schemas"]["Marks"][];
+            /** Models */
+            models: components["schemas"]["ModelSums"][];
+            /**
+             * Noted
+             * @description how many there are
+             */
+            noted: number;
+            /**
+             * Notes
+             * @description the latest ones, in the order they were noted
+             */
+            notes: components["schemas"]["Note"][];
         };
         /**
          * Place
@@ -2045,6 +2173,36 @@ export interface components {
             server_id: string;
             /** Version */
             version: string;
+        };
+        /**
+         * ShownEdit
+         * @description A change, with the call as it was recorded.
+         */
+        ShownEdit: {
+            /**
+             * Before
+             * @description what was there; null where nothing was
+             */
+            before: unknown;
+            /** Call */
+            call: string;
+            /** Created */
+            created: number;
+            /**
+             * Field
+             * @enum {string}
+             */
+            field: "input" | "output";
+            /** Label */
+            label: string | null;
+            /** Location */
+            location: string | null;
+            /** Path */
+            path: string;
+            /** Removed */
+            removed: boolean;
+            /** Value */
+            value: unknown;
         };
         /**
          * Stopped
@@ -6195,6 +6353,91 @@ export interface operations {
             };
             /** @description Conflict */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Upgrade Required */
+            426: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    get_overview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Overview"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description Not Found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -26,6 +26,7 @@ from tellurio.server.models import (
     NewEdit,
     NewRerun,
     Output,
+    Overview,
     Run,
     Stopped,
 )
@@ -35,6 +36,7 @@ from tellurio.server.refusals import unknown
 from tellurio.store import edges, edits
 from tellurio.store import recordings as stored
 from tellurio.store import runs as stored_runs
+from tellurio.store.overview import overview
 
 __all__ = ["recordings"]
 
@@ -94,6 +96,16 @@ async def get_family(request: Request) -> Response:
     """The parts of a Run, theirs too, and other Runs of the same script."""
     who = caller(request)
     found = await request.app.state.store.aread(edges.family, who.run_key)
+    if found is None:
+        raise unknown("Run", who.run_id)
+    return answer(found)
+
+
+@recordings.route("GET", ONE + "/overview", permission=Permission.READ, answer=Overview)
+async def get_overview(request: Request) -> Response:
+    """How a script was started, its calls by model, its notes, its edits: with those of its parts."""
+    who = caller(request)
+    found = await request.app.state.store.aread(overview, who.run_key)
     if found is None:
         raise unknown("Run", who.run_id)
     return answer(found)

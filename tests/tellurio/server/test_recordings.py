@@ -96,6 +96,45 @@ def test_calls_of_a_run_of_afnio_in_a_recording_are_in_its_graph_with_their_edge
     assert graph["complete"]
 
 
+def test_an_overview_has_what_there_is_of_the_whole(server: ServerProcess, client: httpx2.Client) -> None:
+    recorder = Recorder(server.home, command={"argv": ["agent.py", "a b"], "cwd": "/tmp", "interpreter": "/bin/python"})
+    part = str(uuid.uuid4())
+    recorder.journal.append("b", {"run": {"id": part, "kind": "subrun", "name": "sample-1", "parent_id": recorder.id}})
+    failed: dict[str, Any] = {"response": None, "error": "status 500", "cost": {"usd": None}}
+    calls = [
+        call("What did you see?", ANSWER, 1000.0, cost={"usd": "0.25"}, seconds=2.0),
+        call("And then?", "", 1001.0, model="gpt-5-mini", **failed),
+        call("Hello", "Good day", 1002.0, cost={"usd": "0.50"}, seconds=4.0),
+    ]
+    for each in calls[:2]:
+        recorder.journal.append("c", {"record": each})
+    recorder.journal.append("c", {"record": calls[2], "r": part})
+    for entry, success in (("a note", None), ({"score": 1}, True), ("no good", False)):
+        recorder.journal.append("e", {"kind": "log", "data": {"entry": entry, "success": success}, "r": part})
+    recorder.journal.append("s", {"status": "COMPLETED"})
+    recorder.journal.close()
+    until(server, f"/api/v1/runs/{recorder.id}", lambda run: run["status"] == "COMPLETED")
+    told = client.get(f"/api/v1/runs/{recorder.id}/overview").json()
+    assert told["command"] == {"argv": ["agent.py", "a b"], "cwd": "/tmp", "interpreter": "/bin/python", "host": None}
+    assert [(each["model"], each["calls"], each["errors"], each["usd"]) for each in told["models"]] == [
+        (calls[0]["model"], 2, 0, "0.75"),
+        ("gpt-5-mini", 1, 1, None),
+    ]
+    assert (told["models"][0]["seconds"], told["models"][0]["slowest"]) == (6.0, 4.0)
+    assert [(note["name"], note["entry"], note["success"]) for note in told["notes"]] == [
+        ("sample-1", "a note", None),
+        ("sample-1", {"score": 1}, True),
+        ("sample-1", "no good", False),
+    ]
+    assert (told["noted"], told["marks"]) == (3, [{"run": part, "passed": 1, "failed": 1}])
+    edit = {"call": calls[0]["call_id"], "field": "output", "path": "/choices/0/message/content", "value": "Rats"}
+    draft = client.post(f"/api/v1/runs/{recorder.id}/edits", json=edit).json()["id"]
+    told = client.get(f"/api/v1/runs/{draft}/overview").json()
+    (edit,) = told["edits"]
+    assert (edit["before"], edit["value"], edit["call"]) == (ANSWER, "Rats", calls[0]["call_id"])
+    assert (told["models"], told["notes"]) == ([], [])
+
+
 def test_edges_are_stored_as_the_calls_come(server: ServerProcess) -> None:
     recorder = Recorder(server.home)
     first, second = call("What did you see?", ANSWER, 1000.0), call(f"Shorten: {ANSWER}", "Mould.", 1001.0)
