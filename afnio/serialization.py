@@ -36,6 +36,7 @@ from typing import IO, Any
 from afnio import _pickles
 from afnio._files import atomic_write
 from afnio._functions import find_function, function_name
+from afnio.autodiff.loss import Score
 from afnio.demos import Demos
 from afnio.domain import Choice, Number
 from afnio.errors import CheckpointError
@@ -66,7 +67,7 @@ _VARIABLES: dict[str, tuple[type[Variable], tuple[str, ...]]] = {
 }
 """Tag -> class and the attributes it has beyond those of `Variable`."""
 
-_TAGS = {cls: tag for tag, (cls, _) in _VARIABLES.items()}
+_TAGS = {cls: tag for tag, (cls, _) in _VARIABLES.items()} | {Score: "variable"}
 
 
 def save(obj: object, f: str | os.PathLike[str] | IO[bytes], pickle_protocol: int | None = None) -> None:

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple
 
+from afnio._types import Data
 from afnio.variable import Variable
 
-__all__ = ["Loss"]
+__all__ = ["Loss", "Score"]
+
+
+class Score(Variable):
+    """The score an evaluator gives, which knows what it was made of.
+
+    Attributes:
+        of_samples: the score of each sample.
+    """
+
+    __slots__ = ("of_samples",)
+
+    _extra: ClassVar[tuple[str, ...]] = ("of_samples",)
+
+    def __init__(self, data: Data = None, role: str = "", of_samples: Sequence[Any] = ()) -> None:
+        super().__init__(data, role)
+        self.of_samples = tuple(of_samples)
 
 
 class Loss(NamedTuple):

@@ -74,7 +74,9 @@ class Averages:
         self.size += outcome.size
         self.failed += outcome.failed
         for name, value in outcome.values.items():
-            self._sums.setdefault(name, _Sum()).add(value, outcome.size, outcome.scores.get(name))
+            self._sums.setdefault(name, _Sum()).add(
+                value, outcome.size, outcome.scores.get(name) or outcome.known.get(name)
+            )
 
     def metrics(self) -> Metrics:
         """The means so far."""

@@ -39,6 +39,7 @@ class Outcome:
         failed: how many were given up.
         values: metric -> mean over the samples that went through.
         scores: metric -> number of each sample, where the step tells them.
+        known: the same, where only the evaluator knows them, in the unit of the metric's number.
         roots: the Variables to start ``backward`` at.
     """
 
@@ -47,6 +48,7 @@ class Outcome:
     failed: int = 0
     values: dict[str, float] = field(default_factory=dict)
     scores: dict[str, list[float]] = field(default_factory=dict)
+    known: dict[str, list[float]] = field(default_factory=dict)
     roots: list[Any] = field(default_factory=list)
 
     def score(self, metric: str, mode: str) -> float:
@@ -70,6 +72,9 @@ def outcome_of(batch: Any, size: int, failed: int, results: Sequence[Result], wh
             raise StepError(f"{where} returned metrics {names} for one sample and {list(result.values)} for another.")
     for name in names:
         _note(made, name, _flat([result.values[name] for result in results]), len(results), where)
+        known = [number for result in results for number in result.known.get(name, ())]
+        if name not in made.scores and len(known) == size:
+            made.known[name] = known
     return made
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from typing import Any
 
+from afnio.autodiff.loss import Score
 from afnio.errors import StepError
 from afnio.variable import Variable
 
@@ -22,10 +24,12 @@ class Result:
     Attributes:
         explanation: where ``backward`` starts.
         values: metric -> its number, or one number for each sample; ``"loss"`` first.
+        known: metric -> what its evaluator gave each sample, in the unit of the metric's number.
     """
 
     explanation: Any
     values: dict[str, Value]
+    known: dict[str, list[float]] = field(default_factory=dict)
 
 
 def read_result(returned: Any, where: str) -> Result:
@@ -49,7 +53,9 @@ def read_result(returned: Any, where: str) -> Result:
     values = {LOSS: _numbers(score, LOSS, where)}
     if not isinstance(explanation, Variable):
         raise _rubbish(where, f"a loss whose explanation is {_described(explanation)}, not a Variable")
-    return Result(explanation, values | {str(name): _numbers(value, name, where) for name, value in extras.items()})
+    values |= {str(name): _numbers(value, name, where) for name, value in extras.items()}
+    known = {str(name): _known(value) for name, value in {LOSS: score, **extras}.items()}
+    return Result(explanation, values, {name: numbers for name, numbers in known.items() if numbers})
 
 
 def read_manual(returned: Any, where: str) -> dict[str, Value]:
@@ -67,6 +73,16 @@ def read_manual(returned: Any, where: str) -> dict[str, Value]:
         is_loss = name == LOSS and isinstance(value, tuple) and len(value) == 2
         values[str(name)] = _numbers(value[0] if is_loss else value, name, where, _MANUAL)
     return {name: values[name] for name in sorted(values, key=lambda name: name != LOSS)}
+
+
+def _known(value: Any) -> list[float]:
+    """What each sample adds to ``value``, where that is the mean or the sum of an evaluator's scores."""
+    if not isinstance(value, Score) or isinstance(value.data, list):
+        return []
+    scores = [float(score) for score in value.of_samples]
+    total, size = math.fsum(scores), len(scores)
+    weight = next((weight for weight in (1, size) if math.isclose(total * weight, value.data * size, abs_tol=1e-9)), 0)
+    return [score * weight for score in scores] if weight else []
 
 
 def _numbers(value: Any, name: Any, where: str, expected: str = "") -> Value:

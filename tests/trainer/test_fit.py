@@ -19,7 +19,7 @@ from afnio.models.openai import OpenAI
 from afnio.trainer import Callback, EarlyStopping, Failure, Fit, Metrics
 from afnio.utils.data import DataLoader
 from afnio.variable import Variable
-from tests.trainer.job import Agent, AsyncAgent, Tickets, counts, engine, loader, model, quiet
+from tests.trainer.job import Agent, AsyncAgent, Tickets, all_ones, counts, engine, loader, match, mean, model, quiet
 from tests.trainer.told import Told
 
 
@@ -139,8 +139,30 @@ def test_metrics_have_a_standard_error_where_single_scores_are_known() -> None:
     assert metrics.stderr["loss"] == pytest.approx(statistics.stdev(scores) / 24**0.5)
     assert (metrics.samples, metrics.failed) == (24, 0)
     assert isinstance(metrics, dict)
-    assert quiet().test(Agent(client), loader(10)).stderr == {}
+    assert quiet().test(Agent(client), loader(10)).stderr["loss"] == pytest.approx(metrics.stderr["loss"])
     assert quiet().test(AsyncAgent(client), loader(10)).stderr["loss"] == pytest.approx(metrics.stderr["loss"])
+
+
+@pytest.mark.parametrize(("reduction", "weight"), [(mean, 1), (sum, 8), (None, 1), (max, None)])
+def test_a_batched_step_has_a_standard_error_where_its_score_is_a_mean_or_a_sum(reduction: Any, weight: Any) -> None:
+    scores: list[int] = []
+
+    def noted(prediction: str, target: str) -> int:
+        scores.append(match(prediction, target))
+        return scores[-1]
+
+    class Reduced(Agent):
+        def test_step(self, batch: Any, batch_idx: int) -> Any:
+            message, answer = batch
+            loss = F.deterministic_evaluator(self(message), answer, noted, "exact match", all_ones, reduction, "it")
+            return {"loss": loss, "again": loss.score, "plain": 1.0}
+
+    metrics = quiet().test(Reduced(model()), loader(8))
+    if weight is None:
+        assert metrics.stderr == {}
+        return
+    expected = weight * statistics.stdev(scores) / 24**0.5
+    assert metrics.stderr == {"loss": pytest.approx(expected), "again": pytest.approx(expected)}
 
 
 def test_sync_and_async_steps_learn_the_same() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from afnio.autodiff.feedback import Pieces, given_pieces
 from afnio.autodiff.function import Context
-from afnio.autodiff.loss import Loss
+from afnio.autodiff.loss import Loss, Score
 from afnio.gradient import Gradient
 from afnio.variable import Variable
 
@@ -106,13 +106,14 @@ def evaluate(
     texts: Sequence[str],
     right: Sequence[bool],
     goal: str,
+    scores: Sequence[Any],
 ) -> Loss:
     """Keep on ``ctx`` what `feedback_to_prediction` needs; the evaluator's result."""
     batched = isinstance(prediction.data, list)
     samples = prediction._samples or (target._samples if isinstance(target, Variable) else None)
     ctx.evaluation = (tuple(texts), tuple(right), samples, batched, goal, prediction.role)  # type: ignore[attr-defined]
     return Loss(
-        Variable(score, f"Evaluation result score of {prediction.role}"),
+        Score(score, f"Evaluation result score of {prediction.role}", scores),
         Variable(explanation, f"Evaluation result explanation of {prediction.role}"),
     )
 

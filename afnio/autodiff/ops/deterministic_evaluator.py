@@ -124,6 +124,5 @@ def score_by_code(
             f"The evaluation function for '{purpose}' scored {len(scores)} predictions against their targets; "
             f"the reduction function for '{how}' made of it the score {total}."
         )
-    return evaluate(
-        ctx, prediction, target, total, explanation, texts, right_samples(scores, samples, success_fn), purpose
-    )
+    right = right_samples(scores, samples, success_fn)
+    return evaluate(ctx, prediction, target, total, explanation, texts, right, purpose, scores)

@@ -192,4 +192,4 @@ def _result(
     ctx.scored = scored(scores, target)  # type: ignore[attr-defined]
     goal = "the judge's score"
     feedback = [f"Judged with the score {score}: {text}" for score, text in verdicts]
-    return evaluate(ctx, prediction, target, total, explanation, feedback, right, goal)
+    return evaluate(ctx, prediction, target, total, explanation, feedback, right, goal, scores)
