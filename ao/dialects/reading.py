@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ao import dialects
@@ -14,7 +14,7 @@ from ao.dialects.events import parse
 __all__ = ["Reading", "read", "respell"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reading:
     """An answer, read.
 
@@ -23,10 +23,16 @@ class Reading:
     """
 
     body: Any
-    text: str
     model: str
     usage: dict[str, int] | None
     error: str
+    reader: dialects.Dialect = field(repr=False, compare=False)
+
+    @property
+    def text(self) -> str:
+        """What the answer says; ``""`` when it has no text."""
+        text: str = _tried(self.reader.text, self.body, "")
+        return text
 
 
 def read(dialect: str, status: int | None, body: bytes, *, streamed: bool) -> Reading:
@@ -43,8 +49,7 @@ def read(dialect: str, status: int | None, body: bytes, *, streamed: bool) -> Re
     error = _tried(reader.error, value, "")
     if not error and status is not None and status >= 400:
         error = value.strip()[:500] if isinstance(value, str) and value.strip() else f"status {status}"
-    text, model = _tried(reader.text, value, ""), _tried(reader.answering, value, "")
-    return Reading(value, text, model, _tried(reader.usage, value, None), error)
+    return Reading(value, _tried(reader.answering, value, ""), _tried(reader.usage, value, None), error, reader)
 
 
 def _tried(reading: Callable[[Any], Any], value: Any, otherwise: Any) -> Any:

@@ -166,12 +166,8 @@ def _shown(value: Any, body: bytes) -> Any:
 
 def _bytes_of(outcome: Outcome, reading: Reading) -> dict[str, Any]:
     """What gives the same answer again: JSON in one piece is known from ``response``; a stream needs its pieces."""
-    if (
-        isinstance(reading.body, dict)
-        and len(outcome.chunks) <= 1
-        and outcome.body[:1] == b"{"
-        and _exact(outcome.body)
-    ):
+    body, read = outcome.body, reading.body
+    if isinstance(read, dict) and len(outcome.chunks) <= 1 and body[:1] == b"{" and _exact(body, read):
         return {}
     try:
         return {"raw": outcome.body.decode(), "chunks": outcome.chunks}
@@ -179,15 +175,14 @@ def _bytes_of(outcome: Outcome, reading: Reading) -> dict[str, Any]:
         return {"raw_base64": base64.b64encode(outcome.body).decode(), "chunks": outcome.chunks}
 
 
-def _exact(body: bytes) -> bool:
+def _exact(body: bytes, read: Any) -> bool:
     """Whether nothing is lost when the JSON is read and written: no byte that is no UTF-8, NaN, or very long number."""
     import orjson
 
     try:
-        orjson.loads(body)
-    except ValueError:
+        return orjson.dumps(read) == body or (orjson.loads(body) == read and _LONG_NUMBER.search(body) is None)
+    except (TypeError, ValueError):
         return False
-    return _LONG_NUMBER.search(body) is None
 
 
 _LONG_NUMBER = re.compile(rb"[0-9]{17}")
