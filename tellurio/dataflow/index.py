@@ -25,8 +25,6 @@ CERTAIN = 1_000 * UNIT
 
 SLACK = 0.05
 """Seconds by which clocks may disagree about what was first."""
-NEAR = 3
-"""A single word amid a sentence is linked to one of so many latest texts only."""
 
 
 _ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, default=str)
@@ -62,6 +60,7 @@ class _Read(NamedTuple):
 
     ids: list[int]
     unknown: set[int]  # grams that no answer explains
+    explained: list[tuple[int, int]]  # tokens that an answer explains
 
 
 class ContentIndex:
@@ -103,6 +102,7 @@ class ContentIndex:
         self._ids: list[str] = []
         self._parents: list[set[int]] = []
         self._finished: list[float | None] = []
+        self._answered: dict[int, int] = {}  # call -> how many were answered before
         self._messages: dict[bytes, list[_Hit]] = {}
         self._threads: dict[bytes, int] = {}  # all parts of a request, in order -> the latest call that asked it
         self._answers: dict[bytes, list[tuple[int, tuple[Leaf, ...]]]] = {}
@@ -143,7 +143,7 @@ class ContentIndex:
                 known = self._messages[key] = self._hits(part, before, read, started)
             hits += ((part.path, hit) for hit in known)
         for leaf in read:
-            self._program.learn(leaf.ids, leaf.unknown, self._outputs)
+            self._program.learn(leaf.ids, leaf.unknown, leaf.explained, self._outputs)
         self._threads[thread] = number
         hits = [(path, hit) for path, hit in hits if hit.source != number and self._before(hit.source, started)]
         self._parents[number] |= {hit.source for _, hit in hits}
@@ -153,6 +153,7 @@ class ContentIndex:
         """A call was answered with this body; None, or an error's body, adds nothing."""
         number = self._number(call_id)
         self._finished[number] = finished
+        self._answered[number] = len(self._answered)
         for answer in read_response(response, api_format):
             for leaf in answer.leaves:
                 self._insert_leaf(number, leaf)
@@ -273,15 +274,29 @@ class ContentIndex:
         )
         self.lookups += len(seeds) + len(runs)
         if not runs:
-            read.append(_Read(tokens.ids, different - known))
+            read.append(_Read(tokens.ids, different - known, []))
             return []
         judge = Judge(tokens, looked_up, runs, self._program)
         chosen, lost = cover(runs, _least, self._derived)
+        judged = [(run, self._hit(run, leaf, judge, lost=False)) for run in chosen]
+        won = list(judged)
+        for run in lost:
+            hit = self._hit(run, leaf, judge, lost=True)
+            judged.append((run, hit._replace(lost=False) if hit and self._is_own(run, hit, won) else hit))
+        explained = [(run.start, run.end) for run, hit in judged if hit and hit.strong and not hit.lost]
         covered = (looked_up[run.start : run.end - GRAM + 1] for run in chosen if run.end - run.start >= GRAM)
-        read.append(_Read(tokens.ids, (different - known).difference(*covered)))
-        hits = [self._hit(run, leaf, judge, lost=False) for run in chosen]
-        hits += [self._hit(run, leaf, judge, lost=True) for run in lost]
-        return [hit for hit in hits if hit]
+        # A short value that was put into a template makes no stretch with it that is the program's.
+        around = (looked_up[max(start - GRAM + 1, 0) : end] for start, end in explained if end - start < GRAM)
+        read.append(_Read(tokens.ids, (different - known).difference(*covered, *around), explained))
+        return [hit for _, hit in judged if hit]
+
+    def _is_own(self, lost: Run, hit: _Hit, won: list[tuple[Run, _Hit | None]]) -> bool:
+        """Whether only longer stretches of the same call took this one's place, which say less than it does."""
+        winners = [(run, other) for run, other in won if run.start < lost.end and run.end > lost.start]
+        return all(
+            self._outputs.texts[run.carrier].call == hit.source and not (other and other.strong)
+            for run, other in winners
+        )
 
     def _derived(self, carrier: int, other: int) -> bool:
         first, second = self._outputs.texts[carrier].call, self._outputs.texts[other].call
@@ -289,7 +304,7 @@ class ContentIndex:
 
     def _hit(self, run: Run, leaf: Leaf, judge: Judge, *, lost: bool) -> _Hit | None:
         text: Text = self._outputs.texts[run.carrier]
-        verdict = judge.verdict(run, text, near=len(self._outputs.texts) - run.carrier <= NEAR)
+        verdict = judge.verdict(run, text, len(self._answered) - self._answered[text.call])
         if not verdict.weight or (lost and not verdict.strong):
             return None
         starts, ends = judge.places()

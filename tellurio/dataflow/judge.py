@@ -10,8 +10,10 @@ from typing import NamedTuple
 from tellurio.dataflow.cover import Run
 from tellurio.dataflow.outputs import GRAM, Text
 from tellurio.dataflow.program import Program
+from tellurio.dataflow.slots import OWN, UNKNOWN
 from tellurio.dataflow.tokens import STRONG_TOKEN, UNIT, Tokens
 from tellurio.dataflow.units import LISTED, NAME, SOFT, VALUE, units
+from tellurio.dataflow.words import FAMILIAR
 
 __all__ = ["ENOUGH", "Judge", "Verdict"]
 
@@ -21,19 +23,28 @@ ENOUGH_AT_AN_END = 7 * UNIT // 2
 """The same, where it is the beginning or the end of an answer."""
 ENOUGH_UNIT = {VALUE: 2 * UNIT, LISTED: 2 * UNIT, SOFT: 3 * UNIT, NAME: ENOUGH}
 """A whole unit, by how sure it is that it is one: its ends are evidence as well."""
-ENOUGH_ON_BOTH_SIDES = 2 * UNIT
-"""A unit of the answer that is a unit of the prompt."""
+ENOUGH_ON_BOTH_SIDES = 3 * UNIT // 2
+"""A unit of the answer, of three words or more, that is a unit of the prompt."""
+ENOUGH_SET_OFF = 5 * UNIT // 2
+"""A stretch of the answer that the prompt sets off from all around it."""
 ENOUGH_WHOLE = 3 * UNIT // 2
 """A whole answer."""
 ENOUGH_VALUES = 4 * UNIT
 """Several values of one answer together, and values side by side."""
-LONG_WORD = 10
+LONG_WORD, RARE_WORD = 10, 5
+"""Letters of a single word that is a whole answer, and of one that is not familiar."""
+JUST, NEAR, RARE_NEAR = 2, 3, 8
+"""A label is linked to one of so many latest answers; a single word to one of some more; a rare one to more still."""
+FEW_WORDS = 12
+"""So many new words a text may have, for one amid a sentence to be no chance."""
 LONG_UNIT, LONG_SENTENCE = 8, 12
 """Tokens of a whole answer, and of a sentence, whose words need not weigh anything: chance does not write the same."""
 A_LITTLE = UNIT
 
 
 _AMID = re.compile(r"[ \t]*\w")
+_BEGINS = re.compile(r"(?:^|[:\n\"'“«「`|>\[(])[ \t]*$")
+_ENDS = re.compile(r"[.!?…]*(?:[ \t]*$|[\"'”»」`|<\])]|[ \t]*\n)")
 
 
 class Verdict(NamedTuple):
@@ -47,6 +58,16 @@ class Verdict(NamedTuple):
 NOTHING = Verdict(0, False, False)
 
 
+class _Value(NamedTuple):
+    """A short run: its weight, its grade in the answer, and in the prompt; whether the program knows a word of it."""
+
+    weight: int
+    grade: int
+    both: int
+    known: bool
+    age: int
+
+
 class Judge:
     """Judges the runs of one text of a prompt."""
 
@@ -54,7 +75,8 @@ class Judge:
         self._tokens, self._looked_up, self._runs, self._program = tokens, looked_up, runs, program
         self._sums: list[int] = []
         self._places: tuple[list[int], list[int]] | None = None
-        self._units: set[tuple[int, int]] | None = None
+        self._new: int | None = None
+        self._units: dict[tuple[int, int], int] | None = None
 
     def places(self) -> tuple[list[int], list[int]]:
         """Start and end of each token in the prompt's text."""
@@ -62,9 +84,9 @@ class Judge:
             self._places = self._tokens.places()
         return self._places
 
-    def verdict(self, run: Run, text: Text, *, near: bool) -> Verdict:
-        """What ``run`` through ``text`` says; ``near``: whether ``text`` is one of the latest answers."""
-        return self._of_value(run, text, near=near) if run.end - run.start < GRAM else self._of_run(run, text)
+    def verdict(self, run: Run, text: Text, age: int) -> Verdict:
+        """What ``run`` through ``text`` says; ``age``: 1 for the latest answer, 2 for the one before, ..."""
+        return self._of_value(run, text, age) if run.end - run.start < GRAM else self._of_run(run, text)
 
     def _of_run(self, run: Run, text: Text) -> Verdict:
         end = run.origin + run.end - run.start
@@ -76,15 +98,33 @@ class Judge:
             return NOTHING
         if weight >= (ENOUGH if run.origin and end < len(text.starts) else ENOUGH_AT_AN_END):
             return Verdict(weight, True, True)
-        shares = []
+        shares, shift = [], run.start - run.origin
         for start, stop, grade in self._inside(run.origin, end, text):
             share = self._weight(run, text, start, stop)
             if share >= ENOUGH_UNIT[grade] or (share >= ENOUGH_WHOLE and stop - start == len(text.starts)):
                 return Verdict(weight, True, True)
+            if (
+                share >= ENOUGH_ON_BOTH_SIDES
+                and stop - start >= GRAM
+                and self._grade(start + shift, stop + shift) <= LISTED
+            ):
+                return Verdict(weight, True, True)
             shares.append(share if grade <= LISTED else 0)
         beside = len(shares) > 1 and sum(shares) >= ENOUGH_VALUES * 3 // 4
-        strong = beside or (bool(shares) and weight >= ENOUGH_ON_BOTH_SIDES and self._is_unit(run))
+        strong = (
+            beside
+            or (bool(shares) and weight >= ENOUGH_ON_BOTH_SIDES and self._grade(run.start, run.end) <= LISTED)
+            or (weight >= ENOUGH_SET_OFF and self._is_set_off(run))
+            or self._has_id(run)
+        )
         return Verdict(weight, strong, any(share >= A_LITTLE for share in shares))
+
+    def _has_id(self, run: Run) -> bool:
+        """Whether an id or a long number is in it that would say enough by itself."""
+        return any(
+            self._program.weight(token) >= STRONG_TOKEN and token not in self._program.words
+            for token in self._tokens.ids[run.start : run.end]
+        )
 
     def _is_long_unit(self, run: Run, text: Text, end: int) -> bool:
         """A whole answer, or date, that is not the program's; or a sentence of frequent words that is new."""
@@ -114,7 +154,7 @@ class Judge:
             weight -= min(text.light[end] - text.light[start], weight)
         return weight
 
-    def _of_value(self, run: Run, text: Text, *, near: bool) -> Verdict:
+    def _of_value(self, run: Run, text: Text, age: int) -> Verdict:
         size = run.end - run.start
         ids = self._tokens.ids[run.start : run.end]
         weights = [self._program.weight(token) for token in ids]
@@ -127,37 +167,96 @@ class Judge:
         telling = max(weights) >= STRONG_TOKEN or (size > 1 and weight >= STRONG_TOKEN and grade <= LISTED)
         if telling and not all(known):
             return Verdict(weight, True, True)
-        both = self._is_unit(run)
-        whole = len(text.starts) == size
-        alone = near and size == 1 and grade == VALUE and self._stands_alone(run.start, whole=whole)
-        twice = both and weight >= (UNIT // 2 if near and grade == VALUE else UNIT)
-        if not any(known) and (twice or (alone and weight >= UNIT)):
-            return Verdict(weight, True, True)
-        if both or (weight >= UNIT // 2 and whole) or (grade == NAME and size > 1 and weight >= UNIT):
+        both = self._grade(run.start, run.end)
+        if grade <= LISTED and self._is_value(run, text, _Value(weight, grade, both, any(known), age)):
+            return Verdict(max(weight, UNIT), True, True)
+        if both <= LISTED or (weight >= UNIT // 2 and len(text.starts) == size):
             return Verdict(weight, False, weight >= UNIT and not all(known))
+        if grade == NAME and size > 1 and weight >= UNIT:
+            return Verdict(weight, False, not all(known))
         return NOTHING
 
-    def _is_unit(self, run: Run) -> bool:
-        """Whether the prompt has it as a value too; what stands beside it says so in most cases."""
-        text, (starts, ends) = self._tokens.text, self.places()
-        if (
-            _AMID.match(text, ends[run.end - 1])
-            or text[max(starts[run.start] - 2, 0) : starts[run.start]].strip().isalnum()
-        ):
+    def _is_value(self, run: Run, text: Text, value: _Value) -> bool:
+        """Whether the program took this short value out of that answer, as far as anybody can tell."""
+        around = self._looked_up[max(run.start - GRAM + 1, 0) : run.end]
+        ours = self._program.ours(around)
+        if value.known:
+            return self._is_label(run, value) and self._filled(run) > (UNKNOWN if ours else OWN)
+        if around and ours == len(around):
             return False
-        if self._units is None:
-            starts, ends = self.places()
-            self._units = {
-                (bisect_left(starts, unit.start), bisect_right(ends, unit.end))
-                for unit in units(self._tokens.text)
-                if unit.grade <= LISTED
-            }
-        return (run.start, run.end) in self._units
+        twice = value.both <= LISTED and value.weight >= (
+            UNIT // 2 if value.age <= NEAR and value.grade == VALUE else UNIT
+        )
+        says = twice or self._stands_alone(run, value, whole=len(text.starts) == run.end - run.start)
+        return value.weight >= UNIT // 2 and self._filled(run) > (OWN if says else UNKNOWN)
 
-    def _stands_alone(self, place: int, *, whole: bool) -> bool:
-        """Whether a single word may be a value amid a sentence: a name; or a whole answer that is long, or a number."""
+    def _is_label(self, run: Run, value: _Value) -> bool:
+        """Whether it is one of the words that a prompt offered: all of a field of this prompt, just answered."""
+        plain = sum(map(self._program.plain_weight, self._tokens.ids[run.start : run.end]))
+        enough = UNIT if run.end - run.start == 1 else UNIT // 2
+        return value.grade == value.both == VALUE and value.age <= JUST and plain >= enough
+
+    def _stands_alone(self, run: Run, value: _Value, *, whole: bool) -> bool:
+        """Whether a single word may be a value amid a sentence: a name, a rare or a long word, a number."""
+        if run.end - run.start > 1 or value.weight < UNIT:
+            return False
+        word = self._tokens.spellings[run.start]
+        stands_out = self._is_name(run.start) or (whole and (len(word) >= LONG_WORD or word.isdecimal()))
+        if value.age <= NEAR and value.grade == VALUE and stands_out:
+            return True
+        if value.age > RARE_NEAR or len(word) < RARE_WORD or not self._is_rare(run.start):
+            return False
+        return not self._is_part_of_a_name(run.start) and self._new_words() <= FEW_WORDS
+
+    def _is_rare(self, place: int) -> bool:
         word = self._tokens.spellings[place]
-        return self._is_name(place) or (whole and (len(word) >= LONG_WORD or word.isdecimal()))
+        plain = self._program.plain_weight(self._tokens.ids[place])
+        return word.isalpha() and plain >= UNIT and word.lower() not in FAMILIAR
+
+    def _is_part_of_a_name(self, place: int) -> bool:
+        """Whether a rare word stands directly beside it that no answer has: the value would be more than this word."""
+        starts, ends = self.places()
+        spellings = self._tokens.spellings
+        for one, other in ((place - 1, place), (place, place + 1)):
+            beside = one if one != place else other
+            if (
+                0 <= beside < len(starts)
+                and self._tokens.text[ends[one] : starts[other]] in (" ", "-")
+                and self._is_rare(beside)
+                and (self._tokens.ids[beside] not in self._program.words or spellings[beside].istitle())
+                and not any(run.start <= beside < run.end for run in self._runs)
+            ):
+                return True
+        return False
+
+    def _new_words(self) -> int:
+        """How many words the text has that are neither frequent nor known of the program: chances to be the same."""
+        if self._new is None:
+            weight, words = self._program.weight, self._program.words
+            self._new = sum(weight(token) >= UNIT and token not in words for token in set(self._tokens.ids))
+        return self._new
+
+    def _filled(self, run: Run) -> int:
+        return self._program.slots.filled(self._tokens.ids, run.start, run.end)
+
+    def _grade(self, first: int, last: int) -> int:
+        """How sure the prompt has these tokens as a value too, `NAME` if not; what is beside them says so mostly."""
+        text, (starts, ends) = self._tokens.text, self.places()
+        if _AMID.match(text, ends[last - 1]) or text[max(starts[first] - 2, 0) : starts[first]].strip().isalnum():
+            return NAME
+        if self._units is None:
+            self._units = {}
+            for start, end, grade in units(text):
+                place = bisect_left(starts, start), bisect_right(ends, end)
+                self._units[place] = min(grade, self._units.get(place, NAME))
+        return self._units.get((first, last), NAME)
+
+    def _is_set_off(self, run: Run) -> bool:
+        """Whether the prompt puts it between quotes, after a colon, in a line or field of its own."""
+        text, (starts, ends) = self._tokens.text, self.places()
+        start = starts[run.start]
+        before = text[max(start - 8, 0) : start] if start <= 8 else "." + text[start - 8 : start]
+        return bool(_BEGINS.search(before) and _ENDS.match(text, ends[run.end - 1]))
 
     def _is_name(self, place: int) -> bool:
         """Whether the word has a capital that no beginning of a sentence explains."""

@@ -163,7 +163,7 @@ class Outputs:
 
     def _telling(self, ids: list[int], place: int) -> bool:
         """Whether there is more than frequent words in the gram at ``place``: those would be found everywhere."""
-        weights = self._vocabulary.weights
+        weights = self._vocabulary.plain  # the words of a form letter that comes again and again still tell where it is
         return weights[ids[place]] + weights[ids[place + 1]] + weights[ids[place + 2]] > GRAM
 
     def _enter_values(self, ids: list[int], marked: list[tuple[int, int, int]]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from itertools import chain
 
 from tellurio.dataflow.outputs import GRAM, Outputs, grams
+from tellurio.dataflow.slots import Slots
 from tellurio.dataflow.tokens import Tokens, Vocabulary
 from tellurio.dataflow.words import STOCK
 
@@ -27,13 +28,15 @@ class Program:
         self.fixed: set[int] = set(chain.from_iterable(grams(Tokens(phrase, vocabulary).ids) for phrase in STOCK))
         self.words: set[int] = set()
         self.habits: dict[int, int] = {}  # gram -> calls that wrote it of their own accord, after the first
+        self.slots = Slots()
         self._users: dict[int, list[int]] = {}  # token -> the first calls that used it of their own accord
         self._vocabulary = vocabulary
 
-    def learn(self, ids: list[int], unknown: set[int], outputs: Outputs) -> None:
+    def learn(self, ids: list[int], unknown: set[int], explained: list[tuple[int, int]], outputs: Outputs) -> None:
         """A prompt's text has been read: grams and words that no answer carries are the program's."""
         self.fixed |= unknown
         self.words |= set(ids) - outputs.carried
+        self.slots.add(ids, explained)
 
     def wrote(self, gram: int, parents: set[int], outputs: Outputs) -> None:
         """A call that read the answers of ``parents`` (and wrote its own) has answered with ``gram``."""
@@ -86,3 +89,7 @@ class Program:
     def weight(self, token: int) -> int:
         """Of a token by itself."""
         return self._vocabulary.weights[token]
+
+    def plain_weight(self, token: int) -> int:
+        """The same, however often it has been used."""
+        return self._vocabulary.plain[token]

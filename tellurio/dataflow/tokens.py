@@ -45,7 +45,7 @@ _SUSPECT = re.compile(rf"[\\&%{_INVISIBLE}{_MARKS}]")
 _WRITTEN = re.compile(
     r"\\+(?:u[0-9a-fA-F]{4}|[nrtbf\"'/])?"
     r"|&(?:amp;)*(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,31}\d{0,2});"
-    r"|%(?:2[0-9A-F]|3[A-F])"
+    r"|(?:%[89A-F][0-9A-F]|%[2-7][0-9A-F])+"
     rf"|[{_INVISIBLE}]+|\w[{_MARKS}]+"
 )
 
@@ -55,11 +55,13 @@ class Vocabulary(dict[str, int]):
 
     Attributes:
         weights: of each token, by its number: what finding it twice says.  They change as a Run goes on.
+        plain: the same as they were in the beginning.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.weights = bytearray(1)  # no token has the number 0
+        self.plain = bytearray(1)
 
     def __missing__(self, spelling: str) -> int:
         standard = spelling.lower() if spelling.isascii() and spelling.isalpha() else _standard(spelling)
@@ -67,11 +69,12 @@ class Vocabulary(dict[str, int]):
         if number is None:
             number = self[standard] = len(self.weights)
             self.weights.append(_weight(standard))
+            self.plain.append(self.weights[-1])
         self[spelling] = number
         return number
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Vocabulary, (), {"weights": self.weights}, None, iter(self.items())
+        return Vocabulary, (), {"weights": self.weights, "plain": self.plain}, None, iter(self.items())
 
 
 class Tokens:
@@ -173,16 +176,37 @@ def _meant(written: str) -> str:
     if written[0] == "&":
         return html.unescape("&" + written[1:].replace("amp;", "")) if written != "&amp;" else "&"
     if written[0] == "%":
-        return " "
+        return _unquoted(written)
     return normalize("NFC", written) if written[0].isalnum() else ""
+
+
+def _unquoted(written: str) -> str:
+    """What is percent-encoded, if that is letters beyond ASCII; of ASCII it is what stands between words."""
+    try:
+        text = bytes.fromhex(written.replace("%", "")).decode()
+    except UnicodeDecodeError:
+        return written
+    return "".join(c if c.isalnum() and not c.isascii() else " " for c in text)
 
 
 def _standard(spelling: str) -> str:
     text = normalize("NFKC", spelling).casefold()
+    if not text.isascii():
+        text = _plain(text)
     if not text[:1].isdigit() or not all(c.isdecimal() or c in ".,'\u2019 " for c in text):
         return text
     whole, _, part = "".join(c for c in text if c.isdecimal() or c == ".").partition(".")
     return (whole.lstrip("0") or "0") + ("." + part if (part := part.rstrip("0")) else "")
+
+
+def _plain(text: str) -> str:
+    """Latin letters without their accents, as programs write names for addresses and file names."""
+    parts = normalize("NFD", text)
+    return "".join(
+        c
+        for before, c in zip(" " + parts, parts, strict=False)
+        if not ("\u0300" <= c <= "\u036f" and before < "\u0370")
+    )
 
 
 def _weight(word: str) -> int:

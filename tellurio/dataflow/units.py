@@ -1,13 +1,14 @@
 """The units of a text: what a program would take out of it as one value.
 
 Values in JSON (bare, fenced, in lines), lines, list items, ``Key: value``, tags, table cells, short lists between
-commas, what is quoted or bold, sentences, and names.  Keys of JSON are no units.
+commas, what is quoted or bold, paths, addresses and ids, sentences, and names.  Keys of JSON are units if they are
+data themselves.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 __all__ = ["LISTED", "NAME", "SOFT", "VALUE", "Unit", "keys", "units"]
@@ -46,6 +47,8 @@ _NAME = re.compile(
 )
 _FIRST = re.compile(r"(?:[^\n.,;]|[.,;](?! |\n|$))*")
 _SENTENCE = re.compile(r"[^.!?\n。！？，、；]+")
+_COMPOUND = re.compile(r"[^\W_]++(?:[./@_:#\\~-]++[^\W_]++)++(?![\"']\s*:)")
+_ARGUMENT = re.compile(r"\w\[([^\[\]\n]{4,300})\]")
 _STRUCTURE = re.compile(r"[:,\[{]\s*$")
 _EDGES = " \t\r\n\"'`*_.,;:!?()[]{}<>“”«»"
 
@@ -53,19 +56,29 @@ _EDGES = " \t\r\n\"'`*_.,;:!?()[]{}<>“”«»"
 def units(text: str) -> list[Unit]:
     """The units of ``text``, each place once with its surest grade, in order."""
     found: dict[tuple[int, int], int] = {}
+    names = set(keys(text))
     for start, end, grade in _found(text):
         while start < end and text[start] in _EDGES:
             start += 1
         while end > start and text[end - 1] in _EDGES:
             end -= 1
-        if start < end:
+        if start < end and (start, end) not in names:
             found[start, end] = min(found.get((start, end), grade), grade)
     return sorted(Unit(start, end, grade) for (start, end), grade in found.items())
 
 
 def keys(text: str) -> list[tuple[int, int]]:
-    """Where the keys of JSON are in ``text``."""
-    return [found.span(1) for found in _KEY.finditer(text)] if '"' in text and ":" in text else []
+    """Where the keys of JSON are in ``text`` that are a program's names; a name of somebody is data, key or not."""
+    return [found.span(1) for found in _keys(text) if not _is_data(found[1])]
+
+
+def _keys(text: str) -> Iterable[re.Match[str]]:
+    return _KEY.finditer(text) if '"' in text and ":" in text else ()
+
+
+def _is_data(key: str) -> bool:
+    """Programs read keys by name, and those names are identifiers; words with spaces or capitals were made up."""
+    return " " in key.strip() or not key.isascii() or key[:1].isupper()
 
 
 def _found(text: str) -> Iterator[tuple[int, int, int]]:
@@ -78,8 +91,13 @@ def _found(text: str) -> Iterator[tuple[int, int, int]]:
             yield *_FIRST.match(text, found.start(1)).span(), VALUE  # type: ignore[union-attr]
     if "=" in text:
         yield from ((*found.span(1), VALUE) for found in _ASSIGNED.finditer(text))
+    yield from ((*found.span(1), LISTED) for found in _keys(text) if _is_data(found[1]))
+    if any(mark in text for mark in "/@_#\\.-:"):
+        yield from ((*found.span(), VALUE) for found in _COMPOUND.finditer(text) if _is_compound(found[0]))
     if any(mark in text for mark in "\"'`*_“«「\\"):
         yield from _set_off(text)
+    if "[" in text:
+        yield from ((*found.span(1), VALUE) for found in _ARGUMENT.finditer(text))
     if "{" in text or "[" in text:
         yield from ((*found.span(1), VALUE) for found in _NUMBER.finditer(text))
     if "</" in text:
@@ -90,6 +108,17 @@ def _found(text: str) -> Iterator[tuple[int, int, int]]:
         yield from ((*found.span(), LISTED) for line in _listed(text) for found in _PIECE.finditer(text, *line))
     yield from ((*found.span(), SOFT) for found in _SENTENCE.finditer(text))
     yield from ((*found.span(), NAME) for found in _NAME.finditer(text))
+
+
+def _is_compound(word: str) -> bool:
+    """Whether it is an address, a path, an id or an identifier: not a word with a hyphen, nor a number or a date."""
+    if word.replace("-", "").isalpha():
+        return False
+    return _mixed(word) or (any(mark in word for mark in "/@_#\\.") and not word.replace(".", "").isdecimal())
+
+
+def _mixed(word: str) -> bool:
+    return any(c.isdecimal() for c in word) and any(c.isalpha() for c in word)
 
 
 def _listed(text: str) -> list[tuple[int, int]]:

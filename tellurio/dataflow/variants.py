@@ -1,4 +1,7 @@
-"""Other ways in which programs write an answer's values: dates by the month's name, rounded numbers, percent."""
+"""Other ways in which programs write an answer's values.
+
+Dates by the month's name, rounded numbers, percent; long numbers in groups (telephones, accounts, cards) without.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,15 @@ _WRITTEN_DATE = re.compile(
     rf"\b(?:(\d{{1,2}})(?:st|nd|rd|th)?\.? )?({'|'.join(_MONTHS)})(?: (\d{{1,2}})(?:st|nd|rd|th)?)?,? (\d{{4}})\b"
 )
 _LONG_NUMBER = re.compile(r"(?<![\d.,\w])\d{1,30}\.\d{3,30}(?![\d.]{0,30}\d)")
+_GROUPS = re.compile(r"(?<![\w.,])\+?\(?(?:[A-Z]{2})?\d{1,5}\)?(?:[ /()-]{1,2}\d{2,5}){2,8}(?![\w])")
+_JOINED = re.compile(r"(?<![\w.,])(?:[A-Z]{2}\d{10,32}|\d{12,19})(?![\w.])")
 MOST = 64
 """So many values of a text are written in other ways; what follows is found as it is."""
 
 
 def variants(text: str) -> list[tuple[int, int, str]]:
     """Of each date and each long number: where it is, and another way to write it."""
-    found = [*_of_dates(text), *_of_written_dates(text), *_of_numbers(text)]
+    found = [*_of_dates(text), *_of_written_dates(text), *_of_numbers(text), *_of_groups(text)]
     return found[: 4 * MOST]
 
 
@@ -53,3 +58,12 @@ def _of_numbers(text: str) -> Iterator[tuple[int, int, str]]:
         if value < 1:
             yield *number.span(), f"{100 * value:.1f}"
             yield *number.span(), f"{100 * value:.2f}"
+
+
+def _of_groups(text: str) -> Iterator[tuple[int, int, str]]:
+    for number in _GROUPS.finditer(text):
+        joined = "".join(c for c in number.group() if c.isalnum())
+        if sum(c.isdecimal() for c in joined) >= 7 and not _DATE.fullmatch(number.group()):
+            yield *number.span(), joined
+    for number in _JOINED.finditer(text):
+        yield *number.span(), " ".join(number.group()[place : place + 4] for place in range(0, len(number.group()), 4))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["COMMON", "STOCK"]
+__all__ = ["COMMON", "FAMILIAR", "STOCK"]
 
 _ENGLISH = """
 a able about above accept access across act action active add added address after again against age ago agree all
@@ -77,6 +77,59 @@ du un une et est que en pour dans el los las por con para una del se y o è il d
 """
 COMMON = frozenset((_ENGLISH + _OF_CODE + _OF_OTHER_LANGUAGES).split())
 """Frequent words, and what prompts and labels are full of."""
+
+_FAMILIAR = """
+adult afternoon airport alarm alcohol almond angry apartment apple april aunt autumn avocado awful baby bacon bag ball
+banana band bank barn basement basket bath battery beach bean bear beard beautiful bed bedroom bee beef beer bell
+berry bicycle bike bird birthday bitter blanket blood boat bone boot bored boring boss bottle bowl box boy brain brave
+bread breakfast breath bridge bright brother brown brush bucket bus bush butter button cabbage cafe cake camel camera
+camp candle candy cap captain carpet carrot castle cat ceiling cellar chain chair chalk cheap cheek cheese cherry
+chest chicken chin chocolate church cinema circle classroom clay clever climate clock cloth clothes cloud coast coat
+coconut coffee coin cold computer cook cookie cool copper corn corner cotton couch cough cousin cow crab crazy cream
+crow crowd crown cruel cup cupboard curtain customer dad dance danger dark daughter dead deaf dear death deer
+delicious dentist desert desk diamond dinner dirty dish doctor dog doll dollar dolphin donkey door double dream dress
+drink driver drum duck dust eagle ear earth east egg elbow elephant elevator empty engine engineer evening excellent
+exciting eye fabric family famous farm farmer fat father feather fence ferry finger fire fish flag flame flat floor
+flour flower fly fog foot forest fork fox fresh fridge friendly frog fruit fur furniture game garage garden garlic gas
+gate gentle ghost giant ginger giraffe glad glass glove goat gold goose grandfather grandmother grape grass gray green
+grey guest guitar gun hair hall hammer happiness harbour harbor hard hat heat heaven helmet hen hill holiday honest
+honey horse hospital hotel huge human hungry husband ice island jacket jam jar jazz jeans joke journey joy juice
+jungle kettle keyboard king kitchen kite knee knife ladder lady lake lamb lamp laptop lazy leaf leather leg lemon
+lettuce library lid lime lion lip liver living lobster log loud lovely lucky lunch lung machine magazine magic mango
+map maple marble market meal meat medicine melon metal milk mirror mom monkey moon mosque mosquito mother motor
+mountain mouse mouth movie mud museum mushroom music nail narrow neck nest nephew niece noise noodle noon north nose
+novel nurse nut oak ocean oil old olive onion orange oven owl ox paint palace pan panda pants parent park parrot party
+pasta peace peach pear pen pencil penguin pepper phone photo piano picture pie pig pillow pilot pine pink pipe pizza
+planet plant plastic plate poem poet police pond pony pool pork potato present prince princess prison pumpkin puppy
+purple queen quiet rabbit radio rain rainbow rat raven restaurant rhythm rice ring river road robot rock roof rope
+rose rubber rug ruler sad sailor salad salmon salt sand sandwich scarf scissors screen sea sheep shelf ship shirt shoe
+shop shoulder shower silk silver sister skin skirt sky sleep snake snow soap soccer sock sofa soft soldier son song
+soup sour south spicy spider spoon spring square squirrel star station steel stomach stone store storm stove
+strawberry sugar suitcase summer sun sunny sunset supermarket sweet swimming table tail tall taxi tea teacher
+telephone television temple tennis tent theater theatre thirsty thumb ticket tie tiger tired toast toe toilet tomato
+tongue tooth tower toy tractor traffic train travel tree triangle trip truck tuna turtle ugly umbrella uncle vacation
+valley van vegetable village violet violin visitor voice volcano waiter wall wallet warm wave weather wedding weekend
+west whale wheat wheel whiskey white wife wild wind window wine wing winter wolf wonderful wood wooden wool worm
+yellow young zebra zoo mercury venus mars jupiter saturn uranus neptune pluto africa america asia europe australia
+argentina austria belgium brazil britain canada chile china colombia cuba denmark egypt england finland france germany
+greece hungary iceland india indonesia iran iraq ireland israel italy jamaica japan kenya korea malaysia mexico
+morocco netherlands nigeria norway pakistan peru philippines poland portugal romania russia scotland singapore spain
+sweden switzerland taiwan thailand turkey ukraine vietnam wales amsterdam athens bangkok barcelona beijing berlin
+boston brussels budapest cairo chicago copenhagen delhi dubai dublin geneva hamburg helsinki istanbul jerusalem lagos
+lisbon london madrid melbourne miami milan montreal moscow mumbai munich nairobi naples osaka oslo paris prague rome
+seattle seoul shanghai stockholm sydney tokyo toronto vancouver venice vienna warsaw washington zurich american
+british chinese english french german italian japanese russian spanish adam alice anna bob charlie david emma eva
+george harry jack james jane jim john jonas julia kate lisa lucas lucy maria mark martin mary max michael mike paul
+peter sam sarah simon sofia sophie thomas tom william adjust anger anxious approved assigned billing blocked bug calm
+cancelled canceled clarify closed completed complaint crash created critical database declined delayed delivered
+delivery denied disgust done duplicate escalate escalated excited fail failure fear feedback finance fixed fraud
+guilty happy healthcare hello incorrect innocent invoice invoices legal marketing medium moderate navigate nothing
+optional ongoing partial payment pending politics processing python java javascript rejected refund relevant returns
+review sales satisfied scheduled science shipped shipping skip spam sports standard support surprise technical
+technology toxic trivial unclear urgent verified warning warranty
+"""
+FAMILIAR = frozenset(_FAMILIAR.split())
+"""Words that anybody may write again: by itself, such a word amid a sentence comes from nowhere in particular."""
 
 STOCK = (
     "I'm sorry, but I can't help with that request.",

@@ -226,7 +226,9 @@ def workflow(chance: random.Random) -> Workflow:
     pieces: list[list[Callable[[], Piece]]] = []
     for _ in range(chance.randint(5, 25)):
         template = chance.choice(templates)
-        filled, sources, short = template, [], []
+        filled = template
+        sources: list[set[int]] = []
+        short: list[set[int]] = []
         for slot in re.findall(r"\{\d\}", template):
             if pieces and chance.random() < 0.6:
                 # Mostly one of the latest, as in chains; sometimes any.

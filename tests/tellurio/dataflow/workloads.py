@@ -1462,7 +1462,9 @@ def same_json_keys(lm: Workload) -> None:
 @no_flow
 def json_schema_repeated(lm: Workload) -> None:
     schema = {"type": "object", "properties": {"severity": {"type": "string"}, "component": {"type": "string"}}}
-    more = {"response_format": {"type": "json_schema", "json_schema": {"name": "bug", "schema": schema}}}
+    more: dict[str, Any] = {
+        "response_format": {"type": "json_schema", "json_schema": {"name": "bug", "schema": schema}}
+    }
     for i, answer in enumerate([("low", "parser"), ("high", "cache"), ("low", "router")]):
         lm(f"c{i}", f"Triage report {i}.", json.dumps({"severity": answer[0], "component": answer[1]}), **more)
 
