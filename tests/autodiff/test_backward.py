@@ -390,7 +390,7 @@ def test_a_cancelled_backward_changes_nothing(http: Lab) -> None:
 
     def hold(ask: Any) -> Any:
         started.set()
-        go_on.wait(10)
+        go_on.wait(150)
         return feedback(ask)
 
     http.brain.rule = by_role(backward=hold)

@@ -387,7 +387,7 @@ def test_a_stream_that_is_left_ends_its_call(serve: Serve) -> None:
     left = threading.Event()
     with MAKERS["openai"](serve(endless).url).stream(messages=ASK) as stream:
         assert next(stream) == "one "
-    assert left.wait(10)
+    assert left.wait(150)
     assert list(stream) == []
     left.clear()
 
@@ -396,7 +396,7 @@ def test_a_stream_that_is_left_ends_its_call(serve: Serve) -> None:
             assert await anext(stream) == "one "
 
     asyncio.run(leave(serve(endless).url))
-    assert left.wait(10)
+    assert left.wait(150)
 
 
 def test_joined_calls_share_the_answer_not_the_listener(server: LMServer) -> None:

@@ -29,7 +29,7 @@ SSE = {"content-type": "text/event-stream"}
 
 def _waiting(go_on: threading.Event) -> Iterator[bytes]:
     yield b"data: 1\n\n"
-    assert go_on.wait(20)
+    assert go_on.wait(150)
     yield b"data: 2\n\n"
 
 
