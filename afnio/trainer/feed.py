@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from typing import Any
 
 from afnio.calls import User
+from afnio.errors import CheckpointError
+from afnio.trainer.marks import differences, fingerprint, sizes
 from afnio.utils.data import Dataset
 
 __all__ = ["END", "Feed"]
+
+logger = logging.getLogger("afnio.trainer")
 
 END: Any = object()
 """What `Feed.next` returns after the last batch."""
@@ -40,6 +45,7 @@ class Feed:
             raise ValueError(f"{name} has no batches: its data set is empty, or smaller than a batch with drop_last.")
         self._batches: Iterator[Any] = iter(())
         self._given = 0
+        self._mark: dict[str, str] | None = None
 
     def begin(self, done: int = 0) -> None:
         """Begin an epoch; ``done`` batches of it were seen before."""
@@ -50,7 +56,10 @@ class Feed:
     async def next(self) -> Any:
         """The next batch, or `END`."""
         try:
-            return await User(next, self._batches, END)
+            batch = await User(next, self._batches, END)
+            if self._mark is None and batch is not END:
+                self._mark = fingerprint(batch)
+            return batch
         except Exception as error:
             error.add_note(f"Raised by {self.name}, while it made batch {self._given} (counted from 0) of the epoch.")
             raise
@@ -68,6 +77,34 @@ class Feed:
     def state_dict(self) -> dict[str, Any]:
         """The loader's own state, if it has one."""
         return dict(self.loader.state_dict()) if hasattr(self.loader, "state_dict") else {}
+
+    def marks(self) -> dict[str, Any]:
+        """What tells its data from others: their number, and a fingerprint of a sample that was seen."""
+        return {**sizes(self.loader, self.total), "mark": self._mark}
+
+    def check_marks(self, saved: Mapping[str, Any] | None, under_way: bool) -> None:
+        """Compare the data with those of a checkpoint; a difference is warned of.
+
+        Args:
+            saved: what `marks` said then; None: nothing is known.
+            under_way: whether the checkpoint is of the middle of an epoch, which has a meaning in its own data only.
+
+        Raises:
+            CheckpointError: the middle of an epoch is to be gone on from with more or fewer data.
+        """
+        if not saved:
+            return
+        size, content = differences(saved, self.loader, self.total)
+        what = f"{self.name} is not what the checkpoint was made with: {' and '.join([*size, *content])}."
+        if size and under_way:
+            raise CheckpointError(
+                f"{what} The checkpoint is of the middle of an epoch. Pass the same data, or a checkpoint of the end "
+                "of an epoch (checkpoint_epoch...hf) to go on with other data."
+            )
+        if size or content:
+            logger.warning("%s The fit goes on with the new data.", what)
+        else:
+            self._mark = saved.get("mark")
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Give the loader its state back."""

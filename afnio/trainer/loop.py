@@ -86,8 +86,8 @@ class FitLoop:
             self.tell.on_batch_start(fit, TRAIN, batch, fit.progress.batch)
             with phase(TRAIN.name), backward_ahead(self._learns_from_feedback()):
                 await self._batch(batch, runner, updater)
-            if self._stops():
-                return fit.progress.batch == self.train.total
+            if self._stops():  # asking for one more tells the loader that its epoch is over: the next one is a new one
+                return fit.progress.batch == self.train.total and await self.train.next() is END
         if not fit.progress.batch:
             raise self.train.no_batches()
         return True

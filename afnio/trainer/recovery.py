@@ -70,6 +70,8 @@ class Recovery:
             "costs": fit.costs.state_dict(),
             "train_loader": loop.train.state_dict(),
             "val_loader": None if loop.validation is None else loop.validation.state_dict(),
+            "train_data": loop.train.marks(),
+            "val_data": None if loop.validation is None else loop.validation.marks(),
             "callbacks": loop.tell.states(),
             "budget": budget.state_dict() if budget is not None and self._own_budget else None,
             "log": self._log_state(),
@@ -95,7 +97,7 @@ class Recovery:
                 self._unpack_trainer(fit, content.get("trainer"), content)
                 if content.get("trainer"):
                     self._unpack_calls(content["trainer"])
-            except CallLogError:
+            except (CallLogError, CheckpointError):
                 raise
             except KeyError as error:
                 raise CheckpointError(f"{path} is no whole checkpoint of a Trainer: it lacks {error}.") from error
@@ -126,7 +128,10 @@ class Recovery:
         fit.history[:] = state["history"]
         fit.best = None if state["best"] is None else Best(**state["best"])
         fit.costs.load_state_dict(state["costs"])
+        loop.train.check_marks(state.get("train_data"), under_way=fit.progress.batch > 0)
         loop.train.load_state_dict(state["train_loader"])
+        if loop.validation is not None:
+            loop.validation.check_marks(state.get("val_data"), under_way=False)
         if loop.validation is not None and state["val_loader"]:
             loop.validation.load_state_dict(state["val_loader"])
         loop.tell.load_states(state["callbacks"])
