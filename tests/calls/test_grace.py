@@ -66,6 +66,7 @@ def test_a_cancellation_for_another_reason_goes_through_at_once(server: LMServer
 
 def test_no_longer_than_the_grace(server: LMServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(caller, "GRACE", 0.0)
+    server.faults = ["timeout@1x8"]  # no answer is quicker than that
     client, budget = AsyncOpenAI(api_key="any", base_url=server.base_url), Budget(calls=5)
     with CallLog(tmp_path / "x") as log, Session(log=log, budget=budget).activate():
         with pytest.raises(BudgetExceeded):
