@@ -21,8 +21,10 @@ __all__ = [
     "check_clients",
     "check_defined",
     "check_positive",
+    "check_root",
     "gate_of",
     "mode_of",
+    "monitor_of",
     "optimizers_of",
 ]
 
@@ -62,6 +64,19 @@ def check_positive(name: str, value: object) -> None:
     """ValueError unless ``value`` is None or an int above 0."""
     if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
         raise ValueError(f"{name} must be an int of at least 1, or None, got {value!r}.")
+
+
+def check_root(folder: object) -> None:
+    """TypeError unless ``folder`` is None or a path."""
+    if folder is not None and not isinstance(folder, (str, os.PathLike)):
+        raise TypeError(f"default_root_dir must be a path or None, got {_shown(folder)}.")
+
+
+def monitor_of(monitor: Any) -> str | None:
+    """The name of a metric, or None; TypeError for anything else."""
+    if monitor is not None and not isinstance(monitor, str):
+        raise TypeError(f"monitor must be the name of a metric, e.g. 'val_loss', or None, got {_shown(monitor)}.")
+    return monitor
 
 
 def gate_of(gate: Any) -> Gate | None:

@@ -35,8 +35,10 @@ from afnio.trainer.checks import (
     check_clients,
     check_defined,
     check_positive,
+    check_root,
     gate_of,
     mode_of,
+    monitor_of,
     optimizers_of,
 )
 from afnio.trainer.costs import Costs
@@ -115,6 +117,7 @@ class Trainer:
     ) -> None:
         check_positive("max_epochs", max_epochs)
         check_positive("max_steps", max_steps)
+        check_root(default_root_dir)
         self.max_epochs = 10 if max_epochs is None else max_epochs
         self.max_steps = max_steps
         self.enable_checkpointing = enable_checkpointing
@@ -122,7 +125,7 @@ class Trainer:
         self.enable_agent_summary = enable_agent_summary
         self.default_root_dir = default_root_dir
         self.gate = gate_of(gate)
-        self.goal = Goal(mode_of(mode), monitor)
+        self.goal = Goal(mode_of(mode), monitor_of(monitor))
         self.callbacks = callbacks_of(callbacks)
         if not enable_checkpointing and any(isinstance(each, ModelCheckpoint) for each in self.callbacks):
             raise ValueError("callbacks holds a ModelCheckpoint and enable_checkpointing=False: leave one of them out.")

@@ -370,10 +370,12 @@ def test_arguments_of_fit(args: tuple[Any, ...], error: type[Exception], message
         ({"max_epochs": 0}, "max_epochs must be an int of at least 1"),
         ({"max_steps": 1.5}, "max_steps must be"),
         ({"mode": "best"}, "mode must be 'max'"),
+        ({"monitor": 3}, "monitor must be the name of a metric"),
+        ({"default_root_dir": 3}, "default_root_dir must be a path"),
     ],
 )
 def test_arguments_of_the_trainer(args: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         quiet(**args)
 
 
