@@ -87,11 +87,13 @@ class Desk:
         return name
 
     def record(self, *arguments: str) -> dict[str, Any]:
-        """``ao-record``, to its end; returns the Run when the server has it."""
+        """``ao-record``, to its end; returns the Run when the server has it, with all its edges."""
         command = [*RECORD, *arguments]
         with subprocess.Popen(command, cwd=self.cwd, env=self.env, stdout=subprocess.PIPE) as process:
             process.communicate(timeout=PATIENCE)
-        return self.run_of(process.pid)
+        run = self.run_of(process.pid)
+        self.until(lambda client: client.get(f"/api/v1/runs/{run['id']}/graph").json()["complete"] or None)
+        return run
 
     def begin(self, *arguments: str) -> subprocess.Popen[str]:
         """``ao-record`` of a script that says when it is ready."""
