@@ -16,7 +16,7 @@ from afnio.cognitive import functional as F
 from afnio.errors import GraphError, NoEngineError, StepError
 from afnio.models.lm_server import LMServer
 from afnio.models.openai import OpenAI
-from afnio.trainer import Callback, EarlyStopping, Failure, Fit, Metrics
+from afnio.trainer import Callback, EarlyStopping, Failure, Fit, Metrics, Trainer
 from afnio.utils.data import DataLoader
 from afnio.variable import Variable
 from tests.trainer.job import Agent, AsyncAgent, Tickets, all_ones, counts, engine, loader, match, mean, model, quiet
@@ -376,7 +376,7 @@ def test_arguments_of_fit(args: tuple[Any, ...], error: type[Exception], message
 )
 def test_arguments_of_the_trainer(args: dict[str, Any], message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=message):
-        quiet(**args)
+        Trainer(**args)
 
 
 def test_measuring_needs_data() -> None:
