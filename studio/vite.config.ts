@@ -20,5 +20,6 @@ export default defineConfig({
   test: {
     environment: "node",
     include: ["src/**/*.test.{ts,tsx}"],
+    testTimeout: 60_000, // a busy machine may stall longer than the usual 5 s
   },
 });
