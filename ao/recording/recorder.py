@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["JournalRecorder"]
 
 
+LONG, LONGEST = 2**17, 2**24
+"""Bytes of request and answer from which on a call is written by a thread: in an event loop, which would stand still
+for a millisecond or more; anywhere."""
+
+
 class JournalRecorder:
     """The `ao.intercept.seam.Recorder` of all recordings of this process: a call belongs to that of its subrun."""
 
@@ -76,7 +81,13 @@ class JournalRecorder:
             return {"record": record, **about}
 
         size = len(exchange.body) + len(outcome.body)
-        note.recording.writer.put("e" if note.tracked else "c", fields, size)
+        later = size > LONG and (size > LONGEST or _in_a_loop())
+        note.recording.writer.put("e" if note.tracked else "c", fields, later=later)
+
+
+def _in_a_loop() -> bool:
+    asyncio: Any = sys.modules.get("asyncio")
+    return asyncio is not None and asyncio._get_running_loop() is not None
 
 
 def _run_is_active() -> bool:

@@ -122,7 +122,7 @@ class Recording:
         to_json = importlib.import_module("ao.recording.to_json").to_json  # layers: when used
         about = {} if where.id == self.root.id else {"r": where.id}
         content = to_json({"kind": "log", "data": {"entry": entry, "success": success}, **about})
-        self.writer.put("e", lambda: content, len(content))
+        self.writer.put("e", lambda: content)
 
     def count(self, kind: str) -> None:
         """One more call of a kind."""

@@ -1,4 +1,8 @@
-"""The writer: puts what happened into the journal; what is short at once, what is long in a thread."""
+"""The writer: puts what happened into the journal; at once, or in a thread where that would hold up others.
+
+To write a short record takes some 50 microseconds: less than to wake a thread, which would take the interpreter from
+the script at once.  And a script that is killed right after a call has the call written.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +24,8 @@ if TYPE_CHECKING:
 
     Fields: TypeAlias = Callable[[], Mapping[str, Any] | bytes]
 
-__all__ = ["LONG", "Writer"]
+__all__ = ["Writer"]
 
-LONG = 2**17
-"""Bytes of request and answer from which on a record is written by the thread.
-
-To write a short one takes some 50 microseconds: less than to wake a thread, which would take the interpreter from the
-script at once; and a script that is killed right after a call has the call written.  To read and write a long one would
-hold up the script's event loop.
-"""
 LONGEST_PAUSE = 10.0
 """Seconds that a fork waits for a record to be written."""
 
@@ -39,7 +36,7 @@ class Writer:
     Args:
         journal: the journal, or what makes it when it is needed.
         say: told, in a sentence, of what could not be written.
-        inline: make no thread for long records either: in a child process, which may be killed or leave by
+        inline: make no thread for any record: in a child process, which may be killed or leave by
             ``os._exit`` as soon as its task is done.
     """
 
@@ -49,7 +46,7 @@ class Writer:
         self._journal: Journal | None = None if callable(journal) else journal
         self._make = journal if callable(journal) else None
         self._say = say
-        self._queue: deque[tuple[str, Fields, int]] = deque()
+        self._queue: deque[tuple[str, Fields, bool]] = deque()
         self._wakes: SimpleQueue[bool] = SimpleQueue()
         self._thread: Any = None
         self._starting = allocate_lock()  # held by who makes the thread or ends it
@@ -58,7 +55,7 @@ class Writer:
         self._done = 0
         self.failed = 0
 
-    def put(self, kind: str, fields: Fields, size: int = 0) -> None:
+    def put(self, kind: str, fields: Fields, *, later: bool = False) -> None:
         """Have a record written.  Waits for no lock: it may be called from a finalizer.
 
         When this returns the record is written, or another thread is at it.
@@ -66,13 +63,13 @@ class Writer:
         Args:
             kind: of the record.
             fields: makes it; called when it is written, perhaps in the writer's thread.
-            size: bytes that ``fields`` has to read, roughly.
+            later: have the thread write it.
         """
-        self._queue.append((kind, fields, size))
-        if self._inline or size < LONG:
-            self._drain()
-        else:
+        self._queue.append((kind, fields, later and not self._inline))
+        if later and not self._inline:
             self._wake()
+        else:
+            self._drain()
 
     def put_now(self, kind: str, fields: Mapping[str, Any]) -> None:
         """Write a plain record here and now; all that was put before is written."""
@@ -91,7 +88,7 @@ class Writer:
                 return False
             before = self._done
         try:
-            self._take_all(long=True)
+            self._take_all(theirs=True)
         finally:
             self._writing.release()
         self._go_on()
@@ -155,34 +152,33 @@ class Writer:
         while self._wakes.get():
             while self._queue:
                 with self._writing:
-                    self._take_all(long=True)
+                    self._take_all(theirs=True)
         self._thread = None
 
     def _go_on(self) -> None:
-        """Write, or have written, what others put while the lock was held: they left it to who holds it."""
+        """Write, or have written, what others put while the lock was held: they left it to its holder."""
         self._drain()
         if self._queue:
             self._wake()
 
     def _drain(self) -> None:
-        """Write what is short; one thread at a time, the others leave theirs to it."""
-        while self._next() < LONG and self._writing.acquire(blocking=False):
+        """Write what is not the thread's; one at a time, the others leave theirs to it."""
+        while self._is_ours() and self._writing.acquire(blocking=False):
             try:
-                self._take_all(long=self._inline)
+                self._take_all(theirs=False)
             finally:
                 self._writing.release()
 
-    def _next(self) -> float:
-        """Size of the next record that may be written here; infinite: there is none."""
+    def _is_ours(self) -> bool:
+        """Whether there is a record, and the first one is not the thread's."""
         try:
-            size = self._queue[0][2]
+            return not self._queue[0][2] or self._inline
         except IndexError:
-            return float("inf")
-        return 0 if self._inline else size
+            return False
 
-    def _take_all(self, *, long: bool) -> None:
-        """Write what is there, up to the first long record unless ``long``; the lock is held."""
-        while self._queue and (long or self._queue[0][2] < LONG):  # nobody else takes from it
+    def _take_all(self, *, theirs: bool) -> None:
+        """Write what is there, up to the first record of the thread's unless ``theirs``; the lock is held."""
+        while self._queue and (theirs or self._inline or not self._queue[0][2]):  # nobody else takes from it
             kind, fields, _ = self._queue.popleft()
             try:
                 self._write(kind, fields)
