@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -41,11 +42,20 @@ def _suggestion(namespace: str) -> str:
     return re.sub(r"[^a-z0-9_-]+", "-", namespace.lower()).lstrip("_-").rstrip("-")[:64] or "my-team"
 
 
-def text_of(value: object, what: str) -> str | None:
-    """A text, or None for none and for an empty one."""
+def text_of(value: object, what: str, most: int) -> str | None:
+    """A text of at most ``most`` characters, or None for none and for an empty one."""
     if value is not None and not isinstance(value, str):
         raise TypeError(f"te.init: {what} must be a string or None, got {type(value).__name__}: {value!r:.100}.")
+    _check_text(value or "", what, most)
     return value or None
+
+
+def _check_text(text: str, what: str, most: int) -> None:
+    """ValueError for a text that no server would store."""
+    if len(text) > most:
+        raise ValueError(f"te.init({what}=...): at most {most:,} characters are taken, this has {len(text):,}.")
+    if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise ValueError(f"te.init({what}={text!r:.100}): it holds a NUL character or half of a surrogate pair.")
 
 
 def tags_of(tags: object) -> list[str]:
@@ -57,6 +67,8 @@ def tags_of(tags: object) -> list[str]:
     given = list(tags)
     if not all(isinstance(tag, str) and tag for tag in given):
         raise TypeError(f"te.init(tags=...): each tag must be a string that is not empty, got {given!r:.100}.")
+    for tag in given:
+        _check_text(tag, "tags", 200)
     return given
 
 
@@ -68,8 +80,20 @@ def config_of(config: object) -> dict[str, Any] | None:
         raise TypeError(f"te.init(config=...): expected a dict, got {type(config).__name__}: {config!r:.100}.")
     import orjson
 
-    plain: dict[str, Any] = orjson.loads(redacted(to_json(config)))
+    try:
+        plain: dict[str, Any] = orjson.loads(redacted(to_json(_finite(config))))
+    except RecursionError:
+        raise ValueError("te.init(config=...): it is nested too deeply, or holds itself.") from None
     return plain
+
+
+def _finite(value: Any) -> Any:
+    """``value`` with the words ``"nan"``, ``"inf"`` and ``"-inf"`` for the numbers that JSON has no form for."""
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def budget_of(budget: Any) -> Budget | None:

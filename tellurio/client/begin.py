@@ -75,16 +75,16 @@ def init(
         JournalError: nothing can be written on this machine.
     """
     slug = project_slug(namespace_slug, project_display_name)
-    if RunStatus(status) is not RunStatus.RUNNING:
-        raise ValueError(f"te.init(status={status!r}): a Run begins RUNNING; run.finish(status=...) ends it.")
+    if status != RunStatus.RUNNING:
+        raise ValueError(f"te.init(status={status!r:.100}): a Run begins RUNNING; run.finish(status=...) ends it.")
     limit = budget_of(budget)
     if lm_calls not in ("server", "client"):
         raise ValueError(f"te.init(lm_calls={lm_calls!r}): expected 'server' or 'client'.")
     lease = lease_of_runs()
     body = {
         "id": str(uuids.uuid4()),
-        "name": text_of(name, "name"),
-        "description": text_of(description, "description"),
+        "name": text_of(name, "name", 200),
+        "description": text_of(description, "description", 100_000),
         "config": config_of(config),
         "tags": tags_of(tags),
         "parent_id": _parent(parent),

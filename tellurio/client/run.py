@@ -54,6 +54,9 @@ class RunStatus(StrEnum):
     DRAFT = "DRAFT"  # an edited copy of a recording that was not run yet
 
 
+ENDS = (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CRASHED)
+
+
 @dataclass(frozen=True)
 class RunOrg:
     """The namespace of a Run."""
@@ -264,10 +267,9 @@ class Run:
         Raises:
             ValueError: ``status`` is no state a Run can end in.
         """
-        end = RunStatus(status)
-        if end is RunStatus.RUNNING:
-            raise ValueError("run.finish(status=...): expected COMPLETED, FAILED or CRASHED; RUNNING is no end.")
-        self._end(end, None, PATIENCE)
+        if status not in ENDS:
+            raise ValueError(f"run.finish(status={status!r:.100}): expected COMPLETED, FAILED or CRASHED.")
+        self._end(RunStatus(status), None, PATIENCE)
 
     def flush(self, patience: float = PATIENCE) -> bool:
         """Wait until the server has what was logged; False once nothing has moved for ``patience`` seconds."""

@@ -207,6 +207,16 @@ def test_after_the_end_and_without_a_run_the_error_says_what_to_type(server: Ser
         ("'lab', '???'", "ValueError", "'My Project'"),
         ("'lab', 'p', name=3", "TypeError", "name must be"),
         ("'lab', 'p', status='COMPLETED'", "ValueError", "begins RUNNING"),
+        ("'lab', 'p', status='x'", "ValueError", "begins RUNNING"),
+        (
+            "'lab', 'p', name='x' * 201",
+            "ValueError",
+            "te.init(name=...): at most 200 characters are taken, this has 201",
+        ),
+        ("'lab', 'p', name=chr(0xd800)", "ValueError", "half of a surrogate pair"),
+        ("'lab', 'p', description='a' + chr(0)", "ValueError", "te.init(description="),
+        ("'lab', 'p', tags=['x' * 201]", "ValueError", "te.init(tags=...): at most 200"),
+        ("'lab', 'p', config=(d := {}, d.update(d=d))[0]", "ValueError", "nested too deeply"),
         ("'lab', 'p', config=[1]", "TypeError", "expected a dict"),
         ("'lab', 'p', tags='one'", "TypeError", "list of strings"),
         ("'lab', 'p', parent='x'", "ValueError", "uuid"),
@@ -230,7 +240,8 @@ def test_a_run_has_what_it_was_given(server: ServerProcess, tmp_path: Path) -> N
     text = """
     import pickle, copy
     import afnio.tellurio.run as te_run
-    parent = te.init("lab", "given", "first", "words", config={"lr": 0.1, "key": "sk-abcdefghijklmnopqrstuvwx", 7: "x"},
+    parent = te.init("lab", "given", "first", "words", config={"lr": 0.1, "key": "sk-abcdefghijklmnopqrstuvwx", 7: "x",
+                                                                "limits": [float("inf"), float("nan")]},
                      tags=["a", "b"], budget="2.50")
     assert copy.deepcopy(parent) is parent and pickle.loads(pickle.dumps(parent)) is parent
     parent.finish()
@@ -241,7 +252,7 @@ def test_a_run_has_what_it_was_given(server: ServerProcess, tmp_path: Path) -> N
     done = script(server.home, text, tmp_path)
     first, second = runs_of(server, "given")
     assert (first["description"], first["tags"]) == ("words", ["a", "b"])
-    assert first["config"] == {"lr": 0.1, "key": "[redacted]", "7": "x"}
+    assert first["config"] == {"lr": 0.1, "key": "[redacted]", "7": "x", "limits": ["inf", "nan"]}
     assert first["budget"] == {"usd": "2.50"}
     assert (first["name"], second["name"], second["parent_id"]) == ("first", "first_1", first["id"])
     assert first["client"]["command"].endswith("script0.py")
@@ -409,3 +420,20 @@ def test_importing_the_client_is_cheap(tmp_path: Path) -> None:
 
 def test_the_environment_of_these_tests_is_a_users(tmp_path: Path) -> None:
     assert "TELLURIO_RUN" not in environment(tmp_path)
+
+
+@pytest.mark.parametrize("status", ["RUNNING", "DRAFT", "completed", None, 3])
+def test_what_is_no_end_is_refused_and_the_run_goes_on(server: ServerProcess, tmp_path: Path, status: Any) -> None:
+    text = f"""
+    run = te.init("lab", "ends", name="{status}")
+    try:
+        run.finish(status={status!r})
+    except ValueError as error:
+        print(error)
+    run.log("after", 1)
+    run.finish(status="FAILED")
+    """
+    done = script(server.home, text, tmp_path)
+    assert done.stdout.strip() == f"run.finish(status={status!r}): expected COMPLETED, FAILED or CRASHED."
+    (run,) = (each for each in runs_of(server, "ends") if each["name"] == str(status))
+    assert run["status"] == "FAILED"
