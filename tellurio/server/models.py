@@ -412,6 +412,7 @@ class Overview(Answer):
     notes: list[Note] = Field(description="the latest ones, in the order they were noted")
     noted: int = Field(description="how many there are")
     marks: list[Marks]
+    printed: int | None = Field(description="bytes that its script printed, if this server started it for the caller")
     edits: list[ShownEdit]
 
 

@@ -158,6 +158,13 @@ class Processes:
             raise Refused(404, message)
         return said
 
+    async def printed(self, user: Mapping[str, Any], run_id: str) -> int | None:
+        """How many bytes `output` has for this user; None: nothing, or not for them."""
+        try:
+            return (await self.output(user, run_id, 1)).size
+        except Refused:
+            return None
+
     def _start(self, started: Started, where: str, env: Mapping[str, str]) -> None:
         output = self._outputs.begin(started.run_id)
         try:

@@ -128,6 +128,22 @@ export const familyQuery = (id: string, goesOn: boolean) =>
     refetchInterval: goesOn ? 2000 : false,
   });
 
+/** What there is to see of a recording first. */
+export const overviewQuery = (id: string, goesOn: boolean) =>
+  queryOptions({
+    queryKey: [...keys.run(id), "overview"],
+    queryFn: ({ signal }) => get("/api/v1/runs/{run_id}/overview", { path: { run_id: id }, signal }),
+    refetchInterval: goesOn ? 2000 : false,
+  });
+
+/** The end of what a script printed that the server has started. */
+export const outputQuery = (id: string, goesOn: boolean) =>
+  queryOptions({
+    queryKey: [...keys.run(id), "output"],
+    queryFn: ({ signal }) => get("/api/v1/runs/{run_id}/output", { path: { run_id: id }, signal }),
+    refetchInterval: goesOn ? 2000 : false,
+  });
+
 export const promptsQuery = (id: string) =>
   queryOptions({
     queryKey: [...keys.run(id), "prompts"],

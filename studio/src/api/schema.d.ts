@@ -1891,6 +1891,11 @@ export interface components {
              * @description the latest ones, in the order they were noted
              */
             notes: components["schemas"]["Note"][];
+            /**
+             * Printed
+             * @description bytes that its script printed, if this server started it for the caller
+             */
+            printed: number | null;
         };
         /**
          * Place

@@ -7,7 +7,7 @@ describe("hints", () => {
     for (const data of ["", "{", "[]", "null", '{"run_id":1,"what":[]}']) expect(parseHint(data)).toBeNull();
   });
   it("make what they name old, and what is made of it", () => {
-    expect(oldParts({ run_id: "r", what: ["calls", "status"] })).toEqual(["facts", "calls", "cost", "family"]);
+    expect(oldParts({ run_id: "r", what: ["calls", "status"] })).toEqual(["facts", "calls", "cost", "overview", "family", "output"]);
     expect(oldParts({ run_id: "r", what: ["prompts"] })).toEqual(["prompts"]);
     expect(oldParts({ run_id: "r", what: ["what comes later"] })).toEqual([]);
   });

@@ -7,15 +7,15 @@ export interface Hint {
 }
 
 /** The part of a Run that a query shows: the second word of its key, after the Run's id. */
-export type Part = "facts" | "family" | "metrics" | "metric" | "calls" | "call" | "cost" | "prompts" | "events" | "artifacts" | "texts";
+export type Part = "facts" | "family" | "overview" | "output" | "metrics" | "metric" | "calls" | "call" | "cost" | "prompts" | "events" | "artifacts" | "texts";
 
 const PARTS: Record<string, readonly Part[]> = {
-  status: ["facts", "family", "cost"],
+  status: ["facts", "family", "overview", "output", "cost"],
   facts: ["facts"],
   metrics: ["metrics", "metric"],
-  calls: ["facts", "calls", "cost"],
+  calls: ["facts", "calls", "cost", "overview"],
   prompts: ["prompts"],
-  events: ["events"],
+  events: ["events", "overview"],
   artifacts: ["artifacts"],
   texts: ["texts"],
   deleted: ["facts"],

@@ -108,7 +108,7 @@ async def get_overview(request: Request) -> Response:
     found = await request.app.state.store.aread(overview, who.run_key)
     if found is None:
         raise unknown("Run", who.run_id)
-    return answer(found)
+    return answer({**found, "printed": await Processes(request.app).printed(who.user, who.run_id)})
 
 
 @recordings.route("GET", ONE + "/recording", permission=Permission.READ, listed=False)

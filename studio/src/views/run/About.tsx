@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
-import { costQuery } from "../../api/queries";
-import type { Run } from "../../api/types";
+import type { ReactNode } from "react";
+import { costQuery, overviewQuery } from "../../api/queries";
+import type { Overview, Run } from "../../api/types";
 import { byRole, share } from "../../lib/cost";
 import { group, moment } from "../../lib/format";
 import { configNames, configValue } from "../../lib/listing";
@@ -13,9 +14,11 @@ import { Money } from "../../ui/Money";
 export function About({ run }: { run: Run }) {
   const config = configNames(run.config);
   const client = run.client as Record<string, unknown>;
+  const { data: overview } = useQuery({ ...overviewQuery(run.id, run.status === "RUNNING"), enabled: run.kind !== "run" });
+  const started = overview?.command ?? null;
   return (
     <aside className="about" aria-label="About this Run">
-      <CostByRole run={run} />
+      {run.kind === "run" && <CostByRole run={run} />}
       {config.length > 0 && (
         <section className="card">
           <h2>Config</h2>
@@ -35,6 +38,7 @@ export function About({ run }: { run: Run }) {
             ["Begun", moment(run.created)],
             ["Ended", run.ended === null ? null : moment(run.ended)],
             ...CLIENT.map(([name, title]) => [title, client[name] === undefined ? null : <code key={name}>{words(client[name])}</code>] as const),
+            ...(run.kind === "run" ? [] : startedAs(started)),
             ["Run id", <code key="id">{run.id}</code>],
           ]}
         />
@@ -49,6 +53,17 @@ const CLIENT = [
   ["python", "Python"],
   ["version", "afnio"],
 ] as const;
+
+type Started = NonNullable<Overview["command"]>;
+
+function startedAs(started: Started | null): (readonly [string, ReactNode])[] {
+  const facts = [
+    ["Folder", started?.cwd],
+    ["Python", started?.interpreter],
+    ["Machine", started?.host],
+  ] as const;
+  return facts.map(([name, value]) => [name, value ? <code key={name}>{value}</code> : null]);
+}
 
 function CostByRole({ run }: { run: Run }) {
   const { data } = useQuery(costQuery(run.id));

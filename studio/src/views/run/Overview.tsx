@@ -10,14 +10,14 @@ import { Segmented } from "../../ui/Segmented";
 import { Skeleton } from "../../ui/Skeleton";
 import { Command } from "../../ui/Command";
 import { About } from "./About";
-import { Parts } from "./Parts";
+import { Recording } from "./Recording";
 
 export function Overview({ run }: { run: Run }) {
   const metrics = useQuery(metricsQuery(run.id));
   return (
     <div className="overview">
-      <section className="overview-main" aria-label="Metrics">
-        <Parts run={run} />
+      <section className="overview-main" aria-label={run.kind === "run" ? "Metrics" : "What was recorded"}>
+        {run.kind !== "run" && <Recording run={run} />}
         {metrics.data ? (
           <Metrics run={run} metrics={metrics.data} />
         ) : metrics.error ? (

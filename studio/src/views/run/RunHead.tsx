@@ -27,13 +27,13 @@ export function RunHead({ run }: { run: Run }) {
           </span>
         ))}
         <span className="muted begun">
-          begun <Ago time={run.created} /> by {run.user.username}
+          {run.status === "DRAFT" ? "made" : "begun"} <Ago time={run.created} /> by {run.user.username}
         </span>
       </div>
       {run.parent_id !== null && <Parent run={run} id={run.parent_id} />}
       {run.reason && <p className="reason">{run.reason}</p>}
       {run.description && <p className="muted description">{run.description}</p>}
-      <dl className="tiles">
+      {run.status !== "DRAFT" && <dl className="tiles">
         <Tile name="Duration">
           <Elapsed from={run.created} to={run.ended} />
         </Tile>
@@ -54,7 +54,7 @@ export function RunHead({ run }: { run: Run }) {
         {cost?.budget.map((limit) => (
           <Budget key={limit.name} limit={limit} />
         ))}
-      </dl>
+      </dl>}
     </header>
   );
 }
