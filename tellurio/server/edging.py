@@ -17,7 +17,7 @@ from tellurio.dataflow import ContentIndex, Edge
 from tellurio.server.live import Hub
 from tellurio.server.log import log
 from tellurio.store import edges as stored
-from tellurio.store.runs import run
+from tellurio.store.runs import run, runs_by_keys
 from tellurio.store.store import Store
 
 __all__ = ["Edging"]
@@ -119,7 +119,7 @@ class Edging:
             self._catch_up(found)
 
     def _index(self, run_id: str) -> None:
-        for found in self._store.read(_whole, run_id):
+        for found in self._store.read(_behind, run_id):
             self._catch_up(found)
 
     def _catch_up(self, found: Mapping[str, Any]) -> None:
@@ -153,9 +153,9 @@ class Edging:
             self._indices.popitem(last=False)
 
 
-def _whole(connection: Connection, run_id: str) -> list[dict[str, Any]]:
-    found = run(connection, run_id)
-    return [] if found is None else stored.whole(connection, found)
+def _behind(connection: Connection, run_id: str) -> list[dict[str, Any]]:
+    """What of a Run has calls whose edges are not known."""
+    return runs_by_keys(connection, stored.behind_in(connection, run_id))
 
 
 def _edges(index: ContentIndex, name: str, record: Mapping[str, Any]) -> list[Edge]:

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import Connection
 
 from tellurio.store._sql import execute, execute_many
-from tellurio.store.calls import usd_of
-from tellurio.store.runs import own_runs, run_by_key, subruns, with_parts
+from tellurio.store.calls import sum_of, usd_of
+from tellurio.store.runs import WHOLE, own_runs, run_by_key, runs_by_keys, subruns, with_parts
 
-__all__ = ["Stored", "add_edges", "behind", "family", "graph", "indexed", "last", "summary", "uncounted", "whole"]
+__all__ = [
+    "Stored",
+    "add_edges",
+    "behind",
+    "behind_in",
+    "family",
+    "graph",
+    "indexed",
+    "last",
+    "summary",
+    "uncounted",
+    "whole",
+]
 
 
 class Stored(NamedTuple):
@@ -57,6 +70,17 @@ def behind(c: Connection) -> list[str]:
     return [row.id for row in execute(c, f"SELECT id FROM runs WHERE kind <> 'run' AND indexed < {last}")]  # noqa: S608
 
 
+_BEHIND_IN = f"""
+{WHOLE} SELECT runs.key FROM runs WHERE runs.key IN (SELECT key FROM whole)
+AND indexed < coalesce((SELECT max(calls.key) FROM calls WHERE calls.run_key = runs.key), 0) ORDER BY runs.key
+"""  # noqa: S608
+
+
+def behind_in(c: Connection, id: str) -> list[int]:
+    """The keys of the Run and of what is in it, as far as they have calls whose edges are not known."""
+    return [row.key for row in execute(c, _BEHIND_IN, (id, id, id))]
+
+
 def graph(
     c: Connection, run_key: int, *, weak: bool = False, alternatives: bool = False, bodies: bool = True
 ) -> dict[str, Any] | None:
@@ -71,10 +95,10 @@ def graph(
     if found is None:
         return None
     runs = whole(c, found)
-    complete = all(indexed(c, run["key"]) >= last(c, run["key"]) for run in runs)
-    calls = [call for run in runs for call in _calls(c, run, bodies=bodies)]
+    complete = not behind_in(c, found["id"])
+    calls = _calls(c, runs, bodies=bodies)
     names = {call.pop("key"): call["id"] for call in calls}
-    edges = [edge for run in runs for edge in _edges(c, run["key"], names, weak=weak, alternatives=alternatives)]
+    edges = _edges(c, runs, names, weak=weak, alternatives=alternatives)
     children = execute(c, "SELECT id FROM runs WHERE parent_id = ? ORDER BY key", (found["id"],))
     graph = {"run": summary(c, found), "calls": calls, "edges": edges, "children": [row.id for row in children]}
     return {**graph, "complete": complete}
@@ -82,8 +106,7 @@ def graph(
 
 def whole(c: Connection, found: dict[str, Any]) -> list[dict[str, Any]]:
     """The Run, its parts, and the Runs of afnio that a recorded script began in it or in one of them."""
-    keys = [*subruns(c, found["id"]), *own_runs(c, found["id"])]
-    return [found, *(run for key in keys if (run := run_by_key(c, key)) is not None)]
+    return [found, *runs_by_keys(c, [*subruns(c, found["id"]), *own_runs(c, found["id"])])]
 
 
 def family(c: Connection, run_key: int) -> dict[str, Any] | None:
@@ -91,16 +114,38 @@ def family(c: Connection, run_key: int) -> dict[str, Any] | None:
     found = run_by_key(c, run_key)
     if found is None:
         return None
-    parts = sorted(whole(c, found)[1:], key=lambda run: int(run["key"]))
+    runs = whole(c, found)
+    parts = sorted(runs[1:], key=lambda run: int(run["key"]))
+    sums = _summed(runs)
     query = "SELECT key FROM runs WHERE parent_id = ? AND kind = 'rerun' ORDER BY key"
-    reruns = (run_by_key(c, row.key) for row in execute(c, query, (found["id"],)))
-    told = {"parts": [_listed(c, run) for run in parts], "reruns": [_listed(c, run) for run in reruns]}
-    return {"run": _listed(c, found), **told}
+    reruns = runs_by_keys(c, [row.key for row in execute(c, query, (found["id"],))])
+    return {
+        "run": _listed(found, sums[found["id"]]),
+        "parts": [_listed(run, sums[run["id"]]) for run in parts],
+        "reruns": [_listed(run, with_parts(c, run["key"])[1]) for run in reruns],
+    }
 
 
-def _listed(c: Connection, run: Mapping[str, Any] | None) -> dict[str, Any]:
-    assert run is not None  # it was found a moment ago
-    return {**summary(c, run), "slug": run["slug"]}
+def _listed(run: Mapping[str, Any], sums: Mapping[str, Any]) -> dict[str, Any]:
+    return {**_told(run, sums), "slug": run["slug"]}
+
+
+def _summed(runs: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What the calls of each Run and of its parts add up to, by its id.  The first one is what all are in."""
+    inside: dict[str, list[str]] = {run["id"]: [] for run in runs}
+    for run in runs[1:]:
+        inside[run["parent_id"] if run["parent_id"] in inside else runs[0]["id"]].append(run["id"])
+    order = [runs[0]["id"]]
+    for id in order:  # it grows: each Run comes before its parts
+        order += inside[id]
+    own = {run["id"]: run["cost"] for run in runs}
+    sums: dict[str, dict[str, Any]] = {}
+    for id in reversed(order):
+        all = [own[id], *(sums[part] for part in inside[id])]
+        told = {name: sum(each[name] for each in all) for name in ("calls", "reused", "unpriced")}
+        pico = sum(int(Decimal(each["usd"] or 0).scaleb(12)) for each in all)
+        sums[id] = {**told, "usd": sum_of(pico, told["calls"], told["unpriced"])}
+    return sums
 
 
 def last(c: Connection, run_key: int) -> int:
@@ -110,24 +155,33 @@ def last(c: Connection, run_key: int) -> int:
 
 def summary(c: Connection, run: Mapping[str, Any]) -> dict[str, Any]:
     """A Run in a few words; calls and cost are those of its parts, too."""
-    _, whole = with_parts(c, run["key"])
+    return _told(run, with_parts(c, run["key"])[1])
+
+
+def _told(run: Mapping[str, Any], sums: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **{name: run[name] for name in ("id", "name", "kind", "status", "reason")},
         "project": f"{run['namespace_slug']}/{run['project_slug']}",
         "parent": run["parent_id"],
         "started": run["created"],
         "finished": run["ended"],
-        "calls": whole["calls"] + whole["reused"],
-        "cost": whole["usd"],
+        "calls": sums["calls"] + sums["reused"],
+        "cost": sums["usd"],
     }
 
 
-_CALLS = "SELECT key, call_id, label, location, error, source, started, seconds, usd_pico, record FROM calls"
+_CALLS = f"""
+{WHOLE} SELECT run_key, key, call_id, label, location, error, source, started, seconds, usd_pico, record FROM calls
+WHERE run_key IN (SELECT key FROM whole) ORDER BY key
+"""  # noqa: S608
 
 
-def _calls(c: Connection, run: Mapping[str, Any], *, bodies: bool) -> list[dict[str, Any]]:
-    found = execute(c, f"{_CALLS} WHERE run_key = ? ORDER BY key", (run["key"],))
-    return [_call(index, run["id"], row, bodies=bodies) for index, row in enumerate(found)]
+def _calls(c: Connection, runs: Sequence[Mapping[str, Any]], *, bodies: bool) -> list[dict[str, Any]]:
+    """The calls of those Runs, of which the first one is what the others are in; Run by Run."""
+    rows: dict[int, list[Any]] = {run["key"]: [] for run in runs}
+    for row in execute(c, _CALLS, (runs[0]["id"],) * 3):
+        rows[row.run_key].append(row)
+    return [_call(index, run["id"], row, bodies=bodies) for run in runs for index, row in enumerate(rows[run["key"]])]
 
 
 def _call(index: int, run_id: str, row: Any, *, bodies: bool) -> dict[str, Any]:
@@ -155,10 +209,12 @@ def _call(index: int, run_id: str, row: Any, *, bodies: bool) -> dict[str, Any]:
 
 
 def _edges(
-    c: Connection, run_key: int, names: Mapping[int, str], *, weak: bool, alternatives: bool
+    c: Connection, runs: Sequence[Mapping[str, Any]], names: Mapping[int, str], *, weak: bool, alternatives: bool
 ) -> list[dict[str, Any]]:
     only = ("" if weak else " AND NOT weak") + ("" if alternatives else " AND NOT alternative")
-    query = f"SELECT * FROM edges WHERE run_key = ?{only} ORDER BY to_call, from_call, kind"  # noqa: S608
+    mine = f"{WHOLE} SELECT * FROM edges WHERE run_key IN (SELECT key FROM whole){only}"  # noqa: S608
+    place = {run["key"]: number for number, run in enumerate(runs)}
+    found = execute(c, f"{mine} ORDER BY to_call, from_call, kind", (runs[0]["id"],) * 3)
     return [
         {
             "from": names[row.from_call],
@@ -169,6 +225,6 @@ def _edges(
             "alternative": bool(row.alternative),
             "spans": orjson.loads(row.spans),
         }
-        for row in execute(c, query, (run_key,))
+        for row in sorted(found, key=lambda row: place[row.run_key])
         if row.from_call in names and row.to_call in names
     ]

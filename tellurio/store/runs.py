@@ -43,12 +43,14 @@ __all__ = [
     "run_by_key",
     "run_by_slug",
     "runs",
+    "runs_by_keys",
     "status",
     "subruns",
     "update_run",
     "with_parts",
 ]
 
+_AT_ONCE = 500  # keys in a statement
 _LONGEST_NAME = 200
 _SUMS = ("calls", "reused", "input_tokens", "output_tokens", "unpriced")
 _JSON = ("config", "tags", "budget", "client")
@@ -154,6 +156,15 @@ def command_of(c: Connection, id: str) -> dict[str, Any] | None:
 def run_by_key(c: Connection, key: int) -> dict[str, Any] | None:
     """The Run with that key."""
     return _run(_BY_KEY.first(c, key))
+
+
+def runs_by_keys(c: Connection, keys: Sequence[int]) -> list[dict[str, Any]]:
+    """The Runs with those keys, in that order; those that there are."""
+    found: dict[int, dict[str, Any]] = {}
+    for first in range(0, len(keys), _AT_ONCE):
+        some = _runs().where(t.runs.c.key.in_(keys[first : first + _AT_ONCE]))
+        found |= {row["key"]: _run(cast(Mapping[str, Any], row)) for row in c.execute(some).mappings()}
+    return [found[key] for key in keys if key in found]
 
 
 def run_by_slug(c: Connection, project_id: str, slug: str) -> dict[str, Any] | None:
@@ -359,7 +370,7 @@ def own_runs(c: Connection, id: str) -> list[int]:
     return [row[0] for row in execute(c, f"{_TREE} {_OWN} ORDER BY runs.key", (id, id))]
 
 
-_IN_WHOLE = "SELECT key FROM runs WHERE id = ? OR id IN (SELECT id FROM tree) UNION " + _OWN
+_IN_WHOLE = "SELECT key FROM runs WHERE id = ? OR id IN (SELECT id FROM tree) UNION " + _OWN  # noqa: S608
 WHOLE = f"{_TREE.rstrip()}, whole(key) AS ({_IN_WHOLE}) "
 """Begins a statement that knows a table ``whole``: the keys of a Run, of its parts, and of Runs of afnio in them.
 
