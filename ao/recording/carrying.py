@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 
 from ao.intercept.imports import Watch
@@ -64,13 +65,8 @@ class Carried:
             leave(token)
 
     def __reduce__(self) -> Any:
+        entered = importlib.import_module("ao.recording.recording").entered  # layers: when used
         return (entered, (self.task, self.subrun))
-
-
-def entered(task: Callable[..., Any], subrun: Subrun | None) -> Callable[..., Any]:
-    """In a worker: be in that subrun, for the task."""
-    enter(subrun)
-    return task
 
 
 class Attach:

@@ -12,7 +12,7 @@ from ao.local import ensure_server
 from ao.recording.journal import Journal
 from ao.recording.presence import forget, hold
 from ao.recording.state import disabled, living, random_id
-from ao.recording.subrun import Subrun, current, set_process_subrun
+from ao.recording.subrun import Subrun, current, enter, set_process_subrun
 from ao.recording.writer import Writer
 
 TYPE_CHECKING = False
@@ -78,12 +78,12 @@ class Recording:
         return recording
 
     @classmethod
-    def join(cls, root: Subrun, here: Subrun, tag: str, again: bool) -> Recording:
+    def join(cls, root: Subrun, here: Subrun | None, tag: str, again: bool) -> Recording:
         """Record this process as a child of one that is recorded.
 
         Args:
             root: the recording.
-            here: the subrun that the child was started in.
+            here: the subrun that the child was started in; None: only what is said to be in one is recorded.
             tag: which child it is.
             again: whether it is a rerun: calls are answered from the book, which lies in the folder.
         """
@@ -248,6 +248,18 @@ def joined(root: Subrun, here: Subrun, tag: str, again: bool) -> None:
     """In a new process: be recorded as the one that started it."""
     if not living and not disabled():
         Recording.join(root, here, tag, again)
+
+
+def entered(task: Callable[..., Any], subrun: Subrun | None) -> Callable[..., Any]:
+    """In a worker of a pool: be in that subrun, for the task.
+
+    A worker that was there before the recording began is none of its children yet.
+    """
+    if subrun is not None and not disabled():
+        known = [recording for recording in living if recording.root.id == subrun.root.id]
+        subrun.recording = known[0] if known else Recording.join(subrun.root, None, "~pool", again=False)
+    enter(subrun)
+    return task
 
 
 _sees_forks = False

@@ -36,6 +36,11 @@ class Subrun:
         self._occurrences: dict[tuple[str, str], int] = {}
         self._index = 0
 
+    @property
+    def root(self) -> Subrun:
+        """The recording it is a part of."""
+        return self if self.parent is None else self.parent.root
+
     def part(self, id: str, name: str | None) -> Subrun:
         """A new part of it."""
         label = (name or "").replace("/", "_")

@@ -288,6 +288,33 @@ def test_outside_of_ao_record_each_block_is_a_recording(real: Lab) -> None:
     assert (real.get(f"/runs/{left}")["name"], real.get(f"/runs/{left}")["parent_id"]) == ("to the left", None)
 
 
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_outside_of_ao_record_workers_that_were_there_are_recorded(real: Lab, method: str) -> None:
+    """Each block is a recording of its own, and so are the tasks it gives to a pool that was made before it."""
+    source = """
+import multiprocessing, sys
+from concurrent.futures import ProcessPoolExecutor
+
+def inside(text):
+    with ao_record("inside"): return ask(text)
+
+if __name__ == "__main__":
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context(sys.argv[1])) as pool:
+        pool.submit(ask, "outside").result()
+        for name in ("one", "two"):
+            with ao_record(name):
+                assert list(pool.map(ask, [f"{name} first", f"{name} second"]))[1] == f"{name} second"
+                pool.submit(inside, name).result()
+            pool.submit(ask, "between").result()
+"""
+    ran = real.python(real.write("script.py", HEAD + source), method)
+    assert (ran.status, ran.err) == (0, "")
+    for name in ("one", "two"):
+        graph = real.until(lambda name=name: len((found := real.stored(name))["calls"]) == 3 and found)
+        assert tree(real, graph) == {"": [f"{name} first", f"{name} second"], "inside": [name]}
+        assert graph["run"]["status"] == "COMPLETED"
+
+
 def test_disabled_does_nothing(lab: Lab) -> None:
     source = "with ao_record('x') as block:\n    print(ask('hello'), block.run_id)\nao.log('x', success=True)\n"
     script = lab.write("script.py", HEAD + source)
