@@ -28,7 +28,7 @@ NOTES = (
 )
 
 LIMIT = 0.05  # ms
-PATIENCE = 60.0
+PATIENCE = 150.0
 
 
 def logging_figures(quick: bool) -> Iterator[Figure]:

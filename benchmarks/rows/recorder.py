@@ -133,10 +133,10 @@ class _Bench:
         """Wait until the latest recording is stored as it should be.
 
         Raises:
-            RuntimeError: it is not, after a minute.
+            RuntimeError: it is not, after some minutes.
         """
         query = "SELECT status || ' ' || calls FROM runs WHERE kind = 'recording' ORDER BY key DESC LIMIT 1"
-        found, end = "", time.monotonic() + 60.0
+        found, end = "", time.monotonic() + 150.0
         while time.monotonic() < end:
             with contextlib.suppress(TypeError):  # there is none yet
                 found = self._server.stored(query)
