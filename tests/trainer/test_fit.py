@@ -204,7 +204,7 @@ def test_async_samples_run_side_by_side() -> None:
             self.waiting += 1
             if self.waiting % 8 == 0:
                 self.all_here.set()
-            await asyncio.wait_for(self.all_here.wait(), 30)
+            await asyncio.wait_for(self.all_here.wait(), 150)
             return await super().training_step(batch, batch_idx)
 
     client = model()
