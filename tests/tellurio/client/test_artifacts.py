@@ -107,6 +107,8 @@ def test_metrics_flow_while_a_large_file_is_uploaded_and_finish_waits_for_it(
 ) -> None:
     (tmp_path / "large.bin").write_bytes(bytes(200_000_000))
     text = """
+    from tellurio.client import run as runs
+    runs.PATIENCE = 120.0  # a slow disk may take longer than the usual 10 s to make all of it durable
     with te.init("lab", "large") as run:
         run.log_artifact("large.bin")
         run.log("x", 1.0)
