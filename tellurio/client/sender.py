@@ -148,7 +148,9 @@ class Sender:
         self.wake()
         self.wake_files()
         for thread in self._threads:
-            thread.join(1.0)
+            thread.join(
+                5.0
+            )  # as a rule they end at once; one in the middle of a sign of life, when the server has answered
         self._tidy()
 
     def leave(self) -> None:
