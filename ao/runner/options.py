@@ -6,6 +6,7 @@ import os
 import sys
 
 from ao.home import config
+from ao.runner.environment import needed
 from ao.runner.program import Program
 
 TYPE_CHECKING = False
@@ -75,7 +76,7 @@ class Options:
             "interpreter": sys.executable,
             "cwd": os.getcwd(),
             "env": dict(environment),
-            "needs": sorted(name for name in os.environ if name.endswith("_API_KEY")),
+            "needs": needed(),
             "stdin": program.target == "-",
             "host": os.uname().nodename,
             "pid": os.getpid(),

@@ -68,7 +68,7 @@ class Program:
             return self._of_module()
         if self.target == "-":
             return self._of_stdin()
-        if os.path.isdir(self.target) or _is_zip(self.target):
+        if not self.target or os.path.isdir(self.target) or _is_zip(self.target):
             return self._of_folder()
         return self._of_file()
 
@@ -91,7 +91,9 @@ class Program:
     def _of_stdin(self) -> tuple[ModuleType, CodeType]:
         sys.argv = ["-", *self.arguments]
         _first_on_path("")
-        return _fresh(), compile(sys.stdin.buffer.read(), "<stdin>", "exec", dont_inherit=True)
+        return _fresh(__file__="<stdin>", __cached__=None), compile(
+            sys.stdin.buffer.read(), "<stdin>", "exec", dont_inherit=True
+        )
 
     def _of_module(self) -> tuple[ModuleType, CodeType]:
         import runpy
@@ -111,14 +113,15 @@ class Program:
         import runpy
 
         sys.argv = [self.target, *self.arguments]
-        _first_on_path(self.target)
+        place = os.path.abspath(self.target)  # its modules are found after a change of folder, too
+        _first_on_path(place)
         details: Any = runpy
         before = sys.modules.pop("__main__")
         try:
             _, spec, code = details._get_module_details("__main__", _NotFound)
         except _NotFound:
             sys.modules["__main__"] = before
-            raise NoProgram(f"{sys.executable}: can't find '__main__' module in {self.target!r}", 1) from None
+            raise NoProgram(f"{sys.executable}: can't find '__main__' module in {place!r}", 1) from None
         return self._of_spec(spec, code)
 
     def _of_spec(self, spec: Any, code: CodeType) -> tuple[ModuleType, CodeType]:

@@ -11,6 +11,7 @@ from ao.randomness import repeatable
 from ao.recording.recording import Recording
 from ao.recording.state import disabled
 from ao.runner.context_manager import outcome
+from ao.runner.environment import kept
 from ao.runner.options import Options, Usage, read_options
 from ao.runner.program import INTERRUPTED, NoProgram, Program, finish
 
@@ -23,12 +24,6 @@ __all__ = ["main"]
 
 ABOVE = 2
 """Frames of ours above the program's own where its end is handled: `_run` and `Program.run`."""
-
-KEPT = (
-    *("PATH", "PYTHONPATH", "VIRTUAL_ENV", "LANG", "LC_ALL", "TZ"),
-    *("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "OLLAMA_HOST"),
-)
-"""Of the environment, what is stored with a recording so that it can be run again.  No keys."""
 
 
 def main() -> NoReturn:
@@ -68,7 +63,7 @@ def _begun(options: Options) -> tuple[Recording | None, list[Callable[[], object
             sys.stderr.write(f"ao-record: {error}\n")
             raise SystemExit(2) from None
     seed = _seed_of(options, book)
-    run = options.begin(seed, {name: os.environ[name] for name in KEPT if name in os.environ}, book)
+    run = options.begin(seed, kept(), book)
     try:
         recording = Recording.begin(run, None if book is None or not options.cache else book.book)
     except OSError as error:

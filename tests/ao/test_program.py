@@ -123,13 +123,14 @@ def test_a_module(lab: Lab) -> None:
 
 
 def test_standard_input(lab: Lab) -> None:
-    source = "import sys\nprint(__name__, sys.argv, sys.path[0] == '')\nraise ValueError('x')"
+    source = "import sys\nprint(__name__, __file__, sys.argv, sys.path[0] == '')\nraise ValueError('x')"
     plain, recorded = lab.python("-", "a", stdin=source), lab.record("-", "a", stdin=source)
     assert (plain.status, plain.out, plain.err) == (recorded.status, recorded.out, recorded.err)
 
 
 def test_a_folder_and_a_zip_file(lab: Lab) -> None:
-    lab.write("app/__main__.py", "import sys, other\nprint(__name__, sys.argv, other.x, __spec__ is not None)")
+    says = "print(__name__, sys.argv, sys.path[0], __file__, other.x, __spec__ is not None)"
+    lab.write("app/__main__.py", f"import os, sys\nos.chdir('/')\nimport other\n{says}")
     lab.write("app/other.py", "x = 1")
     with zipfile.ZipFile(lab.cwd / "app.zip", "w") as archive:
         for name in ("__main__.py", "other.py"):
@@ -137,7 +138,8 @@ def test_a_folder_and_a_zip_file(lab: Lab) -> None:
     for target in ("app", "app.zip"):
         same(lab, lab.python(target, "a"), lab.record(target, "a"))
     lab.write("empty/x.txt", "")
-    assert lab.record("empty").status == lab.python("empty").status == 1
+    for nothing in ("empty", ""):
+        same(lab, lab.python(nothing), lab.record(nothing))
 
 
 def test_a_script_that_is_not_there(lab: Lab) -> None:
@@ -202,6 +204,16 @@ def test_how_a_script_ends_is_told(lab: Lab) -> None:
     assert command["cwd"] == os.path.realpath(lab.cwd)
     assert "OPENAI_API_KEY" in command["needs"]
     assert "test" not in command["env"].values()
+
+
+def test_an_address_with_a_password_is_not_stored_but_asked_for(lab: Lab) -> None:
+    addresses = {"OPENAI_BASE_URL": "http://ada:hunter2@proxy/v1", "OLLAMA_HOST": "http://local:11434"}
+    lab.record(lab.write("script.py", ""), env=addresses)
+    (begun,) = lab.of("b")
+    command = begun["run"]["command"]
+    assert command["env"]["OLLAMA_HOST"] == "http://local:11434"
+    assert "OPENAI_BASE_URL" in command["needs"]
+    assert "hunter2" not in str(lab.records)
 
 
 def test_disabled_records_nothing_and_runs_all_the_same(lab: Lab) -> None:
