@@ -10,7 +10,7 @@ from typing import Any
 from afnio.calls import User
 from afnio.errors import CheckpointError
 from afnio.trainer.marks import differences, fingerprint, sizes
-from afnio.utils.data import Dataset
+from afnio.utils.data import DataLoader, Dataset
 
 __all__ = ["END", "Feed"]
 
@@ -46,10 +46,11 @@ class Feed:
         self._batches: Iterator[Any] = iter(())
         self._given = 0
         self._mark: dict[str, str] | None = None
+        self._resuming = False
 
     def begin(self, done: int = 0) -> None:
         """Begin an epoch; ``done`` batches of it were seen before."""
-        self._given = done
+        self._given, self._resuming = done, False
         resumes_itself = hasattr(self.loader, "load_state_dict")
         self._batches = itertools.islice(iter(self.loader), 0 if resumes_itself else done, None)
 
@@ -110,6 +111,12 @@ class Feed:
         """Give the loader its state back."""
         if state and hasattr(self.loader, "load_state_dict"):
             self.loader.load_state_dict(dict(state))
+            self._resuming = True
+
+    def close(self) -> None:
+        """The fit is over.  A place that it never went on from is not left to whoever uses the loader next."""
+        if self._resuming and isinstance(self.loader, DataLoader):
+            self.loader.load_state_dict({**self.loader.state_dict(), "batch": 0})
 
 
 def _length(loader: Any) -> int | None:

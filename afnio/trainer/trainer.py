@@ -246,6 +246,9 @@ class Trainer:
         folder = Folder(self.default_root_dir)
         found = None if ckpt_path is None else folder.resolve(ckpt_path)
         with ExitStack() as stack:
+            for feed in feeds:
+                if feed is not None:
+                    stack.callback(feed.close)
             outer = stack.enter_context(engine_session())
             session = inner_session(outer, budget=self.budget, reuse_answers=self.reuse_answers)
             fit = self._fit = self._last = self._begin(agent, session, clients, feeds)

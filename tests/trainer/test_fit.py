@@ -260,6 +260,10 @@ def test_early_stopping() -> None:
     assert trainer.stop_reason == "val_loss reached 1.0000"
     with pytest.raises(ValueError, match="patience"):
         EarlyStopping(patience=0)
+    with pytest.raises(ValueError, match="min_delta must be a number, got 'x'"):
+        EarlyStopping(min_delta="x")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="target must be a number, got nan"):
+        EarlyStopping(target=float("nan"))
 
 
 def test_max_steps() -> None:

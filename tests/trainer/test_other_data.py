@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from afnio.errors import CheckpointError
+from afnio.trainer import Callback, Fit
 from afnio.trainer.marks import differences, fingerprint, sizes
 from afnio.utils.data import DataLoader
 from afnio.variable import Variable
@@ -119,3 +120,19 @@ def test_steps_that_end_with_an_epoch_go_on_with_the_next(tmp_path: Path, shuffl
     whole = state(fitted(tmp_path / "whole", loader(shuffle=shuffle, seed=3), max_epochs=2))
     assert resumed.history == whole.history
     assert resumed.prompts() == whole.prompts()
+
+
+def test_a_place_that_nobody_went_on_from_is_not_left_in_the_loader(tmp_path: Path) -> None:
+    """Of a fit that had nothing left to do, or could not begin: the next fit with the same loader is a whole one."""
+    fitted(tmp_path, loader(), max_epochs=2, max_steps=5)
+    train = loader()
+    assert state(fitted(tmp_path, train, resume="last", max_epochs=1)).progress.batch == 2
+    assert len(list(train)) == 3
+
+    class Refusing(Callback):
+        def on_load_checkpoint(self, fit: Fit, checkpoint: Any) -> None:
+            raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError, match="no"):
+        fitted(tmp_path, train, resume="last", max_epochs=2, callbacks=[Refusing()])
+    assert len(list(train)) == 3

@@ -26,7 +26,7 @@ class EarlyStopping(Callback):
         check_finite: end the fit when the score is NaN or infinite.
 
     Raises:
-        ValueError: ``patience`` or ``mode`` is something else.
+        ValueError: ``patience``, ``min_delta``, ``target`` or ``mode`` is something else.
         StepError: at the end of an epoch: there is no metric ``monitor``.
 
     Modelled on https://lightning.ai/docs/pytorch/stable/api/lightning.pytorch.callbacks.EarlyStopping.html
@@ -42,8 +42,11 @@ class EarlyStopping(Callback):
         mode: str | None = None,
         check_finite: bool = True,
     ) -> None:
-        if not isinstance(patience, int) or patience < 1:
+        if not isinstance(patience, int) or isinstance(patience, bool) or patience < 1:
             raise ValueError(f"patience must be an int of at least 1, got {patience!r}.")
+        for name, value in (("min_delta", min_delta), ("target", 0.0 if target is None else target)):
+            if not isinstance(value, (int, float)) or math.isnan(value):
+                raise ValueError(f"{name} must be a number, got {value!r}.")
         if mode not in (None, "max", "min"):
             raise ValueError(f"mode must be 'max' (higher scores are better), 'min' or None, got {mode!r}.")
         self.patience, self.min_delta, self.target = patience, min_delta, target
