@@ -7,12 +7,14 @@ that lost is told of.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 __all__ = ["Run", "cover", "longest_runs"]
 
 _WIDTH = 4  # bytes a token
+RIVALS = 8
+"""So many stretches through one place are compared; more of the same text in other answers explain nothing better."""
 
 
 class Run(NamedTuple):
@@ -33,13 +35,19 @@ def longest_runs(
 ) -> list[Run]:
     """The longest runs through ``seeds`` (place in the prompt, carrier, place in it), each once.
 
-    Seeds come in order of their place in the prompt.  One with fewer than ``least`` tokens in common is dropped.
+    Seeds come in order of their place in the prompt, and at a place the best ones first.  One with fewer than
+    ``least`` tokens in common is dropped.
     """
     reached: dict[tuple[int, int], int] = {}
+    ends: list[int] = []  # a heap: where the runs through the place end
     runs = []
     for place, carrier, origin in seeds:
         diagonal = (carrier, origin - place)
         if reached.get(diagonal, -1) > place:
+            continue
+        while ends and ends[0] < place + least:
+            heapq.heappop(ends)
+        if len(ends) >= RIVALS:
             continue
         other = stored(carrier).data
         ahead = _same_ahead(data, place, other, origin)
@@ -47,6 +55,7 @@ def longest_runs(
             continue
         back = _same_behind(data, place, other, origin)
         reached[diagonal] = place + ahead
+        heapq.heappush(ends, place + ahead)
         runs.append(Run(place - back, place + ahead, carrier, origin - back))
     return runs
 
@@ -121,35 +130,33 @@ def _free(run: Run, owner: list[Run | None]) -> Run | None:
 
 
 def _same_ahead(data: bytes, place: int, other: bytes, origin: int) -> int:
-    most = min(len(data) // _WIDTH - place, len(other) // _WIDTH - origin)
-    return _longest(
-        most,
-        lambda length: (
-            data[place * _WIDTH : (place + length) * _WIDTH] == other[origin * _WIDTH : (origin + length) * _WIDTH]
-        ),
-    )
+    start, begin = place * _WIDTH, origin * _WIDTH
+    most = min(len(data) - start, len(other) - begin)
+    same = 0
+    for size in _steps(most):
+        # The first byte that differs is the highest in the numbers' difference; all of this is done in C.
+        one, two = data[start + same : start + same + size], other[begin + same : begin + same + size]
+        if different := int.from_bytes(one, "big") ^ int.from_bytes(two, "big"):
+            return (same + size - (different.bit_length() + 7) // 8) // _WIDTH
+        same += size
+    return same // _WIDTH
 
 
 def _same_behind(data: bytes, place: int, other: bytes, origin: int) -> int:
-    return _longest(
-        min(place, origin),
-        lambda length: (
-            data[(place - length) * _WIDTH : place * _WIDTH] == other[(origin - length) * _WIDTH : origin * _WIDTH]
-        ),
-    )
+    end, stop = place * _WIDTH, origin * _WIDTH
+    same = 0
+    for size in _steps(min(end, stop)):
+        one, two = data[end - same - size : end - same], other[stop - same - size : stop - same]
+        if different := int.from_bytes(one, "little") ^ int.from_bytes(two, "little"):
+            return (same + size - (different.bit_length() + 7) // 8) // _WIDTH
+        same += size
+    return same // _WIDTH
 
 
-def _longest(most: int, same: Callable[[int], bool]) -> int:
-    """The greatest length up to ``most`` that is the same: doubled until it is not, then halved in between."""
-    good, step = 0, 1
-    while good < most and same(min(good + step, most)):
-        good = min(good + step, most)
-        step *= 2
-    bad = min(good + step, most + 1)
-    while bad - good > 1:
-        middle = (good + bad) // 2
-        if same(middle):
-            good = middle
-        else:
-            bad = middle
-    return good
+def _steps(most: int) -> Iterator[int]:
+    """Sizes that add up to ``most``: small ones first, as most runs are short."""
+    size = 16 * _WIDTH
+    while most:
+        yield min(size, most)
+        most -= min(size, most)
+        size *= 4

@@ -27,6 +27,9 @@ SLACK = 0.05
 """Seconds by which clocks may disagree about what was first."""
 
 
+MOST_LOST = 32
+"""So many stretches of one text that lost to others are told of, the longest."""
+
 _ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, default=str)
 
 
@@ -58,9 +61,10 @@ class _Hit(NamedTuple):
 class _Read(NamedTuple):
     """A leaf that was looked up, to be learned from when the whole request has been."""
 
-    ids: list[int]
-    unknown: set[int]  # grams that no answer explains
-    explained: list[tuple[int, int]]  # tokens that an answer explains
+    tokens: Tokens
+    looked_up: list[int]
+    answered: set[int]  # grams that answers carry or explain
+    explained: list[tuple[int, int]]  # tokens that answers explain
 
 
 class ContentIndex:
@@ -143,7 +147,7 @@ class ContentIndex:
                 known = self._messages[key] = self._hits(part, before, read, started)
             hits += ((part.path, hit) for hit in known)
         for leaf in read:
-            self._program.learn(leaf.ids, leaf.unknown, leaf.explained, self._outputs)
+            self._program.learn(*leaf, self._outputs.carried)
         self._threads[thread] = number
         hits = [(path, hit) for path, hit in hits if hit.source != number and self._before(hit.source, started)]
         self._parents[number] |= {hit.source for _, hit in hits}
@@ -263,31 +267,29 @@ class ContentIndex:
         self.lookups += 3 * len(tokens.ids)
         outputs = self._outputs
         texts = outputs.texts
-        different = set(looked_up)
-        known = outputs.known(different)
-        seeds = [seed for seed in outputs.seeds(looked_up, known) if self._before(texts[seed[1]].call, started)]
-        runs = longest_runs(tokens.data, seeds, texts.__getitem__, GRAM)
-        runs += (
-            Run(place, place + length, carrier, origin)
-            for place, length, carrier, origin in outputs.short_seeds(tokens.ids, looked_up)
-            if self._before(texts[carrier].call, started)
-        )
-        self.lookups += len(seeds) + len(runs)
+        known = outputs.known(looked_up)
+        seeds = outputs.seeds(looked_up, known)
+        runs = [Run(place, place + length, *where) for place, length, *where in outputs.short_seeds(tokens.ids)]
+        if started is not None:
+            seeds = (seed for seed in seeds if self._before(texts[seed[1]].call, started))
+            runs = [run for run in runs if self._before(texts[run.carrier].call, started)]
+        runs = longest_runs(tokens.data, seeds, texts.__getitem__, GRAM) + runs
+        self.lookups += len(known) + len(runs)
         if not runs:
-            read.append(_Read(tokens.ids, different - known, []))
+            read.append(_Read(tokens, looked_up, known, []))
             return []
         judge = Judge(tokens, looked_up, runs, self._program)
         chosen, lost = cover(runs, _least, self._derived)
-        judged = [(run, self._hit(run, leaf, judge, lost=False)) for run in chosen]
+        judged = [(run, self._hit(run, leaf, tokens, judge, lost=False)) for run in chosen]
         won = list(judged)
-        for run in lost:
-            hit = self._hit(run, leaf, judge, lost=True)
+        for run in sorted(lost, key=_length, reverse=True)[:MOST_LOST]:
+            hit = self._hit(run, leaf, tokens, judge, lost=True)
             judged.append((run, hit._replace(lost=False) if hit and self._is_own(run, hit, won) else hit))
         explained = [(run.start, run.end) for run, hit in judged if hit and hit.strong and not hit.lost]
         covered = (looked_up[run.start : run.end - GRAM + 1] for run in chosen if run.end - run.start >= GRAM)
         # A short value that was put into a template makes no stretch with it that is the program's.
         around = (looked_up[max(start - GRAM + 1, 0) : end] for start, end in explained if end - start < GRAM)
-        read.append(_Read(tokens.ids, (different - known).difference(*covered, *around), explained))
+        read.append(_Read(tokens, looked_up, known.union(*covered, *around), explained))
         return [hit for _, hit in judged if hit]
 
     def _is_own(self, lost: Run, hit: _Hit, won: list[tuple[Run, _Hit | None]]) -> bool:
@@ -302,15 +304,14 @@ class ContentIndex:
         first, second = self._outputs.texts[carrier].call, self._outputs.texts[other].call
         return first == second or first in self._parents[second]
 
-    def _hit(self, run: Run, leaf: Leaf, judge: Judge, *, lost: bool) -> _Hit | None:
+    def _hit(self, run: Run, leaf: Leaf, tokens: Tokens, judge: Judge, *, lost: bool) -> _Hit | None:
         text: Text = self._outputs.texts[run.carrier]
         verdict = judge.verdict(run, text, len(self._answered) - self._answered[text.call])
         if not verdict.weight or (lost and not verdict.strong):
             return None
-        starts, ends = judge.places()
         last = run.origin + run.end - run.start - 1
         origin = Span(text.path, text.starts[run.origin], text.ends[last])
-        return _Hit(text.call, leaf.path, starts[run.start], ends[run.end - 1], origin, *verdict, lost)
+        return _Hit(text.call, leaf.path, tokens.start(run.start), tokens.end(run.end - 1), origin, *verdict, lost)
 
     # --- Edges
 
@@ -335,6 +336,10 @@ class ContentIndex:
             alternative,
             tuple(sorted({Link(Span(path + hit.leaf, hit.start, hit.end), hit.origin) for path, hit in kept})),
         )
+
+
+def _length(run: Run) -> int:
+    return run.end - run.start
 
 
 def _least(run: Run) -> int:

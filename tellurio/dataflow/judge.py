@@ -37,6 +37,8 @@ JUST, NEAR, RARE_NEAR = 2, 3, 8
 """A label is linked to one of so many latest answers; a single word to one of some more; a rare one to more still."""
 FEW_WORDS = 12
 """So many new words a text may have, for one amid a sentence to be no chance."""
+MOST_ASKED = 12
+"""For so many values of a text it is asked what stood in their place before: more of them are a list."""
 LONG_UNIT, LONG_SENTENCE = 8, 12
 """Tokens of a whole answer, and of a sentence, whose words need not weigh anything: chance does not write the same."""
 A_LITTLE = UNIT
@@ -74,15 +76,9 @@ class Judge:
     def __init__(self, tokens: Tokens, looked_up: list[int], runs: list[Run], program: Program) -> None:
         self._tokens, self._looked_up, self._runs, self._program = tokens, looked_up, runs, program
         self._sums: list[int] = []
-        self._places: tuple[list[int], list[int]] | None = None
         self._new: int | None = None
+        self._asked = 0
         self._units: dict[tuple[int, int], int] | None = None
-
-    def places(self) -> tuple[list[int], list[int]]:
-        """Start and end of each token in the prompt's text."""
-        if self._places is None:
-            self._places = self._tokens.places()
-        return self._places
 
     def verdict(self, run: Run, text: Text, age: int) -> Verdict:
         """What ``run`` through ``text`` says; ``age``: 1 for the latest answer, 2 for the one before, ..."""
@@ -145,14 +141,23 @@ class Judge:
 
     def _weight(self, run: Run, text: Text, start: int, end: int) -> int:
         if not self._sums:
-            through = (self._looked_up[max(run.start - GRAM + 1, 0) : run.end] for run in self._runs)
-            evidence = self._program.evidence(self._tokens.ids, self._looked_up, set().union(*through))
-            self._sums = list(accumulate(evidence, initial=0))
+            self._sums = list(accumulate(self._evidence(), initial=0))
         shift = run.start - run.origin
         weight = self._sums[end + shift] - self._sums[start + shift]
         if text.light is not None:
             weight -= min(text.light[end] - text.light[start], weight)
         return weight
+
+    def _evidence(self) -> list[int]:
+        """What the tokens say; only where there are runs."""
+        says = [0] * len(self._tokens.ids)
+        done = 0
+        for run in sorted(self._runs):
+            start = max(run.start, done)
+            if start < run.end:
+                says[start : run.end] = self._program.evidence(self._tokens.ids, self._looked_up, start, run.end)
+                done = run.end
+        return says
 
     def _of_value(self, run: Run, text: Text, age: int) -> Verdict:
         size = run.end - run.start
@@ -160,10 +165,9 @@ class Judge:
         weights = [self._program.weight(token) for token in ids]
         known = [token in self._program.words for token in ids]
         weight = sum(w // 2 if k else w for w, k in zip(weights, known, strict=True))
-        grade = next(
-            (unit[2] for unit in self._inside(run.origin, run.origin + size, text) if unit[1] == run.origin + size),
-            NAME,
-        )
+        at = bisect_left(text.units, (run.origin, run.origin + size, 0))
+        exact = at < len(text.units) and text.units[at][:2] == (run.origin, run.origin + size)
+        grade = text.units[at][2] if exact else NAME
         telling = max(weights) >= STRONG_TOKEN or (size > 1 and weight >= STRONG_TOKEN and grade <= LISTED)
         if telling and not all(known):
             return Verdict(weight, True, True)
@@ -215,7 +219,7 @@ class Judge:
 
     def _is_part_of_a_name(self, place: int) -> bool:
         """Whether a rare word stands directly beside it that no answer has: the value would be more than this word."""
-        starts, ends = self.places()
+        starts, ends = self._tokens.places()
         spellings = self._tokens.spellings
         for one, other in ((place - 1, place), (place, place + 1)):
             beside = one if one != place else other
@@ -237,15 +241,19 @@ class Judge:
         return self._new
 
     def _filled(self, run: Run) -> int:
-        return self._program.slots.filled(self._tokens.ids, run.start, run.end)
+        self._asked += 1
+        return (
+            self._program.slots.filled(self._tokens.ids, run.start, run.end) if self._asked <= MOST_ASKED else UNKNOWN
+        )
 
     def _grade(self, first: int, last: int) -> int:
         """How sure the prompt has these tokens as a value too, `NAME` if not; what is beside them says so mostly."""
-        text, (starts, ends) = self._tokens.text, self.places()
-        if _AMID.match(text, ends[last - 1]) or text[max(starts[first] - 2, 0) : starts[first]].strip().isalnum():
+        tokens, text = self._tokens, self._tokens.text
+        start = tokens.start(first)
+        if _AMID.match(text, tokens.end(last - 1)) or text[max(start - 2, 0) : start].strip().isalnum():
             return NAME
         if self._units is None:
-            self._units = {}
+            self._units, (starts, ends) = {}, tokens.places()
             for start, end, grade in units(text):
                 place = bisect_left(starts, start), bisect_right(ends, end)
                 self._units[place] = min(grade, self._units.get(place, NAME))
@@ -253,15 +261,14 @@ class Judge:
 
     def _is_set_off(self, run: Run) -> bool:
         """Whether the prompt puts it between quotes, after a colon, in a line or field of its own."""
-        text, (starts, ends) = self._tokens.text, self.places()
-        start = starts[run.start]
+        text, start = self._tokens.text, self._tokens.start(run.start)
         before = text[max(start - 8, 0) : start] if start <= 8 else "." + text[start - 8 : start]
-        return bool(_BEGINS.search(before) and _ENDS.match(text, ends[run.end - 1]))
+        return bool(_BEGINS.search(before) and _ENDS.match(text, self._tokens.end(run.end - 1)))
 
     def _is_name(self, place: int) -> bool:
         """Whether the word has a capital that no beginning of a sentence explains."""
         word = self._tokens.spellings[place]
         if not (word[:1].isupper() and word[1:].islower() and len(word) >= 4):
             return False
-        before = self._tokens.text[: self.places()[0][place]].rstrip(" \t\"'“‘(*_")
+        before = self._tokens.text[: self._tokens.start(place)].rstrip(" \t\"'“‘(*_")
         return bool(before) and before[-1] not in ".!?:\n-#•>"

@@ -12,7 +12,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import compress, count
 
 from tellurio.dataflow.tokens import STRONG_TOKEN, UNIT, Tokens, Vocabulary
 from tellurio.dataflow.units import LISTED, keys, units
@@ -24,8 +24,8 @@ WINDOW = 4
 GUARANTEE = GRAM + WINDOW - 1
 LONG = 48
 """Tokens from which on a text is winnowed."""
-CARRIERS = 8
-"""The most recent carriers of a gram that are kept: older ones lose every tie."""
+CARRIERS, FEW_CARRIERS = 8, 3
+"""The most recent carriers of a gram that are kept: older ones lose every tie.  Of a word by itself fewer are."""
 
 COPIES, MENTIONS = 64, 4
 """So many times a gram, and a short value, is looked for in one text."""
@@ -60,7 +60,7 @@ class Text:
 
 def grams(ids: list[int]) -> list[int]:
     """A number for each three tokens in a row; beyond a million different tokens, two may share one."""
-    return [pair << 20 | c for pair, c in zip([a << 20 | b for a, b in pairwise(ids)], ids[2:], strict=False)]
+    return [(a << 20 | b) << 20 | c for a, b, c in zip(ids, ids[1:], ids[2:], strict=False)]
 
 
 class Outputs:
@@ -70,6 +70,7 @@ class Outputs:
         self.texts: list[Text] = []
         self.entries: dict[int, int | list[int]] = {}  # gram -> carrier and place, the most recent last
         self.values: dict[int, list[int]] = {}  # token, or pair of tokens -> the same
+        self._anchors: set[int] = set()  # a token of each value, the one that says more
         self.carried: set[int] = set()  # tokens that some answer has
         self._vocabulary = vocabulary
 
@@ -106,41 +107,42 @@ class Outputs:
         for entry in () if found is None else (found,) if isinstance(found, int) else found:
             yield self.texts[entry >> _PLACE_BITS].call
 
-    def known(self, looked_up: set[int]) -> set[int]:
+    def known(self, looked_up: list[int]) -> set[int]:
         """Those of the grams that some answer carries."""
         return self.entries.keys() & looked_up
 
     def seeds(self, looked_up: list[int], known: set[int]) -> Iterator[tuple[int, int, int]]:
-        """Of the ``known`` grams of a prompt: place, carrier, place in it; in order of the place."""
+        """Of the ``known`` grams of a prompt: place, carrier, place in it; in order of the place, the latest first."""
         entries = self.entries
         times: dict[int, int] = {}
-        for place, gram in enumerate(looked_up) if known else ():
-            if gram not in known:
-                continue
+        for place in compress(count(), map(known.__contains__, looked_up)) if known else ():
+            gram = looked_up[place]
             times[gram] = times.get(gram, 0) + 1
             if times[gram] > COPIES:
                 continue
             found = entries[gram]
-            for entry in (found,) if isinstance(found, int) else found:
+            for entry in (found,) if isinstance(found, int) else reversed(found):
                 yield place, entry >> _PLACE_BITS, entry & (_MOST_TOKENS - 1)
 
-    def short_seeds(self, ids: list[int], looked_up: list[int]) -> Iterator[tuple[int, int, int, int]]:
+    def short_seeds(self, ids: list[int]) -> Iterator[tuple[int, int, int, int]]:
         """Values of one or two tokens in a prompt: place, number of tokens, carrier, place in it."""
-        values, weights = self.values, self._vocabulary.weights
-        pairs = [gram >> 20 for gram in looked_up]
-        pairs += [_pair(*ids[-2:])] if len(ids) > 1 else []
-        for length, stretches in ((2, pairs), (1, ids)):
-            found = values.keys() & stretches
-            times: dict[int, int] = {}
-            for place, value in enumerate(stretches) if found else ():
-                if value not in found:
-                    continue
-                times[value] = times.get(value, 0) + 1
-                if times[value] > MENTIONS:
-                    continue
-                light = sum(weights[token] for token in ids[place : place + length]) < UNIT
-                for entry in values[value][-1 if light else 0 :]:
-                    yield place, length, entry >> _PLACE_BITS, entry & (_MOST_TOKENS - 1)
+        anchors = self._anchors.intersection(ids)
+        at = list(compress(count(), map(anchors.__contains__, ids))) if anchors else []
+        times: dict[int, int] = {}
+        pairs = sorted({place for anchor in at for place in (anchor - 1, anchor) if 0 <= place < len(ids) - 1})
+        stretches = [(place, 2, _pair(ids[place], ids[place + 1])) for place in pairs]
+        for place, length, value in stretches + [(place, 1, ids[place]) for place in at]:
+            found = self.values.get(value)
+            if found is None or times.get(value, 0) >= MENTIONS:
+                continue
+            times[value] = times.get(value, 0) + 1
+            for entry in found[-self._worth(ids[place : place + length]) :]:
+                yield place, length, entry >> _PLACE_BITS, entry & (_MOST_TOKENS - 1)
+
+    def _worth(self, value: list[int]) -> int:
+        """How many carriers of a value to look at: it is an id; a word; or may be anything."""
+        weight = sum(map(self._vocabulary.weights.__getitem__, value))
+        return 1 if weight < UNIT else CARRIERS if weight >= STRONG_TOKEN else FEW_CARRIERS
 
     def _chosen(self, ids: list[int], count: int, marked: list[tuple[int, int, int]]) -> Iterable[int]:
         if count <= LONG:
@@ -175,6 +177,7 @@ class Outputs:
         values |= {token: place for place, token in enumerate(ids) if weights[token] >= STRONG_TOKEN}
         for value, place in values.items():
             if place < _MOST_TOKENS:
+                self._anchors.add(value if value < 1 << 20 else max(ids[place : place + 2], key=weights.__getitem__))
                 entries = self.values.setdefault(value, [])
                 entries.append(carrier | place)
                 del entries[:-CARRIERS]

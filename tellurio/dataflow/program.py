@@ -8,7 +8,7 @@ it again, are not linked by it.  What several calls wrote of their own accord is
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import chain
+from itertools import chain, filterfalse
 
 from tellurio.dataflow.outputs import GRAM, Outputs, grams
 from tellurio.dataflow.slots import Slots
@@ -32,11 +32,26 @@ class Program:
         self._users: dict[int, list[int]] = {}  # token -> the first calls that used it of their own accord
         self._vocabulary = vocabulary
 
-    def learn(self, ids: list[int], unknown: set[int], explained: list[tuple[int, int]], outputs: Outputs) -> None:
-        """A prompt's text has been read: grams and words that no answer carries are the program's."""
-        self.fixed |= unknown
-        self.words |= set(ids) - outputs.carried
-        self.slots.add(ids, explained)
+    def learn(
+        self,
+        tokens: Tokens,
+        looked_up: list[int],
+        answered: set[int],
+        explained: list[tuple[int, int]],
+        carried: set[int],
+    ) -> None:
+        """A prompt's text has been read: grams and words that no answer carries are the program's.
+
+        Args:
+            tokens: of the text.
+            looked_up: its grams.
+            answered: grams that answers carry or explain.
+            explained: ranges of tokens that come from answers.
+            carried: tokens that answers have.
+        """
+        self.fixed.update(filterfalse(answered.__contains__, looked_up))
+        self.words.update(filterfalse(carried.__contains__, tokens.ids))
+        self.slots.add(tokens.data, explained)
 
     def wrote(self, gram: int, parents: set[int], outputs: Outputs) -> None:
         """A call that read the answers of ``parents`` (and wrote its own) has answered with ``gram``."""
@@ -54,28 +69,29 @@ class Program:
                     if len(users) in (HALF, HARDLY):
                         weights[token] = weights[token] // 2 if len(users) == HALF else 1
 
-    def evidence(self, ids: list[int], looked_up: list[int], judged: set[int]) -> list[int]:
-        """How much each token of a prompt's text says: nothing where all grams through it are the program's.
+    def evidence(self, ids: list[int], looked_up: list[int], start: int, end: int) -> list[int]:
+        """How much each of the tokens ``[start, end)`` of a prompt's text says.
 
-        Right for the tokens whose grams are all in ``judged``.
+        Nothing, where all grams through it are the program's; hardly anything in a habit of the models.
         """
-        weights = list(map(self._vocabulary.weights.__getitem__, ids))
+        weights = list(map(self._vocabulary.weights.__getitem__, ids[start:end]))
         if not looked_up:
-            return [0 if token in self.words else weight for token, weight in zip(ids, weights, strict=True)]
-        habits = self.habits
-        if ours := self.fixed & judged:
-            touched: dict[int, int] = {}
-            for place in [place for place, gram in enumerate(looked_up) if gram in ours]:
-                for token in (place, place + 1, place + 2):
-                    touched[token] = touched.get(token, 0) + 1
-            for token, count in touched.items():
-                through = min(GRAM, token + 1, len(ids) - token)
-                weights[token] = weights[token] // 2 if count < through else 0
-        if habitual := habits.keys() & judged:
-            for place, gram in enumerate(looked_up):
-                if gram in habitual:
-                    for token in range(place, place + GRAM):
-                        weights[token] = min(weights[token], 1 if habits[gram] < HALF - 1 else 0)
+            return [0 if token in self.words else weight for token, weight in zip(ids[start:end], weights, strict=True)]
+        first = max(start - GRAM + 1, 0)
+        through = looked_up[first:end]
+        if not self.fixed.isdisjoint(through):
+            fixed = self.fixed
+            ours = [gram in fixed for gram in through]
+            for token in range(start, end):
+                around = ours[max(token - GRAM + 1, 0) - first : token - first + 1]
+                if count := sum(around):
+                    weights[token - start] = weights[token - start] // 2 if count < len(around) else 0
+        if not self.habits.keys().isdisjoint(through):
+            for place, gram in enumerate(through, first):
+                if gram in self.habits:
+                    least = 1 if self.habits[gram] < HALF - 1 else 0
+                    for token in range(max(place, start), min(place + GRAM, end)):
+                        weights[token - start] = min(weights[token - start], least)
         return weights
 
     def novel(self, looked_up: list[int]) -> int:

@@ -35,9 +35,9 @@ class Slots:
     def __init__(self) -> None:
         self._asked: deque[_Asked] = deque(maxlen=ASKED)
 
-    def add(self, ids: list[int], explained: list[tuple[int, int]]) -> None:
-        """A text was asked; tokens in ``explained`` ranges came from answers."""
-        self._asked.appendleft(_Asked(array("I", ids).tobytes(), tuple(explained)))
+    def add(self, data: bytes, explained: list[tuple[int, int]]) -> None:
+        """A text was asked, as tokens of four bytes each; those in ``explained`` ranges came from answers."""
+        self._asked.appendleft(_Asked(data, tuple(explained)))
 
     def filled(self, ids: list[int], start: int, end: int) -> int:
         """Who filled the place of tokens ``[start, end)`` before, `OWN`, `FED` or `UNKNOWN`; by most of the cases."""

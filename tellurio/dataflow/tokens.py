@@ -24,6 +24,9 @@ UNIT = 4
 STRONG_TOKEN = 2 * UNIT
 """From this weight on a token says something by itself: an order number, a hash, a long number."""
 
+FEW_PLACES = 10
+"""So many tokens' places are looked for one by one."""
+
 # Scripts written without spaces, and Hangul, whose particles stick to the words.
 _SOLID = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
 _SOLID += "\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
@@ -87,17 +90,41 @@ class Tokens:
         data: the numbers as bytes, four each, so that stretches compare at once.
     """
 
-    __slots__ = ("_clean", "data", "ids", "spellings", "text")
+    __slots__ = ("_asked", "_clean", "_ends", "_starts", "_words", "data", "ids", "spellings", "text")
 
     def __init__(self, text: str, vocabulary: Vocabulary) -> None:
         self.text = text
         self._clean = _Clean(text) if _suspect(text) else None
-        self.spellings = _split(self._clean.text if self._clean else text)
+        self._words, self.spellings = _split(self._clean.text if self._clean else text)
         self.ids = list(map(vocabulary.__getitem__, self.spellings))
         self.data = array("I", self.ids).tobytes()
+        self._asked = 0
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+
+    def start(self, token: int) -> int:
+        """Where a token begins in the text as it was."""
+        if not self._starts:
+            if self._words and self._clean is None and self._asked < FEW_PLACES:
+                # A few places are found faster by splitting again up to the token, which is all done in C.
+                self._asked += 1
+                return len(self._words) - len(self._words.split(None, token)[token])
+            self.places()
+        return self._starts[token]
+
+    def end(self, token: int) -> int:
+        """Where it ends."""
+        if self._clean:
+            return self.places()[1][token]
+        return self._ends[token] if self._starts else self.start(token) + len(self.spellings[token])
 
     def places(self) -> tuple[list[int], list[int]]:
         """Start and end of each token in the text as it was."""
+        if not self._starts:
+            self._starts, self._ends = self._places()
+        return self._starts, self._ends
+
+    def _places(self) -> tuple[list[int], list[int]]:
         clean = self._clean.text if self._clean else self.text
         ends, end, lengths = [], 0, list(map(len, self.spellings))
         for spelling, length in zip(self.spellings, lengths, strict=True):
@@ -159,12 +186,14 @@ def _suspect(text: str) -> bool:
     return _SUSPECT.search(text) is not None
 
 
-def _split(text: str) -> list[str]:
+def _split(text: str) -> tuple[str, list[str]]:
+    """The tokens; and the text with nothing but spaces between them, if that is all it takes."""
     if not text.isascii():
-        return _TOKEN.findall(text)
-    if _NUMBER_WITH_MARKS.search(text):
-        return _TOKEN_OF_ASCII.findall(text)
-    return text.translate(_SPACES).split()  # the same, faster
+        return "", _TOKEN.findall(text)
+    if any(map(text.__contains__, "0123456789")) and _NUMBER_WITH_MARKS.search(text):
+        return "", _TOKEN_OF_ASCII.findall(text)
+    words = text.translate(_SPACES)
+    return words, words.split()  # the same, faster
 
 
 def _meant(written: str) -> str:
