@@ -148,9 +148,7 @@ class Sender:
         self.wake()
         self.wake_files()
         for thread in self._threads:
-            thread.join(
-                5.0
-            )  # as a rule they end at once; one in the middle of a sign of life, when the server has answered
+            thread.join(5.0)  # as a rule they end at once; one that gives a sign of life, when the server has answered
         self._tidy()
 
     def leave(self) -> None:
@@ -256,7 +254,7 @@ class Sender:
 
     def say(self) -> None:
         """Say what was logged and was not said yet."""
-        if self._saying.acquire(timeout=0.5):
+        if self._saying.acquire(timeout=5.0):
             try:
                 for path, tail in self._tails.items():
                     if not path.stem.endswith(FILES):
