@@ -111,7 +111,7 @@ class LMServer:
         self._ask("POST", "/__faults", [Fault.of(fault).as_dict() for fault in faults])
 
     def _ask(self, method: str, path: str, body: object = None) -> Any:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=150)
         try:
             connection.request(method, path, None if body is None else json.dumps(body))
             return json.loads(connection.getresponse().read())
