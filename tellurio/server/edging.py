@@ -104,12 +104,25 @@ class Edging:
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
-                run_id = next(iter(self._waiting))
-                del self._waiting[run_id]
-                try:
-                    await asyncio.to_thread(self._recording, run_id)
-                except Exception as error:  # noqa: BLE001 - the edges of one Run do not hold up the others'
-                    log("edges_failed", logging.ERROR, error, run=run_id)
+                run_ids, self._waiting = list(self._waiting), {}
+                settled = await self._settled(run_ids)
+                for run_id in run_ids:
+                    if run_id not in settled:
+                        await self._tried(run_id)
+
+    async def _settled(self, run_ids: list[str]) -> set[str]:
+        """Those of them with nothing to find: a recording of many parts has many of one call."""
+        try:
+            return await self._store.awrite(stored.settle, run_ids)
+        except Exception as error:  # noqa: BLE001 - they are looked at one by one
+            log("edges_failed", logging.ERROR, error, runs=len(run_ids))
+            return set()
+
+    async def _tried(self, run_id: str) -> None:
+        try:
+            await asyncio.to_thread(self._recording, run_id)
+        except Exception as error:  # noqa: BLE001 - the edges of one Run do not hold up the others'
+            log("edges_failed", logging.ERROR, error, run=run_id)
 
     def _recording(self, run_id: str) -> None:
         found = self._store.read(run, run_id)
@@ -119,8 +132,11 @@ class Edging:
             self._catch_up(found)
 
     def _index(self, run_id: str) -> None:
-        for found in self._store.read(_behind, run_id):
-            self._catch_up(found)
+        behind = self._store.read(_behind, run_id)
+        settled = self._store.write(stored.settle, [found["id"] for found in behind]) if len(behind) > 1 else set()
+        for found in behind:
+            if found["id"] not in settled:
+                self._catch_up(found)
 
     def _catch_up(self, found: Mapping[str, Any]) -> None:
         """Only one thread at a time has a Run's index; another waits, and finds little to do."""

@@ -22,6 +22,7 @@ __all__ = [
     "graph",
     "indexed",
     "last",
+    "settle",
     "summary",
     "uncounted",
     "whole",
@@ -79,6 +80,27 @@ AND indexed < coalesce((SELECT max(calls.key) FROM calls WHERE calls.run_key = r
 def behind_in(c: Connection, id: str) -> list[int]:
     """The keys of the Run and of what is in it, as far as they have calls whose edges are not known."""
     return [row.key for row in execute(c, _BEHIND_IN, (id, id, id))]
+
+
+def settle(c: Connection, ids: Sequence[str]) -> set[str]:
+    """See which of those Runs have one call, and nothing to find for it: edges are between calls of a Run.
+
+    Returns:
+        the ids of those: the edges of all their calls are known now.
+    """
+    settled: set[str] = set()
+    for first in range(0, len(ids), _AT_ONCE):
+        some = ids[first : first + _AT_ONCE]
+        settled |= {row.id for row in execute(c, _SETTLE.format(", ".join("?" * len(some))), tuple(some))}
+    return settled
+
+
+_AT_ONCE = 500  # ids in a statement
+_KEYS = "(SELECT {} FROM calls WHERE calls.run_key = runs.key)"
+_SETTLE = f"""
+UPDATE runs SET indexed = {_KEYS.format("max(calls.key)")} WHERE indexed = 0 AND kind <> 'run' AND id IN ({{}})
+AND {_KEYS.format("min(calls.key)")} = {_KEYS.format("max(calls.key)")} RETURNING id
+"""  # noqa: S608
 
 
 def graph(

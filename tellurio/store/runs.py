@@ -259,13 +259,15 @@ def end_run(
     """
     if status not in ENDS:
         raise ValueError(f"expected an end, {', '.join(ENDS)}, got {status!r}")
-    open_still = ~t.runs.c.ended_by_client if by_client else t.runs.c.status == "RUNNING"
-    end = {"status": status, "reason": _text("reason", reason), "ended_by_client": by_client}
-    c.execute(update(t.runs).where(t.runs.c.id == id, open_still).values(**end, ended=now, updated=now))
+    execute(c, _END_TOLD if by_client else _END_GUESSED, (status, _text("reason", reason), by_client, now, now, id))
     ended = _there(run(c, id), id)
     if ended["kind"] != "subrun":
         end_parts(c, id, ended["status"], now)
     return ended
+
+
+_END = "UPDATE runs SET status = ?, reason = ?, ended_by_client = ?, ended = ?, updated = ? WHERE id = ? AND "
+_END_TOLD, _END_GUESSED = _END + "NOT ended_by_client", _END + "status = 'RUNNING'"
 
 
 def begin_subrun(
@@ -326,8 +328,13 @@ _UNTOLD = {"untold": True}
 
 def reopen(c: Connection, id: str, now: float) -> None:
     """Something more came of a subrun that had ended."""
-    again = {"status": "RUNNING", "reason": None, "ended": None, "ended_by_client": False, "updated": now}
-    c.execute(update(t.runs).where(t.runs.c.id == id, t.runs.c.kind == "subrun").values(**again))
+    execute(c, _REOPEN, (False, now, id))
+
+
+_REOPEN = """
+UPDATE runs SET status = 'RUNNING', reason = NULL, ended = NULL, ended_by_client = ?, updated = ?
+WHERE id = ? AND kind = 'subrun' AND status <> 'RUNNING'
+"""
 
 
 _TREE = """

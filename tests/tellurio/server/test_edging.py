@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from tellurio.server.edging import Edging
 from tellurio.server.live import Hub
-from tellurio.store.edges import graph
+from tellurio.store.edges import graph, settle
 from tests.tellurio.server.lab import House, Visitor, line, new_run
 from tests.tellurio.server.test_recordings import ANSWER, call
 
@@ -70,3 +70,15 @@ def test_a_graph_that_is_not_complete_says_so(home: House, owner: Visitor) -> No
     assert before is not None
     assert (before["complete"], before["edges"], len(before["calls"])) == (False, [], 3)
     assert owner.json("GET", f"/api/v1/runs/{run['id']}/graph")["complete"]
+
+
+def test_a_second_call_has_its_edge_from_one_that_stood_alone(home: House, owner: Visitor) -> None:
+    run = told(owner, chain(1), kind="recording")
+    edging = Edging(home.store, Hub())
+    home.store.write(settle, [run["id"]])  # unless the server has done it
+    more = line(2, "c", record=chain(2)[1])
+    owner.json("POST", f"/api/v1/runs/{run['id']}/journal?client=c&first=2", content=more)
+    asyncio.run(edging.catch_up(run["id"]))
+    found = home.store.read(graph, key_of(home, run))
+    assert found is not None
+    assert (len(found["calls"]), len(found["edges"]), found["complete"]) == (2, 1, True)
