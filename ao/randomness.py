@@ -25,7 +25,8 @@ def repeatable(seed: int) -> Callable[[], None]:
     """Seed what is imported, and the rest when it is; returns what stops that."""
 
     def arrived(name: str, module: ModuleType) -> None:
-        _SEEDERS[name](module, seed)
+        if hasattr(module, _MARKS[name]):
+            _SEEDERS[name](module, seed)
 
     watch = Watch(_SEEDERS, arrived)
     watch.start()
@@ -67,3 +68,5 @@ _SEEDERS: dict[str, Callable[[ModuleType, int], None]] = {
     "torch": _torch,
     "uuid": _uuid,
 }
+_MARKS = {"random": "SystemRandom", "numpy.random": "RandomState", "torch": "manual_seed", "uuid": "getnode"}
+"""What each of them has; a script's own file of that name has not, and is left alone."""

@@ -277,3 +277,10 @@ def test_a_seed_makes_the_script_repeatable_and_the_scripts_own_seed_holds(lab: 
     assert first.out == second.out != other.out
     assert first.out.splitlines()[1] == other.out.splitlines()[1]
     assert [begin["run"]["command"]["seed"] for begin in lab.of("b")][:2] == [5, 5]
+
+
+@pytest.mark.parametrize("name", ["random", "uuid", "torch", "numpy"])
+def test_a_file_of_the_scripts_own_that_bears_the_name_of_a_library(lab: Lab, name: str) -> None:
+    lab.write(f"{name}.py", "seed = 'mine'")
+    script = lab.write("script.py", f"import {name}\nprint({name}.seed, {name}.__file__)")
+    same(lab, lab.python(script), lab.record(script))
