@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from afnio.autodiff.chat import Chat, Item
-from afnio.autodiff.feedback import EMPTY, EdgePieces, Pieces, joined_trail, parts_of, union
+from afnio.autodiff.feedback import EMPTY, EdgePieces, Pieces, feedback_role, joined_trail, parts_of, union
 from afnio.autodiff.quoting import quoted
 from afnio.autodiff.reduce import Reducer, feedback_contract, reduce_feedback, tokens
 from afnio.autodiff.settings import EngineSettings, current_settings
@@ -317,7 +317,7 @@ async def _ask(client: BackwardModelClient, case: _Case, group: list[int], node:
     settings = current_settings()
     system, label = _words(settings, case.is_turn)
     goals = dict.fromkeys([piece.goal for index in group for piece in by_sample[index] if piece.goal])
-    ids = {index: ",".join(union([piece.samples for piece in by_sample[index]])) or str(index) for index in group}
+    ids = {index: ",".join(_ids(by_sample[index])) or str(index) for index in group}
     user = "\n".join(
         [
             *[f"<goal>{goal}</goal>" for goal in goals],
@@ -370,14 +370,20 @@ class _Origin(NamedTuple):
 
 def _origin(chat: Chat, indices: Sequence[int], by_sample: dict[int, Pieces]) -> _Origin:
     """Ids and texts of the samples at ``indices``, and what the score at the end measures."""
-    pieces = [piece for index in indices for piece in by_sample[index]]
+    pieces = by_sample[indices[0]] if len(indices) == 1 else [piece for at in indices for piece in by_sample[at]]
     own = tuple([text for index in indices for text in _own_texts(chat, index)])
-    return _Origin(union([piece.samples for piece in pieces]), joined_trail(pieces, own), pieces[0].goal)
+    return _Origin(_ids(pieces), joined_trail(pieces, own), pieces[0].goal)
+
+
+def _ids(pieces: Pieces) -> tuple[str, ...]:
+    """Ids of the samples that ``pieces`` came from."""
+    return pieces[0].samples if len(pieces) == 1 else union([piece.samples for piece in pieces])
 
 
 def _piece(slot: _Slot, text: str, origin: _Origin) -> Gradient:
     """The critic's text with the ids and texts of the samples it came from."""
-    role, (samples, trail, goal) = f"feedback to {slot.variable.role}", origin
+    samples, trail, goal = origin
+    role = feedback_role(slot.variable.role)
     return Gradient(text, role, samples=samples, index=slot.index, sources=trail, goal=goal)
 
 

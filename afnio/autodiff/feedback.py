@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ __all__ = [
     "Pieces",
     "as_gradient",
     "distinct",
+    "feedback_role",
     "given_pieces",
     "grad_output",
     "joined_trail",
@@ -108,6 +110,12 @@ def grad_output(pieces: Pieces) -> Gradient:
     return pieces[0] if len(pieces) == 1 else Joined(pieces)
 
 
+@functools.lru_cache(maxsize=1024)
+def feedback_role(role: str) -> str:
+    """The role of feedback on what has ``role``: the same text for all pieces of a large graph."""
+    return f"feedback to {role}"
+
+
 def as_gradient(value: Variable, like: Gradient, role: str = "") -> Gradient:
     """``value`` as a piece that carries the samples of ``like``, unless it is one already."""
     if isinstance(value, Gradient):
@@ -124,7 +132,7 @@ def as_gradient(value: Variable, like: Gradient, role: str = "") -> Gradient:
 
 def spread(given: Variable, like: Gradient, of: Variable) -> Pieces:
     """Feedback on ``of`` as pieces: one; or, where the text is a list, one for each position, with its sample."""
-    role = f"feedback to {of.role}"
+    role = feedback_role(of.role)
     if isinstance(given, Gradient) or not isinstance(given.data, list):
         return [as_gradient(given, like, role)]
     parts = parts_of(like)

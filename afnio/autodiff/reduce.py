@@ -50,18 +50,21 @@ def feedback_contract(
 
 def _read(names: tuple[str, ...], may_be_empty: bool, may_all_be_empty: bool, value: dict[str, Any]) -> dict[str, str]:
     entries = value["feedback"]
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+    if not isinstance(entries, list):
         raise Fault("'feedback' must be a list of objects")
     texts: dict[str, str] = {}
     for entry in entries:
+        if not isinstance(entry, dict):
+            raise Fault("'feedback' must be a list of objects")
         name, text = entry.get("variable"), entry.get("text")
         if name not in names:
             raise Fault(f"'feedback' has an entry for {name!r}; asked for were {', '.join(names)}")
         if not isinstance(text, str) or not (text.strip() or may_be_empty):
             raise Fault(f"the entry for {name!r} has no text")
-        texts[name] = f"{texts[name]}\n{text.strip()}".strip() if name in texts else text.strip()
-    missing = [name for name in names if name not in texts]
-    if missing:
+        text = text.strip()
+        texts[name] = f"{texts[name]}\n{text}".strip() if name in texts else text
+    if len(texts) < len(names):
+        missing = [name for name in names if name not in texts]
         raise Fault(f"'feedback' has no entry for {', '.join(missing)}")
     if not (may_all_be_empty or any(texts.values())):
         raise Fault("no entry has a text, and samples failed: say of one variable at least what to change")

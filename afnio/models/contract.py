@@ -136,8 +136,10 @@ async def _tried(reply: Reply, contract: Contract, calls: bool) -> Taken:
     if calls and any(block["type"] == "tool_use" for block in reply.content):
         return Taken(reply)
     try:
-        result = _read(reply.text, contract)  # may have to ask elsewhere (a check that is the user's)
-        return Taken(reply, await result if inspect.isawaitable(result) else result)
+        result = _read(reply.text, contract)
+        if not isinstance(result, (dict, str)) and inspect.isawaitable(result):
+            result = await result  # it has to ask elsewhere (a check that is the user's)
+        return Taken(reply, result)
     except Fault as fault:
         return Taken(reply, fault=str(fault))
 
@@ -188,6 +190,12 @@ _TAGS = re.compile(r"<(json|answer|afnio_\w+)>(.*?)</\1>", re.DOTALL)
 
 def _decode(text: str, required: Sequence[str]) -> Any:
     """The JSON in ``text``: bare, in a fence, in tags, or among other words."""
+    try:
+        value, end = _LENIENT.raw_decode(text)  # most are JSON from the first to the last character
+        if end == len(text):
+            return value
+    except ValueError:
+        pass
     for candidate in _candidates(text):
         try:
             return _LENIENT.decode(candidate)

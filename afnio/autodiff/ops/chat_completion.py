@@ -110,13 +110,13 @@ class ChatCompletion(Function):
     ) -> Variable:
         """The answer, or the answers of a batch."""
         chat = Chat(messages, inputs, "chat_completion()", arguments=completion_args)
-        node = f"ChatCompletion: {chat.title}"
+        node, role = _labels(chat.title)
         args = chat.plain_args(completion_args) if chat.arguments else completion_args
         replies = await _answers(forward_model_client, chat, node, args)
         texts = [reply.text for reply in replies]
         ctx.chat, ctx.node, ctx.answers = chat, node, texts  # type: ignore[attr-defined]
         data: Data = [*texts] if chat.batched else texts[0]
-        result = Variable(data, f"answer to {chat.title}")
+        result = Variable(data, role)
         result._samples = chat.samples
         return result
 
@@ -134,6 +134,12 @@ class ChatCompletion(Function):
     async def backward_together(calls: Sequence[tuple[Any, Pieces]]) -> list[EdgePieces]:
         """`backward` of each call of a family."""
         return await criticise_together([sibling(ctx, pieces) for ctx, pieces in calls])
+
+
+@functools.lru_cache(maxsize=1024)
+def _labels(title: str) -> tuple[str, str]:
+    """Label of the node, and role of the answer: the same texts for all calls that have the same title."""
+    return f"ChatCompletion: {title}", f"answer to {title}"
 
 
 def sibling(ctx: Any, pieces: Pieces) -> Sibling:
