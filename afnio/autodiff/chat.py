@@ -87,6 +87,8 @@ class Chat:
         arguments: Mapping[str, Any] | None = None,
         mask: Sequence[bool] | None = None,
     ) -> None:
+        if inputs and not isinstance(inputs, Mapping):
+            raise TypeError(f"{where}: inputs must be a dict of placeholder -> value, got {type(inputs).__name__}.")
         self.contents = [_message(message, where) for message in _list_of_messages(messages, where)]
         self.inputs = {name: _input(name, value, where) for name, value in inputs.items()} if inputs else {}
         self.tools = _tools(tools, where) if tools else ()

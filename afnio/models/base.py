@@ -384,9 +384,16 @@ _ABSENT = frozenset({"NotGiven", "Omit", "_NotGiven"})
 
 
 def timeout_of(value: Any) -> Timeout:
-    """A `Timeout` from seconds, None (no limit), a `Timeout` or an ``httpx.Timeout``."""
+    """A `Timeout` from seconds, None (no limit), a `Timeout` or an ``httpx.Timeout``.
+
+    Raises:
+        TypeError: it is none of these.
+        ValueError: no time at all.
+    """
     if isinstance(value, Timeout):
         return value
+    if isinstance(value, (int, float)) and not value > 0:
+        raise ValueError(f"timeout is a number of seconds above 0, or None for no limit; got {value!r}.")
     if value is None or isinstance(value, (int, float)):
         return Timeout(total=value, connect=5.0 if value is None else min(value, 5.0))
     if hasattr(value, "read") and hasattr(value, "connect"):

@@ -71,10 +71,20 @@ def set_price(
 
     ``cached`` is for input tokens read from the provider's cache (default: as ``input``). Without a ``provider`` the
     price holds at every endpoint.
+
+    Raises:
+        TypeError: ``model`` is no name.
+        ValueError: a price is no number, or below 0.
     """
-    prices = [Decimal(str(value)) for value in (input, output, input if cached is None else cached)]
-    if min(prices) < 0:
-        raise ValueError(f"set_price({model!r}): prices are 0 or more, in USD per million tokens.")
+    if not isinstance(model, str) or not model:
+        raise TypeError(f"set_price(model): the name of a model is wanted, got {model!r:.100}.")
+    given = (input, output, input if cached is None else cached)
+    try:
+        prices = [Decimal(str(value)) for value in given]
+    except ArithmeticError:
+        prices = [Decimal("nan")]
+    if not all(unit.is_finite() and unit >= 0 for unit in prices):
+        raise ValueError(f"set_price({model!r}): prices are 0 or more, in USD per million tokens; got {given!r:.100}.")
     _user[provider, model] = _Price(*prices)
 
 

@@ -165,6 +165,7 @@ def test_doubled_braces_are_text(lab: Lab) -> None:
         ([user(V("{x}"))], {"x": [V("a"), V(["b"], "inner")]}, TypeError, "'inner' holds a list"),
         ([user(V("{x}{y}"))], {"x": ["a"], "y": ["b", "c"]}, ValueError, r"inputs\['x'\] has 1, inputs\['y'\] has 2"),
         ([user(V(["a", "b"], "pair"), V("{x}"))], {"x": ["c"]}, ValueError, "content 'pair' has 2"),
+        ([user(V("{x}"))], ["a"], TypeError, "inputs must be a dict of placeholder -> value, got list"),
     ],
 )
 def test_refused(lab: Lab, messages: Any, inputs: Any, error: type[Exception], says: str) -> None:

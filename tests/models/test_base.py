@@ -160,6 +160,12 @@ def test_timeouts() -> None:
     assert timeout_of(httpx2.Timeout(9.0, connect=2.0)) == Timeout(9.0, 2.0)
 
 
+@pytest.mark.parametrize("seconds", [0, -1, float("nan")])
+def test_no_time_at_all_is_no_timeout(seconds: float) -> None:
+    with pytest.raises(ValueError, match="timeout is a number of seconds above 0, or None for no limit"):
+        timeout_of(seconds)
+
+
 # ------------------------------------------------------------------------------------- users' own models
 
 

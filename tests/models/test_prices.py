@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
 import genai_prices
 import pytest
@@ -76,9 +77,17 @@ def test_cached_tokens_cost_as_others_when_no_price_is_given() -> None:
     assert price("p", "x", "m", Usage(10**6, 0, cached_tokens=10**6)).usd == 3
 
 
-def test_a_negative_price_is_refused() -> None:
-    with pytest.raises(ValueError, match="0 or more"):
-        set_price("m", input=-1, output=0)
+@pytest.mark.parametrize("wrong", [-1, "x", float("nan"), float("inf"), "-Infinity", None])
+def test_what_is_no_price_is_refused(wrong: Any) -> None:
+    with pytest.raises(ValueError, match="prices are 0 or more, in USD per million tokens; got"):
+        set_price("m", input=wrong, output=0)
+    assert price("p", "x", "m", Usage(1, 1)).usd is None
+
+
+@pytest.mark.parametrize("model", ["", None, 3])
+def test_a_price_is_of_a_model_with_a_name(model: Any) -> None:
+    with pytest.raises(TypeError, match="the name of a model"):
+        set_price(model, input=1, output=1)
 
 
 def test_in_process_models_are_free_unless_priced() -> None:
