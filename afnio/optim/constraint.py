@@ -16,6 +16,10 @@ class Constraint:
     Args:
         text: the rule, in words; the model reads it.
         check: ``check(value) -> bool``; a value it refuses is a fault of the reply, and the model is asked again.
+
+    Raises:
+        TypeError: ``check`` is no function.
+        ValueError: there is no text.
     """
 
     __slots__ = ("check", "text")
@@ -23,6 +27,8 @@ class Constraint:
     def __init__(self, text: str, check: Callable[[Any], bool] | None = None) -> None:
         if not isinstance(text, str) or not text.strip():
             raise ValueError("A constraint needs a text that says the rule.")
+        if check is not None and not callable(check):
+            raise TypeError(f"The check of a constraint is a function of the value, got {type(check).__name__}.")
         self.text = text
         self.check = check
 
@@ -31,12 +37,16 @@ class Constraint:
 
 
 def max_words(count: int) -> Constraint:
-    """At most ``count`` words."""
+    """At most ``count`` words; ValueError unless that is an int of at least 1."""
+    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+        raise ValueError(f"max_words(count): an int of at least 1 is wanted, got {count!r}.")
     return Constraint(f"The text has at most {count} words.", lambda value: len(value.split()) <= count)
 
 
 def must_contain(phrase: str) -> Constraint:
-    """``phrase`` stays in the text, letter by letter."""
+    """``phrase`` stays in the text, letter by letter; ValueError unless it is a text that is not empty."""
+    if not isinstance(phrase, str) or not phrase:
+        raise ValueError(f"must_contain(phrase): a text that is not empty is wanted, got {phrase!r}.")
     return Constraint(f"The text contains, letter by letter: {phrase}", lambda value: phrase in value)
 
 

@@ -18,7 +18,7 @@ from afnio.errors import PlaceholderError, ReplyContractError
 from afnio.gradient import Gradient
 from afnio.models.contract import Fault
 from afnio.models.scripted import Scripted
-from afnio.optim import TGD, TGD_MESSAGES, Constraint, Evolution
+from afnio.optim import TGD, TGD_MESSAGES, Constraint, Evolution, max_words, must_contain
 from afnio.optim.checks import UNITS, check_value
 from afnio.optim.functional import atgd, tgd
 from afnio.optim.update import Version
@@ -381,3 +381,16 @@ def test_without_a_max_length_the_limit_is_in_characters_whatever_the_unit() -> 
         with pytest.raises(Fault, match="has 10001 characters; at most 10000 are allowed: shorten it by 1 or more"):
             asyncio.run(check_value("a" * 10_001, "short", length_unit=unit))
         assert asyncio.run(check_value("a" * 40_000, "b" * 10_000, length_unit=unit))
+
+
+def test_constraints_that_could_never_be_kept_or_checked_are_refused() -> None:
+    wrong: list[tuple[Any, Any, type[Exception]]] = [
+        (max_words, 0, ValueError),
+        (max_words, "x", ValueError),
+        (must_contain, "", ValueError),
+        (must_contain, 3, ValueError),
+        (lambda check: Constraint("rule", check), 3, TypeError),
+    ]
+    for make, given, error in wrong:
+        with pytest.raises(error, match="got"):
+            make(given)
