@@ -147,7 +147,7 @@ class ContentIndex:
                 known = self._messages[key] = self._hits(part, before, read, started)
             hits += ((part.path, hit) for hit in known)
         for leaf in read:
-            self._program.learn(*leaf, self._outputs.carried)
+            self._program.learn(*leaf)
         self._threads[thread] = number
         hits = [(path, hit) for path, hit in hits if hit.source != number and self._before(hit.source, started)]
         self._parents[number] |= {hit.source for _, hit in hits}

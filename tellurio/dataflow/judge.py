@@ -118,7 +118,7 @@ class Judge:
     def _has_id(self, run: Run) -> bool:
         """Whether an id or a long number is in it that would say enough by itself."""
         return any(
-            self._program.weight(token) >= STRONG_TOKEN and token not in self._program.words
+            self._program.weight(token) >= STRONG_TOKEN and not self._program.knows(token)
             for token in self._tokens.ids[run.start : run.end]
         )
 
@@ -163,7 +163,7 @@ class Judge:
         size = run.end - run.start
         ids = self._tokens.ids[run.start : run.end]
         weights = [self._program.weight(token) for token in ids]
-        known = [token in self._program.words for token in ids]
+        known = list(map(self._program.knows, ids))
         weight = sum(w // 2 if k else w for w, k in zip(weights, known, strict=True))
         at = bisect_left(text.units, (run.origin, run.origin + size, 0))
         exact = at < len(text.units) and text.units[at][:2] == (run.origin, run.origin + size)
@@ -188,9 +188,10 @@ class Judge:
             return self._is_label(run, value) and self._filled(run) > (UNKNOWN if ours else OWN)
         if around and ours == len(around):
             return False
-        twice = value.both <= LISTED and value.weight >= (
-            UNIT // 2 if value.age <= NEAR and value.grade == VALUE else UNIT
-        )
+        least = UNIT // 2 if value.age <= NEAR and value.grade == VALUE else UNIT
+        # A word that is one of a list here and there is in many lists; a pair of words, or a field, is not.
+        lists = value.both == value.grade == LISTED and run.end - run.start == 1
+        twice = value.both <= LISTED and value.weight >= least and not lists
         says = twice or self._stands_alone(run, value, whole=len(text.starts) == run.end - run.start)
         return value.weight >= UNIT // 2 and self._filled(run) > (OWN if says else UNKNOWN)
 
@@ -205,12 +206,14 @@ class Judge:
         if run.end - run.start > 1 or value.weight < UNIT:
             return False
         word = self._tokens.spellings[run.start]
+        if self._is_part_of_a_name(run.start):
+            return False
         stands_out = self._is_name(run.start) or (whole and (len(word) >= LONG_WORD or word.isdecimal()))
         if value.age <= NEAR and value.grade == VALUE and stands_out:
             return True
         if value.age > RARE_NEAR or len(word) < RARE_WORD or not self._is_rare(run.start):
             return False
-        return not self._is_part_of_a_name(run.start) and self._new_words() <= FEW_WORDS
+        return self._new_words() <= FEW_WORDS
 
     def _is_rare(self, place: int) -> bool:
         word = self._tokens.spellings[place]
@@ -227,7 +230,7 @@ class Judge:
                 0 <= beside < len(starts)
                 and self._tokens.text[ends[one] : starts[other]] in (" ", "-")
                 and self._is_rare(beside)
-                and (self._tokens.ids[beside] not in self._program.words or spellings[beside].istitle())
+                and (not self._program.knows(self._tokens.ids[beside]) or spellings[beside].istitle())
                 and not any(run.start <= beside < run.end for run in self._runs)
             ):
                 return True
@@ -236,8 +239,8 @@ class Judge:
     def _new_words(self) -> int:
         """How many words the text has that are neither frequent nor known of the program: chances to be the same."""
         if self._new is None:
-            weight, words = self._program.weight, self._program.words
-            self._new = sum(weight(token) >= UNIT and token not in words for token in set(self._tokens.ids))
+            weight, knows = self._program.weight, self._program.knows
+            self._new = sum(weight(token) >= UNIT and not knows(token) for token in set(self._tokens.ids))
         return self._new
 
     def _filled(self, run: Run) -> int:

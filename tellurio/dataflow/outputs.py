@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import compress, count
 
-from tellurio.dataflow.tokens import STRONG_TOKEN, UNIT, Tokens, Vocabulary
+from tellurio.dataflow.tokens import ANSWERED, STRONG_TOKEN, UNIT, Tokens, Vocabulary
 from tellurio.dataflow.units import LISTED, keys, units
 
 __all__ = ["GRAM", "GUARANTEE", "Outputs", "Text", "grams"]
@@ -70,8 +70,6 @@ class Outputs:
         self.texts: list[Text] = []
         self.entries: dict[int, int | list[int]] = {}  # gram -> carrier and place, the most recent last
         self.values: dict[int, list[int]] = {}  # token, or pair of tokens -> the same
-        self._anchors: set[int] = set()  # a token of each value, the one that says more
-        self.carried: set[int] = set()  # tokens that some answer has
         self._vocabulary = vocabulary
 
     def add(self, call: int, path: str, tokens: Tokens) -> tuple[Text, list[tuple[int, int]]]:
@@ -81,7 +79,9 @@ class Outputs:
         light = _light(tokens, starts, ends, self._vocabulary)
         text = Text(call, path, tokens.data, array("I", starts), array("I", ends), marked, light)
         self.texts.append(text)
-        self.carried.update(tokens.ids)
+        seen = self._vocabulary.seen
+        for token in set(tokens.ids):
+            seen[token] = seen[token] or ANSWERED
         self._enter_values(tokens.ids, marked)
         found = grams(tokens.ids[:_MOST_TOKENS])
         chosen = self._chosen(tokens.ids, len(found), marked)
@@ -126,8 +126,7 @@ class Outputs:
 
     def short_seeds(self, ids: list[int]) -> Iterator[tuple[int, int, int, int]]:
         """Values of one or two tokens in a prompt: place, number of tokens, carrier, place in it."""
-        anchors = self._anchors.intersection(ids)
-        at = list(compress(count(), map(anchors.__contains__, ids))) if anchors else []
+        at = list(compress(count(), map(self._vocabulary.anchors.__getitem__, ids)))
         times: dict[int, int] = {}
         pairs = sorted({place for anchor in at for place in (anchor - 1, anchor) if 0 <= place < len(ids) - 1})
         stretches = [(place, 2, _pair(ids[place], ids[place + 1])) for place in pairs]
@@ -177,7 +176,8 @@ class Outputs:
         values |= {token: place for place, token in enumerate(ids) if weights[token] >= STRONG_TOKEN}
         for value, place in values.items():
             if place < _MOST_TOKENS:
-                self._anchors.add(value if value < 1 << 20 else max(ids[place : place + 2], key=weights.__getitem__))
+                anchor = value if value < 1 << 20 else max(ids[place : place + 2], key=weights.__getitem__)
+                self._vocabulary.anchors[anchor] = 1
                 entries = self.values.setdefault(value, [])
                 entries.append(carrier | place)
                 del entries[:-CARRIERS]

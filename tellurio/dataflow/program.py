@@ -8,11 +8,11 @@ it again, are not linked by it.  What several calls wrote of their own accord is
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import chain, filterfalse
+from itertools import chain, compress, count, filterfalse
 
 from tellurio.dataflow.outputs import GRAM, Outputs, grams
 from tellurio.dataflow.slots import Slots
-from tellurio.dataflow.tokens import Tokens, Vocabulary
+from tellurio.dataflow.tokens import ASKED, Tokens, Vocabulary
 from tellurio.dataflow.words import STOCK
 
 __all__ = ["Program"]
@@ -26,20 +26,12 @@ class Program:
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.fixed: set[int] = set(chain.from_iterable(grams(Tokens(phrase, vocabulary).ids) for phrase in STOCK))
-        self.words: set[int] = set()
         self.habits: dict[int, int] = {}  # gram -> calls that wrote it of their own accord, after the first
         self.slots = Slots()
         self._users: dict[int, list[int]] = {}  # token -> the first calls that used it of their own accord
         self._vocabulary = vocabulary
 
-    def learn(
-        self,
-        tokens: Tokens,
-        looked_up: list[int],
-        answered: set[int],
-        explained: list[tuple[int, int]],
-        carried: set[int],
-    ) -> None:
+    def learn(self, tokens: Tokens, looked_up: list[int], answered: set[int], explained: list[tuple[int, int]]) -> None:
         """A prompt's text has been read: grams and words that no answer carries are the program's.
 
         Args:
@@ -47,10 +39,11 @@ class Program:
             looked_up: its grams.
             answered: grams that answers carry or explain.
             explained: ranges of tokens that come from answers.
-            carried: tokens that answers have.
         """
         self.fixed.update(filterfalse(answered.__contains__, looked_up))
-        self.words.update(filterfalse(carried.__contains__, tokens.ids))
+        seen = self._vocabulary.seen
+        for token in set(filterfalse(seen.__getitem__, tokens.ids)):
+            seen[token] = ASKED
         self.slots.add(tokens.data, explained)
 
     def wrote(self, gram: int, parents: set[int], outputs: Outputs) -> None:
@@ -76,16 +69,16 @@ class Program:
         """
         weights = list(map(self._vocabulary.weights.__getitem__, ids[start:end]))
         if not looked_up:
-            return [0 if token in self.words else weight for token, weight in zip(ids[start:end], weights, strict=True)]
+            return [0 if self.knows(token) else weight for token, weight in zip(ids[start:end], weights, strict=True)]
         first = max(start - GRAM + 1, 0)
         through = looked_up[first:end]
-        if not self.fixed.isdisjoint(through):
-            fixed = self.fixed
-            ours = [gram in fixed for gram in through]
-            for token in range(start, end):
-                around = ours[max(token - GRAM + 1, 0) - first : token - first + 1]
-                if count := sum(around):
-                    weights[token - start] = weights[token - start] // 2 if count < len(around) else 0
+        touched: dict[int, int] = {}
+        for place in compress(count(first), map(self.fixed.__contains__, through)):
+            for token in range(max(place, start), min(place + GRAM, end)):
+                touched[token] = touched.get(token, 0) + 1
+        for token, ours in touched.items():
+            most = min(GRAM, token + 1, len(ids) - token)
+            weights[token - start] = weights[token - start] // 2 if ours < most else 0
         if not self.habits.keys().isdisjoint(through):
             for place, gram in enumerate(through, first):
                 if gram in self.habits:
@@ -101,6 +94,10 @@ class Program:
     def ours(self, looked_up: list[int]) -> int:
         """How many of these grams are the program's."""
         return sum(gram in self.fixed for gram in looked_up)
+
+    def knows(self, token: int) -> bool:
+        """Whether a prompt had the token before any answer."""
+        return self._vocabulary.seen[token] == ASKED
 
     def weight(self, token: int) -> int:
         """Of a token by itself."""

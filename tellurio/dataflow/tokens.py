@@ -17,13 +17,15 @@ from unicodedata import normalize
 
 from tellurio.dataflow.words import COMMON
 
-__all__ = ["STRONG_TOKEN", "UNIT", "Tokens", "Vocabulary"]
+__all__ = ["ANSWERED", "ASKED", "STRONG_TOKEN", "UNIT", "Tokens", "Vocabulary"]
 
 UNIT = 4
 """Weight of an ordinary word; weights are whole numbers."""
 STRONG_TOKEN = 2 * UNIT
 """From this weight on a token says something by itself: an order number, a hash, a long number."""
 
+ANSWERED, ASKED = 1, 2
+"""An answer had the token first; a prompt had, so that it is the program's."""
 FEW_PLACES = 10
 """So many tokens' places are looked for one by one."""
 
@@ -56,15 +58,21 @@ _WRITTEN = re.compile(
 class Vocabulary(dict[str, int]):
     """Spelling -> number of the token; a new one is entered when it is asked for.
 
+    What is known of each token is a byte by its number: a text has hundreds, and bytes stay in the processor's cache.
+
     Attributes:
         weights: of each token, by its number: what finding it twice says.  They change as a Run goes on.
         plain: the same as they were in the beginning.
+        seen: of each token, who used it first, `ANSWERED` or `ASKED`; 0: nobody yet.
+        anchors: of each token, whether some short value of an answer is found by it.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.weights = bytearray(1)  # no token has the number 0
         self.plain = bytearray(1)
+        self.seen = bytearray(1)
+        self.anchors = bytearray(1)
 
     def __missing__(self, spelling: str) -> int:
         standard = spelling.lower() if spelling.isascii() and spelling.isalpha() else _standard(spelling)
@@ -73,11 +81,13 @@ class Vocabulary(dict[str, int]):
             number = self[standard] = len(self.weights)
             self.weights.append(_weight(standard))
             self.plain.append(self.weights[-1])
+            self.seen.append(0)
+            self.anchors.append(0)
         self[spelling] = number
         return number
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Vocabulary, (), {"weights": self.weights, "plain": self.plain}, None, iter(self.items())
+        return Vocabulary, (), self.__dict__, None, iter(self.items())
 
 
 class Tokens:
