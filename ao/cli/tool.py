@@ -11,8 +11,11 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from ao.api import Api, ApiError, quoted
+from ao.cli.settling import settle
 from ao.cli.stopping import stop, wait_for
 from ao.cli.trees import call_lines, calls_near, diff_lines, output_lines, run_lines, runs_lines
+from ao.drafts import draft_of, named
+from ao.local import start_and_wait
 from tellurio.client.restarting import CannotRun, environment, restart
 
 __all__ = ["main"]
@@ -78,8 +81,10 @@ def _parser() -> argparse.ArgumentParser:
     edit.add_argument("path", metavar="PATH", help="where in it: /messages/0/content, or messages.0.content")
     edit.add_argument("value", metavar="VALUE", nargs="?", help="JSON, or else a text")
     edit.add_argument("--remove", action="store_true", help="take away what is there")
+    edit.add_argument("--new", action="store_true", help="in a draft of its own, not beside what was edited before")
 
     rerun = command("rerun", _rerun, "run the script again: recorded calls cost nothing", "run")
+    rerun.add_argument("--unedited", action="store_true", help="RUN as it was recorded, although it was edited since")
     rerun.add_argument("--no-cache", action="store_true", help="make all calls anew")
     rerun.add_argument("--detach", action="store_true", help="have the local server run it, and come back at once")
 
@@ -119,6 +124,14 @@ def _say(lines: Sequence[str]) -> None:
     sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
+def _api() -> Api:
+    """The server; the local one is started if it does not run, and has stored what ended."""
+    if fault := start_and_wait():
+        raise ApiError(f"The local server cannot be started: {fault}. See: ao-server logs")
+    settle()
+    return Api()
+
+
 def _found(api: Api, reference: str) -> dict[str, Any]:
     try:
         found: dict[str, Any] = api.json(f"/recordings/{quoted(reference)}")
@@ -132,12 +145,12 @@ def _found(api: Api, reference: str) -> dict[str, Any]:
 
 
 def _runs(options: argparse.Namespace) -> int:
-    runs = Api().json(f"/recordings?limit={options.limit}")
+    runs = _api().json(f"/recordings?limit={options.limit}")
     return _told(options, runs, runs_lines(runs))
 
 
 def _show(options: argparse.Namespace) -> int:
-    api = Api()
+    api = _api()
     run_id = _found(api, options.run)["run"]["id"]
     whole = options.json or options.node is not None
     graph = _graph(api, run_id, bodies=whole, weak=options.weak, alternatives=options.alternatives)
@@ -173,15 +186,16 @@ def _node(graph: dict[str, Any], name: str) -> dict[str, Any]:
 def _edit(options: argparse.Namespace) -> int:
     if (options.value is None) != options.remove:
         raise ApiError("Give the new VALUE, or --remove; one of them.")
-    api = Api()
+    api = _api()
     run = _found(api, options.run)["run"]
     source = run["parent_id"] if run["status"] == "DRAFT" else run["id"]
     call = _node(api.json(f"/runs/{source}/graph?bodies=false"), options.node)
     edit = {"call": call["id"], "field": options.field, "path": options.path}
     edit |= {"remove": True} if options.remove else {"value": _value(options.value)}
-    draft = api.post(f"/runs/{run['id']}/edits", edit)
-    short = draft["id"][:8]
-    told = [f"Noted in the draft {draft['name']!r} ({short}). Run it: ao-tool rerun {short}"]
+    begun = None if options.new else draft_of(api, run)
+    draft = api.post(f"/runs/{(begun or run)['id']}/edits", edit)
+    beside = ", beside what was edited before" if begun else ""
+    told = [f"Noted in the draft {named(draft)}{beside}. Run it: ao-tool rerun {draft['id'][:8]}"]
     return _told(options, {"run": draft["id"], "name": draft["name"], "status": draft["status"], **edit}, told)
 
 
@@ -193,8 +207,11 @@ def _value(text: str) -> Any:
 
 
 def _rerun(options: argparse.Namespace) -> int:
-    api = Api()
+    api = _api()
     found = _found(api, options.run)
+    if not options.unedited and (draft := draft_of(api, found["run"])):
+        sys.stderr.write(f"ao-tool: running the draft {named(draft)}, in which it was edited. Without: --unedited\n")
+        found = _found(api, draft["id"])
     run, recorded = found["run"], found["command"] or {}
     if options.detach:
         given = {"env": environment(recorded), "cache": not options.no_cache}
@@ -236,7 +253,7 @@ def _detached(options: argparse.Namespace, begun: dict[str, Any]) -> int:
 
 
 def _output(options: argparse.Namespace) -> int:
-    api = Api()
+    api = _api()
     run = _found(api, options.run)["run"]
     said = api.json(f"/runs/{run['id']}/output?last={options.last}")
     return _told(options, said, output_lines(said))
@@ -266,7 +283,7 @@ def _became(api: Api, run: dict[str, Any], pid: int) -> dict[str, Any] | None:
 
 
 def _diff(options: argparse.Namespace) -> int:
-    api = Api()
+    api = _api()
     before, after = (_found(api, name)["run"] for name in (options.before, options.after))
     try:
         told = api.json(f"/runs/{before['id']}/diff/{after['id']}")
@@ -283,7 +300,7 @@ def _diff(options: argparse.Namespace) -> int:
 
 
 def _kill(options: argparse.Namespace) -> int:
-    api = Api()
+    api = _api()
     found = _found(api, options.run)
     pid = stop(api, found)
     return _told(options, {"pid": pid}, [f"Told {found['run']['name']} (process {pid}) to stop."])

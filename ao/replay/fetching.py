@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Any
 
 from ao.api import Api, ApiError, quoted
+from ao.drafts import draft_of, named
 from ao.local import start_and_wait
 from ao.replay.book import Book
 
@@ -39,8 +41,14 @@ class Fetched:
         return {"kind": "rerun", "parent_id": self.run["id"], "name": name or self.run["name"], **where}
 
 
-def fetched(run: str) -> Fetched:
+def fetched(run: str, *, unedited: bool = False) -> Fetched:
     """The recording that ``run`` names: an id, the beginning of one, a name, or ``last``.
+
+    If it was edited since, and that was not run yet, it is the draft with the edits: that is said.
+
+    Args:
+        run: which.
+        unedited: take it as it was recorded.
 
     Raises:
         ApiError: there is none such, or no server that could know, and none can be started.
@@ -50,5 +58,8 @@ def fetched(run: str) -> Fetched:
         raise ApiError(f"The local server cannot be started: {fault}")
     api = Api()
     found = api.json(f"/recordings/{quoted(run)}")
+    if not unedited and (draft := draft_of(api, found["run"])):
+        sys.stderr.write(f"ao: running the draft {named(draft)}, in which it was edited. Without: --unedited\n")
+        found = api.json(f"/recordings/{draft['id']}")
     lines = api.get(f"/runs/{found['run']['id']}/recording").split(b"\n")
     return Fetched(found["run"], found["command"] or {}, Book(lines))

@@ -11,7 +11,7 @@ from ao.runner.program import Program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
     from typing import Any
 
 __all__ = ["HELP", "Options", "Usage", "read_options"]
@@ -30,6 +30,7 @@ options:
   --namespace NAME       namespace of the project (default: yours)
   --seed NUMBER          begin random, numpy, torch, uuid4 and the order of sets at this seed
   --rerun RUN            run again: recorded calls are answered from RUN, edited ones as edited, new ones are made
+  --unedited             with --rerun: RUN as it was recorded, although it was edited since
   --no-cache             with --rerun: make all calls anew
   --edges content        what edges between calls are inferred from (taint and both come later)
   --config-file FILE     settings to use instead of the user's
@@ -42,6 +43,7 @@ AO_DISABLED=1 runs the script without recording anything.
 TAINT = "--edges {given} is not there yet. This release infers edges from the calls' texts: --edges content."
 
 _VALUED = ("--run-name", "--project", "--namespace", "--seed", "--rerun", "--edges", "--config-file")
+_SWITCHES = ("--no-cache", "--unedited")
 
 
 class Usage(Exception):
@@ -56,7 +58,12 @@ class Options:
     """What the command line asks for."""
 
     def __init__(
-        self, program: Program, given: Mapping[str, str], settings: Mapping[str, Any], edges: str, *, cache: bool
+        self,
+        program: Program,
+        given: Mapping[str, str],
+        settings: Mapping[str, Any],
+        edges: str,
+        switches: Container[str],
     ) -> None:
         self.program = program
         self.run_name = given.get("--run-name")
@@ -64,7 +71,8 @@ class Options:
         self.namespace: str | None = given.get("--namespace") or settings.get("namespace")
         self.seed = _number(given.get("--seed"))
         self.rerun = given.get("--rerun")
-        self.edges, self.cache = edges, cache
+        self.edges = edges
+        self.cache, self.unedited = "--no-cache" not in switches, "--unedited" in switches
 
     def begin(self, seed: int, environment: Mapping[str, str], book: Any) -> dict[str, Any]:
         """What is told of the Run: `tellurio.schemas.records.Begin`."""
@@ -101,7 +109,7 @@ def read_options(arguments: list[str]) -> Options:
         Usage: it asks for help, or cannot be understood; says what to type.
     """
     given: dict[str, str] = {}
-    cache = True
+    switches: set[str] = set()
     rest = list(arguments)
     while rest and rest[0].startswith("-") and rest[0] not in ("-", "-m"):
         option, equals, value = rest.pop(0).partition("=")
@@ -111,8 +119,8 @@ def read_options(arguments: list[str]) -> Options:
             raise Usage(_version(), 0)
         if option == "--":
             break
-        if option == "--no-cache":
-            cache = False
+        if option in _SWITCHES:
+            switches.add(option)
             continue
         if option not in _VALUED:
             raise Usage(
@@ -128,7 +136,7 @@ def read_options(arguments: list[str]) -> Options:
         raise Usage(f"ao-record: {TAINT.format(given=edges)}")
     if edges != "content":
         raise Usage(f"ao-record: --edges takes content, taint or both, not {edges!r}.")
-    return Options(program, given, settings, edges, cache=cache)
+    return Options(program, given, settings, edges, switches)
 
 
 def _program(rest: list[str]) -> Program:

@@ -58,7 +58,8 @@ def _begun(options: Options) -> tuple[Recording | None, list[Callable[[], object
     book = None
     if options.rerun is not None:
         try:
-            book = importlib.import_module("ao.replay.fetching").fetched(options.rerun)  # layers: when used
+            fetched = importlib.import_module("ao.replay.fetching").fetched  # layers: when used
+            book = fetched(options.rerun, unedited=options.unedited)
         except Exception as error:  # noqa: BLE001 - said, not raised: a traceback of ours helps nobody
             sys.stderr.write(f"ao-record: {error}\n")
             raise SystemExit(2) from None

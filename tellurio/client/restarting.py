@@ -72,7 +72,7 @@ def restart(
     script = os.path.join(where, str(argv[0]))
     if not command.get("module") and not os.path.exists(script):
         raise CannotRun(f"Its script is gone: {script}")
-    options = ["--rerun", run_id, *([] if cache else ["--no-cache"])]
+    options = ["--rerun", run_id, "--unedited", *([] if cache else ["--no-cache"])]
     target = ["-m", *argv] if command.get("module") else argv
     return [interpreter, "-m", "ao.runner.record", *options, *target], where, full
 

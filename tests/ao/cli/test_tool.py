@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.ao.cli.conftest import Desk, Tool
-from tests.ao.lab import PATIENCE
+from tests.ao.cli.conftest import AGENT, Desk, Tool
+from tests.ao.lab import PATIENCE, RECORD
 from tests.tellurio.server.test_reruns import broken
 
 Run = dict[str, Any]
@@ -174,10 +174,52 @@ def test_every_command_has_help(tool: Tool, command: str) -> None:
     assert command in tool("--help").out
 
 
-def test_without_a_server_it_says_how_to_start_one(tool: Tool, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+def test_a_server_that_is_not_configured_is_started_and_one_that_is_away_is_named(
+    tool: Tool, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
     monkeypatch.setenv("TELLURIO_HOME", str(tmp_path))
+    monkeypatch.setenv("TELLURIO_BACKEND_HTTP_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("TELLURIO_API_KEY", "tel_none")
     said = tool("runs")
-    assert (said.status, said.err) == (1, "ao-tool: The local server does not run. Start it: ao-server start\n")
+    assert (said.status, "The server at http://127.0.0.1:9 cannot be reached" in said.err) == (1, True)
+    monkeypatch.delenv("TELLURIO_BACKEND_HTTP_BASE_URL")
+    try:
+        assert tool("runs", "--json").json == []
+        said = tool("show", "last")
+        assert (said.status, said.err) == (1, "ao-tool: Nothing was recorded yet. Type: ao-record script.py\n")
+    finally:
+        subprocess.run([Path(sys.executable).with_name("tellurio"), "down"], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_what_has_just_ended_is_there(tool: Tool, desk: Desk) -> None:
+    """A script that ended a moment ago is stored before anything is shown: nobody has to wait between two commands."""
+    for number in range(3):
+        name = desk.write(f"{AGENT}\nask('many words ' * 20_000)\n", f"just{number}.py")
+        subprocess.run([*RECORD, name], cwd=desk.cwd, env=desk.env, check=True, stdout=subprocess.DEVNULL)
+        shown = tool("show", "last", "--json").json
+        assert (shown["run"]["name"], shown["run"]["status"]) == (f"just{number}", "COMPLETED")
+        assert len(shown["calls"]) == 4
+
+
+def test_edits_of_a_run_gather_in_one_draft_and_a_rerun_of_it_has_them(tool: Tool, desk: Desk) -> None:
+    run = desk.record("--run-name", "gathers", "agent.py")
+    path = "/choices/0/message/content"
+    first = tool("edit", "gathers", "0", "--output", path, "Rats in the cellar", "--json").json
+    second = tool("edit", "gathers", calls_of(tool, run["id"])[2]["id"], "--output", path, "Good night")
+    assert f"'gathers (edited)' ({first['run'][:8]}), beside what was edited before" in second.out
+    other = tool("edit", "gathers", "0", "--output", path, "Mice in the attic", "--new", "--json").json
+    assert other["run"] != first["run"]
+    desk.lm.reset()
+    as_it_was = tool("rerun", "gathers", "--unedited")
+    assert ("3 replayed, 0 edited" in as_it_was.err, desk.lm.requests()) == (True, [])
+    latest = tool("rerun", "gathers")
+    assert f"running the draft 'gathers (edited)_1' ({other['run'][:8]}), in which it was edited" in latest.err
+    assert "1 replayed, 1 edited, 1 new, 1 missing" in latest.err
+    before = tool("rerun", run["id"][:8])
+    assert f"({first['run'][:8]})" in before.err
+    assert "2 edited" in before.err
+    assert "rallec eht ni staR" in before.out
+    assert "3 replayed, 0 edited" in tool("rerun", "gathers").err  # both drafts have been run
 
 
 def test_an_edited_answer_changes_what_follows_and_the_run_stays(tool: Tool, desk: Desk, agent: Run) -> None:
