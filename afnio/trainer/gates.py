@@ -29,6 +29,11 @@ class BatchGate:
     tolerance: float = 0.0
     proposals: int = 2
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.tolerance, (int, float)) or not self.tolerance >= 0:
+            raise ValueError(f"BatchGate(tolerance={self.tolerance!r}): a number of at least 0 is wanted.")
+        _check_proposals(self)
+
     def keeps(self, before: float, after: float, mode: str) -> bool:
         """Whether the batch scores at least as well as before."""
         loss = before - after if mode == "max" else after - before
@@ -41,9 +46,21 @@ class StrictGate:
 
     proposals: int = 2
 
+    def __post_init__(self) -> None:
+        _check_proposals(self)
+
     def keeps(self, before: float, after: float, mode: str) -> bool:
         """Whether the batch scores better than before."""
         return after > before if mode == "max" else after < before
+
+
+def _check_proposals(gate: Gate) -> None:
+    """ValueError for a gate that would try no update, after its feedback was paid for."""
+    number = gate.proposals
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        raise ValueError(
+            f"{type(gate).__name__}(proposals={number!r}): an int of at least 1 is wanted. No gate at all is gate=None."
+        )
 
 
 @dataclass(frozen=True, slots=True)

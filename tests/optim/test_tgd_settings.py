@@ -391,6 +391,6 @@ def test_constraints_that_could_never_be_kept_or_checked_are_refused() -> None:
         (must_contain, 3, ValueError),
         (lambda check: Constraint("rule", check), 3, TypeError),
     ]
-    for make, given, error in wrong:
+    for make, value, error in wrong:
         with pytest.raises(error, match="got"):
-            make(given)
+            make(value)

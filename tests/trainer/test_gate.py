@@ -195,3 +195,19 @@ def test_one_malformed_reply_is_mended_by_the_repair_turn() -> None:
 def test_an_unknown_gate(gate: Any) -> None:
     with pytest.raises(ValueError, match="gate must be 'batch', None or a Gate"):
         quiet(gate=gate)
+
+
+@pytest.mark.parametrize(
+    ("kind", "args"),
+    [
+        (BatchGate, {"proposals": 0}),
+        (BatchGate, {"proposals": 1.5}),
+        (StrictGate, {"proposals": -1}),
+        (BatchGate, {"tolerance": -0.1}),
+        (BatchGate, {"tolerance": float("nan")}),
+        (BatchGate, {"tolerance": "x"}),
+    ],
+)
+def test_a_gate_that_could_not_work_is_refused(kind: Any, args: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="is wanted"):
+        kind(**args)
