@@ -33,8 +33,8 @@ ENOUGH_VALUES = 4 * UNIT
 """Several values of one answer together, and values side by side."""
 LONG_WORD, RARE_WORD = 10, 5
 """Letters of a single word that is a whole answer, and of one that is not familiar."""
-JUST, NEAR, RARE_NEAR = 2, 3, 8
-"""A label is linked to one of so many latest answers; a single word to one of some more; a rare one to more still."""
+JUST, NEAR = 2, 3
+"""A label is linked to one of so many latest answers; a single word amid a sentence to one of some more."""
 FEW_WORDS = 12
 """So many new words a text may have, for one amid a sentence to be no chance."""
 MOST_ASKED = 12
@@ -211,7 +211,7 @@ class Judge:
         stands_out = self._is_name(run.start) or (whole and (len(word) >= LONG_WORD or word.isdecimal()))
         if value.age <= NEAR and value.grade == VALUE and stands_out:
             return True
-        if value.age > RARE_NEAR or len(word) < RARE_WORD or not self._is_rare(run.start):
+        if value.age > NEAR or len(word) < RARE_WORD or not self._is_rare(run.start):
             return False
         return self._new_words() <= FEW_WORDS
 
