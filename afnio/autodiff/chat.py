@@ -87,7 +87,7 @@ class Chat:
         arguments: Mapping[str, Any] | None = None,
         mask: Sequence[bool] | None = None,
     ) -> None:
-        if inputs and not isinstance(inputs, Mapping):
+        if inputs and not _is_mapping(inputs):
             raise TypeError(f"{where}: inputs must be a dict of placeholder -> value, got {type(inputs).__name__}.")
         self.contents = [_message(message, where) for message in _list_of_messages(messages, where)]
         self.inputs = {name: _input(name, value, where) for name, value in inputs.items()} if inputs else {}
@@ -195,7 +195,7 @@ class Chat:
                 return self._blocks(parts, values, index)
             own = text[index] if isinstance(text, list) else text
             if own is not None:
-                texts.append(fill(own, values, _role(variable)))
+                texts.append(fill(own, values, "" if variable is None else variable.role))
         if len(texts) > 1:
             texts = [text for text in texts if text] or texts[:1]  # examples that are not there yet are no part
         if len(texts) == 1:

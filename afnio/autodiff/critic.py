@@ -371,8 +371,8 @@ class _Origin(NamedTuple):
 def _origin(chat: Chat, indices: Sequence[int], by_sample: dict[int, Pieces]) -> _Origin:
     """Ids and texts of the samples at ``indices``, and what the score at the end measures."""
     pieces = by_sample[indices[0]] if len(indices) == 1 else [piece for at in indices for piece in by_sample[at]]
-    own = tuple([text for index in indices for text in _own_texts(chat, index)])
-    return _Origin(_ids(pieces), joined_trail(pieces, own), pieces[0].goal)
+    own = _own_texts(chat, indices[0]) if len(indices) == 1 else [t for at in indices for t in _own_texts(chat, at)]
+    return _Origin(_ids(pieces), joined_trail(pieces, tuple(own)), pieces[0].goal)
 
 
 def _ids(pieces: Pieces) -> tuple[str, ...]:
@@ -393,10 +393,13 @@ def _own_texts(chat: Chat, index: int) -> list[str]:
     Of a call that is no batch: what fills its placeholders, and what the user says in texts without any.
     """
     if not chat.batched:
-        asked = [part for role, parts in chat.contents if role == "user" for part in parts]
-        texts = list(chat.inputs.values())
-        texts += [(item.variable, item.text) for item in asked if item.text and not placeholders(item.text)]
-        return [text for given, text in texts if not _is_learnable(given)]
+        found = [text for given, text in chat.inputs.values() if not _is_learnable(given)]
+        for role, parts in chat.contents:
+            if role == "user":
+                for variable, text, _, _ in parts:
+                    if text and not placeholders(text) and not _is_learnable(variable):
+                        found.append(text)
+        return found
     contents = [item.text for _, parts in chat.contents for item in parts]
     own = [text[index] for text in (*contents, *(text for _, text in chat.inputs.values())) if isinstance(text, list)]
     return [text for text in own if text]

@@ -158,7 +158,7 @@ class _Walk:
                     self._spawn(self._run_family(family))
 
     async def _run(self, call: _Call) -> None:
-        if self._may_wait(call.node):
+        if not self.job.inline and self._may_wait(call.node):
             self._spawn(self._run_node(call))
         else:
             result = call_backward(call.node.op, call.ctx, call.outputs)
@@ -170,8 +170,8 @@ class _Walk:
             self._deliver(call, result)
 
     def _may_wait(self, node: Node) -> bool:
-        """Whether the node's backward waits for a model or for the thread that runs users' code."""
-        return not self.job.inline and (node.op.calls_lm or not node.op.built_in)
+        """Whether the node's backward waits for a model or for the thread that runs users' code, if anything does."""
+        return node.op.calls_lm or not node.op.built_in
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         import asyncio
@@ -269,6 +269,8 @@ def _is_awaitable(result: Any) -> bool:
 
 def call_backward(op: Any, ctx: Any, outputs: Sequence[Pieces]) -> Any:
     """What ``op.backward`` returns for the feedback on each of its outputs."""
+    if len(outputs) == 1 and outputs[0]:
+        return op.backward(ctx, grad_output(outputs[0]))
     return op.backward(ctx, *[grad_output(pieces) if pieces else Gradient("") for pieces in outputs])
 
 

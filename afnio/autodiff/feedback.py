@@ -8,7 +8,7 @@ from typing import Any
 
 from afnio.autodiff.function import variables_of
 from afnio.errors import GraphError
-from afnio.gradient import Gradient, Trail
+from afnio.gradient import NO_TRAIL, Gradient, Trail
 from afnio.variable import Variable
 
 __all__ = [
@@ -221,7 +221,12 @@ def _feedback_of(given: Any, like: Gradient, of: Variable) -> Pieces:
 
 def joined_trail(pieces: Sequence[Gradient], texts: Sequence[str] = ()) -> Trail:
     """``texts``, then the texts of the samples that ``pieces`` came from."""
-    return pieces[0].trail if len(pieces) == 1 and not texts else Trail(texts, [piece.trail for piece in pieces])
+    if len(pieces) > 1:
+        return Trail(texts, [piece.trail for piece in pieces])
+    trail = pieces[0].trail
+    if not texts:
+        return trail
+    return Trail(texts) if trail is NO_TRAIL else Trail(texts, (trail,))
 
 
 def union(groups: Iterable[Iterable[str]]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Coroutine, Sequence
+from types import CoroutineType
 from typing import Any, ClassVar
 
 from afnio.autodiff.grad_mode import _enabled, no_grad
@@ -119,7 +120,7 @@ class Function:
         """Run the forward and, where a gradient is wanted, add a node to the graph."""
         ctx = Context()
         result = _forward(cls, ctx, args, kwargs)
-        if inspect.iscoroutine(result):
+        if isinstance(result, CoroutineType):
             result = run_inline(result) if cls.runs_inline(*args, **kwargs) else run_sync(result)
         return _attach(cls, ctx, args, kwargs, result)
 
@@ -128,7 +129,7 @@ class Function:
         """`apply`, for code that runs in an event loop."""
         ctx = Context()
         result = _forward(cls, ctx, args, kwargs)
-        if inspect.iscoroutine(result):
+        if isinstance(result, CoroutineType):
             result = await (_on_lm_loop(result) if cls.calls_lm else result)
         return _attach(cls, ctx, args, kwargs, result)
 

@@ -60,10 +60,11 @@ class Wavefront:
 
     def wants(self, node: Node) -> tuple[bool, ...]:
         """For each edge of ``node``, whether a gradient is wanted along it."""
-        if self._wanted is None:
-            wants = tuple([target is not None for target in node.targets])
+        wanted = self._wanted
+        if wanted is None:
+            wants = tuple([target is not None for target in node.edges[::2]])
         else:
-            wants = tuple([target is not None and target in self._wanted for target in node.targets])
+            wants = tuple([target is not None and target in wanted for target in node.edges[::2]])
         return self._patterns.setdefault(wants, wants)  # few are different: nodes share them
 
     def finish(self, node: Node, edges: Sequence[Pieces] = ()) -> None:

@@ -254,6 +254,9 @@ class _Live:
         return await self.transport.send(self.request, self.timeout)
 
 
+_NOT_YET = Cost()  # what a reply costs, until the pricer has said it
+
+
 def _reply(raw: RawResponse, request: Request) -> Reply:
     """The reply a response holds; raises the typed error it is instead."""
     if raw.status >= 400:
@@ -269,7 +272,7 @@ def _reply(raw: RawResponse, request: Request) -> Reply:
     if usage is None:
         encoding = encoding_at_hand()
         usage = Usage(estimate_body(request.body, encoding), estimate(text, encoding), estimated=True)
-    return Reply(request, text, body, usage, Cost(), request_id=raw.request_id, fault=fault)
+    return Reply(request, text, body, usage, _NOT_YET, request_id=raw.request_id, fault=fault)
 
 
 def _decoded(raw: RawResponse, request: Request) -> dict[str, Any]:

@@ -239,7 +239,8 @@ def run_inline(coro: Coroutine[Any, Any, T]) -> T:
     try:
         coro.send(None)
     except StopIteration as end:
-        return cast(T, end.value)
+        value: T = end.value
+        return value
     coro.close()
     raise AfnioError(
         "A model that says `inline = True` waited for something. An inline transport must answer without "

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import gc
+import json
 import sys
 import weakref
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from afnio import functional as F
-from afnio.autodiff import Function
+from afnio.autodiff import Function, local_engine
 from afnio.autodiff.wavefront import Wavefront
+from afnio.models.scripted import Scripted
 from afnio.parameter import Parameter
 from afnio.variable import Variable
-from tests.autodiff.lab import Lab, system, texts
+from tests.autodiff.lab import Lab, backward_model, system, texts
 
 WRONG = Variable("wrong", "feedback")
 
@@ -130,3 +133,69 @@ def test_gradients_hold_no_graph(inline: Lab) -> None:
     gc.collect()
     assert node() is None
     assert len(prompt.grad) == 3
+
+
+# ------------------------------------------------------------------------------------- what a call costs
+
+ONE = json.dumps({"feedback": [{"variable": "v1", "text": "better"}]})
+
+
+def side_by_side(model: Scripted, prompt: Variable, size: int) -> Variable:
+    calls = [F.chat_completion(model, [system(prompt)], inputs={"x": f"{number}"}) for number in range(size)]
+    return F.sum(calls)
+
+
+@pytest.fixture
+def scripted() -> Iterator[tuple[Scripted, Scripted]]:
+    """A model that answers and one that criticises, both at once and in process."""
+    model, critic = Scripted(lambda body: "answer"), Scripted(lambda body: ONE)
+    with local_engine(), backward_model(critic):
+        side_by_side(model, Parameter("Do {x}", "prompt"), 3).backward(WRONG)  # what is imported or kept once
+        yield model, critic
+
+
+def counted(work: Callable[[], Any]) -> tuple[Any, int]:
+    """What ``work`` returns, and how many Python calls that took."""
+    calls = 0
+
+    def count(frame: Any, event: str, argument: Any) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(count)
+    try:
+        result = work()
+    finally:
+        sys.setprofile(None)
+    return result, calls
+
+
+def test_a_call_costs_few_python_calls(scripted: tuple[Scripted, Scripted]) -> None:
+    prompt, size = Parameter("Do {x}", "prompt"), 200
+    end, forward = counted(lambda: side_by_side(scripted[0], prompt, size))
+    _, backward = counted(lambda: end.backward(WRONG))
+    assert len(prompt.grad) == size
+    assert forward <= 110 * size
+    assert backward <= 160 * size
+
+
+def test_a_call_is_few_objects_and_leaves_no_cycles(scripted: tuple[Scripted, Scripted]) -> None:
+    """The collector goes through every object of a graph again and again, and through cycles to free them."""
+    model, critic = scripted
+    prompt, size = Parameter("Do {x}", "prompt"), 500
+    gc.collect()
+    gc.disable()
+    try:
+        before = len(gc.get_objects())
+        end = side_by_side(model, prompt, size)
+        built = len(gc.get_objects())
+        end.backward(WRONG)
+        walked = len(gc.get_objects())
+        del end, prompt
+        model.requests.clear()
+        critic.requests.clear()
+        assert gc.collect() < size // 10
+    finally:
+        gc.enable()
+    assert built - before <= 15 * size
+    assert walked - built <= 0
