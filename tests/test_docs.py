@@ -99,7 +99,7 @@ def test_python_in_the_docs_runs(page: Path, tmp_path: Path) -> None:
         script.write_text("\n" * example.line + example.code, encoding="utf-8")
     command = [sys.executable, "-P", "-W", "error", str(RUNNER), *map(str, scripts)]
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=300
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=500
     )
     if (tmp_path / ".tellurio").exists():  # it began a Run, and so a server
         subprocess.run([Path(sys.executable).with_name("tellurio"), "down"], env=environment, check=True, timeout=150)

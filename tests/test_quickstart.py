@@ -46,7 +46,7 @@ def start(home: Home, **env: str) -> subprocess.CompletedProcess[str]:
         env=home.environment(**env),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
 
 
@@ -115,7 +115,7 @@ def test_a_server_that_is_killed_in_the_middle_is_started_again_and_nothing_is_l
         while "Step 2 by hand" not in (line := demo.stdout.readline()):
             assert line, demo.communicate()[1]
         os.kill(json.loads((home.folder / "server" / "server.json").read_text())["pid"], signal.SIGKILL)
-        output, log = demo.communicate(timeout=120)
+        output, log = demo.communicate(timeout=300)
     assert demo.returncode == 0, log
     assert float(output.partition("Test accuracy: ")[2].split()[2]) >= 0.95
     stored = home.stored("tutorials/quickstart")

@@ -67,7 +67,7 @@ def run(home: Home, folder: Path, scripts: list[Path], **env: str) -> dict[str, 
     (data / "dataset.json").write_text("not the data set")
     given = home.environment(AFNIO_DATA_HOME=str(data), PYTHONPATH=str(RUNNER.parents[1]), **env)
     command = [sys.executable, "-P", "-W", "error", str(RUNNER), *map(str, scripts)]
-    done = subprocess.run(command, cwd=folder, env=given, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(command, cwd=folder, env=given, capture_output=True, text=True, check=False, timeout=500)
     assert done.returncode == 0, done.stderr
     for script in scripts:
         told = Path(f"{script}.all").read_text(encoding="utf-8")

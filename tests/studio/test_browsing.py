@@ -106,7 +106,7 @@ def test_what_is_not_accessible_is_noticed(visitor: Visitor) -> None:
 
 
 def test_the_demo_trains_on_the_server_that_is_visited(house: ServerProcess, demo: Demo) -> None:
-    said, _ = demo().communicate(timeout=180)
+    said, _ = demo().communicate(timeout=300)
     assert f"are stored: {house.url}/tutorials/projects/quickstart/runs/" in said
     with house.client() as client:
         runs = client.get("/api/v1/namespaces/tutorials/projects/quickstart/runs").json()["runs"]

@@ -33,7 +33,7 @@ def start(root: Path, url: str) -> subprocess.Popen[str]:
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, Any, str]:
     """Exit code, what it printed last, and its error output."""
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)
     return process.returncode, json.loads(out.splitlines()[-1]) if out.strip() else None, err
 
 
@@ -110,7 +110,7 @@ def run_forked(context: Any, root: Path, url: str, arm: Callable[[Any], None]) -
     process = context.Process(target=child.forked, args=(root, url))
     process.start()
     arm(process)
-    process.join(120)
+    process.join(300)
     code: int | None = process.exitcode
     return code
 
@@ -184,7 +184,7 @@ def test_a_full_disk_ends_the_fit_and_loses_nothing(
     world.arm(None, lambda: None)
     command = [sys.executable, "-B", "-c", FULL, str(tmp_path), server.base_url, "30000"]
     env = {**os.environ, "PYTHONPATH": str(REPO)}
-    run = subprocess.run(command, cwd=REPO, env=env, capture_output=True, text=True, timeout=120, check=False)
+    run = subprocess.run(command, cwd=REPO, env=env, capture_output=True, text=True, timeout=300, check=False)
     assert run.returncode == 0, run.stderr
     assert "could not be recorded" in run.stdout
     assert "fit(..., ckpt_path='last')" in run.stdout

@@ -21,7 +21,7 @@ DATA = str(REAL) if (REAL / "dataset.json").exists() else "-"
 def run(*args: Any) -> dict[str, Any]:
     env = {**os.environ, "PYTHONPATH": str(REPO)}
     command = [sys.executable, "-m", "tests.trainer.replayed", *map(str, args)]
-    done = subprocess.run(command, cwd=REPO, env=env, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=REPO, env=env, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     told: dict[str, Any] = json.loads(done.stdout)
     return told

@@ -61,7 +61,7 @@ class Home:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if together else subprocess.PIPE,
             text=True,
-            timeout=180,
+            timeout=300,
         )
 
     def stored(self, run: str) -> dict[str, Any]:
