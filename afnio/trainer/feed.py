@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from typing import Any
 
 from afnio.calls import User
@@ -38,6 +38,11 @@ class Feed:
         if isinstance(loader, Dataset):
             raise TypeError(
                 f"{name} is a data set, and batches are wanted: write DataLoader({type(loader).__name__}(...))."
+            )
+        if isinstance(loader, Mapping) or any(isinstance(each, (DataLoader, Dataset)) for each in _listed(loader)):
+            raise TypeError(
+                f"{name} is a {type(loader).__name__} of loaders, and one loader is wanted: join the data, "
+                "DataLoader(ConcatDataset([...])), or call validate() or test() once for each."
             )
         self.loader, self.name = loader, name
         self.total = _length(loader)
@@ -117,6 +122,10 @@ class Feed:
         """The fit is over.  A place that it never went on from is not left to whoever uses the loader next."""
         if self._resuming and isinstance(self.loader, DataLoader):
             self.loader.load_state_dict({**self.loader.state_dict(), "batch": 0})
+
+
+def _listed(loader: object) -> Sequence[Any]:
+    return loader if isinstance(loader, (list, tuple)) else ()
 
 
 def _length(loader: Any) -> int | None:

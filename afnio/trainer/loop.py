@@ -9,6 +9,7 @@ from typing import Any
 
 from afnio.autodiff.grad_mode import no_grad
 from afnio.calls import User, phase
+from afnio.errors import GraphError
 from afnio.models.backward_client import backward_ahead
 from afnio.trainer.averages import Metrics
 from afnio.trainer.batches import get_batch_size
@@ -82,6 +83,7 @@ class FitLoop:
         agent.train()
         self.train.begin(fit.progress.batch)
         self.tell.on_stage_start(fit, TRAIN)
+        self._check_learners()
         while (batch := await self.train.next()) is not END:
             self.tell.on_batch_start(fit, TRAIN, batch, fit.progress.batch)
             with phase(TRAIN.name), backward_ahead(self._learns_from_feedback()):
@@ -91,6 +93,16 @@ class FitLoop:
         if not fit.progress.batch:
             raise self.train.no_batches()
         return True
+
+    def _check_learners(self) -> None:
+        """GraphError, before the first call is paid for, where no feedback could reach what is trained."""
+        params = [param for each in self.fit.optimizers if each.needs_gradients for param in each.params()]
+        if params and self._learns_from_feedback() and not any(param.requires_grad for param in params):
+            roles = ", ".join(repr(param.role) for param in params)
+            raise GraphError(
+                f"Nothing that the optimizers train requires gradients ({roles:.200}): no feedback would reach it. Call "
+                "requires_grad_(True) on what is to learn."
+            )
 
     def _learns_from_feedback(self) -> bool:
         fit = self.fit

@@ -477,3 +477,31 @@ def test_metrics_of_the_trainer_before_any_fit() -> None:
     assert (trainer.best, trainer.stop_reason, trainer.interrupted, trainer.checkpoint) == (None, None, False, None)
     assert (trainer.history, trainer.failures) == ([], [])
     assert Failure("train", 0, "1", ValueError()).sample == "1"
+
+
+@pytest.mark.parametrize("wrong", [[loader()], (loader(), loader()), {"a": loader()}, [Tickets()]])
+def test_several_loaders_are_refused_before_anything_is_paid_for(wrong: Any) -> None:
+    agent = Agent(model())
+    with engine(agent.client):
+        for given in ((wrong,), (loader(), wrong)):
+            with pytest.raises(TypeError, match="of loaders, and one loader is wanted"):
+                quiet().fit(agent, *given)
+    with pytest.raises(TypeError, match="val_dataloader is a .* call validate"):
+        quiet().validate(agent, wrong)
+    assert agent.client.calls == 0
+
+
+def test_frozen_parameters_are_told_before_anything_is_paid_for() -> None:
+    agent = Agent(model())
+    agent.requires_grad_(False)
+    with engine(agent.client), pytest.raises(GraphError, match="'system prompt of the classifier'.* no feedback would"):
+        quiet().fit(agent, loader())
+    assert agent.client.calls == 0
+
+    class Thaw(Callback):
+        def on_epoch_start(self, fit: Fit) -> None:
+            fit.agent.requires_grad_(True)
+
+    with engine(agent.client):
+        quiet(callbacks=[Thaw()], max_steps=1).fit(agent, loader())
+    assert agent.client.calls > 0
