@@ -100,8 +100,8 @@ class FitLoop:
         if params and self._learns_from_feedback() and not any(param.requires_grad for param in params):
             roles = ", ".join(repr(param.role) for param in params)
             raise GraphError(
-                f"Nothing that the optimizers train requires gradients ({roles:.200}): no feedback would reach it. Call "
-                "requires_grad_(True) on what is to learn."
+                f"Nothing that the optimizers train requires gradients ({roles:.200}): no feedback would reach it. "
+                "Call requires_grad_(True) on what is to learn."
             )
 
     def _learns_from_feedback(self) -> bool:
