@@ -22,6 +22,7 @@ from playwright.sync_api import Browser, Page
 
 from scripts.build_studio import Studio
 from tests.studio.browsing import ROOT, Theme, Visitor, a_browser, settled
+from tests.studio.recorded import record
 from tests.studio.seeds import seed
 from tests.tellurio.running import ServerProcess
 
@@ -63,6 +64,14 @@ def views(home: Path) -> Iterator[View]:
     yield View("run-of-few-points", few.runs[0])
     yield View("prompts", f"{run}prompts")
     yield View("calls", f"{run}calls")
+    script = record(home)
+    yield View("recordings", script.project)
+    yield View("recording", script.whole)
+    yield View("recording-calls", f"{script.whole}calls")
+    yield View("recording-without-calls", script.silent)
+    yield View("recording-crashed", script.crashed)
+    yield View("draft", script.draft)
+    yield View("rerun", script.rerun)
     yield View("not-found", f"{few.project}runs/never-was/")
     yield View("not-live", few.project, server=False)  # the last one: the server is stopped for it
 

@@ -77,7 +77,7 @@ def test_from_a_recording_to_its_parts_and_calls_and_back(project: str, visit: V
     expect(parts.locator("tbody tr").first).to_contain_text("1 of 2")
     models = page.get_by_role("region", name="Calls by model").locator("tbody tr")
     expect(models).to_have_count(1)
-    expect(models).to_contain_text("1 failed 3")
+    expect(models).to_contain_text("3 (1 failed)")
     expect(models).to_contain_text("0.5 s")
     expect(models).to_contain_text("$0.75")
     notes = page.get_by_role("region", name="Notes")

@@ -1,5 +1,6 @@
+import type { Run } from "../api/types";
 import { useNow } from "../lib/clock";
-import { ago, clock, duration, moment } from "../lib/format";
+import { ago, clock, duration, moment, NOTHING } from "../lib/format";
 
 /** How long ago; on pointing at it, when exactly. */
 export function Ago({ time }: { time: number }) {
@@ -9,6 +10,11 @@ export function Ago({ time }: { time: number }) {
       {ago(time, now)}
     </time>
   );
+}
+
+/** How long a Run took, or how long it has been going on; a draft was not begun. */
+export function Lasted({ run }: { run: Pick<Run, "status" | "created" | "ended"> }) {
+  return run.status === "DRAFT" ? NOTHING : <Elapsed from={run.created} to={run.ended} />;
 }
 
 /** How long it took, or how long it has been going on. */

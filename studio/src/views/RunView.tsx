@@ -39,7 +39,7 @@ export function RunView({ ns, project, run: slug, tab }: Props) {
     <div className={tab === "calls" ? "page page-fill page-run" : "page page-run"}>
       <RunHead run={run} />
       <nav className="tabs" aria-label="Parts of this Run">
-        {TABS.map(([each, title]) => (
+        {TABS.filter(([each]) => run.kind === "run" || each !== "prompts" || tab === each).map(([each, title]) => (
           <Link key={each} to={runPath(ns, project, slug, each)} aria-current={each === tab ? "page" : undefined}>
             {title}
           </Link>

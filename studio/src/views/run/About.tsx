@@ -35,7 +35,7 @@ export function About({ run }: { run: Run }) {
         <h2>Origin</h2>
         <Facts
           rows={[
-            ["Begun", moment(run.created)],
+            [run.status === "DRAFT" ? "Made" : "Begun", moment(run.created)],
             ["Ended", run.ended === null ? null : moment(run.ended)],
             ...CLIENT.map(([name, title]) => [title, client[name] === undefined ? null : <code key={name}>{words(client[name])}</code>] as const),
             ...(run.kind === "run" ? [] : startedAs(started)),
@@ -59,7 +59,7 @@ type Started = NonNullable<Overview["command"]>;
 function startedAs(started: Started | null): (readonly [string, ReactNode])[] {
   const facts = [
     ["Folder", started?.cwd],
-    ["Python", started?.interpreter],
+    ["Interpreter", started?.interpreter],
     ["Machine", started?.host],
   ] as const;
   return facts.map(([name, value]) => [name, value ? <code key={name}>{value}</code> : null]);

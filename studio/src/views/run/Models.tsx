@@ -52,16 +52,17 @@ export function Models({ run, models }: { run: Run; models: readonly ModelSums[]
   );
 }
 
-const COLUMNS = ["Calls", "Tokens in", "out", "Mean latency", "Slowest", "Cost"] as const;
+const COLUMNS = ["Calls", "Tokens in", "Tokens out", "Mean latency", "Slowest", "Cost"] as const;
 
 function Cells({ row }: { row: ModelSums }) {
   const mean = row.calls > 0 ? duration(row.seconds / row.calls) : null;
   return (
     <>
       <td className="number">
-        {row.errors > 0 && <span className="failed">{group(row.errors)} failed </span>}
-        {row.reused > 0 && <span className="muted">{group(row.reused)} replayed </span>}
-        {(row.calls > 0 || row.reused === 0) && group(row.calls)}
+        {row.calls > 0 && group(row.calls)}
+        {row.calls > 0 && row.reused > 0 && " + "}
+        {row.reused > 0 && <span className="muted">{group(row.reused)} replayed</span>}
+        {row.errors > 0 && <span className="failed"> ({group(row.errors)} failed)</span>}
       </td>
       <td className="number">{short(row.input_tokens)}</td>
       <td className="number">{short(row.output_tokens)}</td>

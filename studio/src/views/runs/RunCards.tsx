@@ -3,7 +3,7 @@ import { KindTag } from "../../ui/KindTag";
 import { Link } from "../../ui/Link";
 import { Money } from "../../ui/Money";
 import { StatusBadge } from "../../ui/StatusBadge";
-import { Ago, Elapsed } from "../../ui/Times";
+import { Ago, Lasted } from "../../ui/Times";
 import { plural } from "../../lib/format";
 import type { RunsShown } from "./RunsTable";
 import { useRows } from "./useRows";
@@ -39,7 +39,7 @@ export function RunCards({ ns, project, runs, columns, more }: RunsShown) {
                     <Ago time={run.created} />
                   </span>
                   <span>
-                    <Elapsed from={run.created} to={run.ended} />
+                    <Lasted run={run} />
                   </span>
                   <span>
                     <Money usd={run.cost.usd} unpriced={run.cost.unpriced} calls={run.cost.calls} />

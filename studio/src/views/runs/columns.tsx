@@ -6,7 +6,7 @@ import { group, isMetricValue, NOTHING, number, short } from "../../lib/format";
 import { configValue } from "../../lib/listing";
 import { Money } from "../../ui/Money";
 import { StatusBadge } from "../../ui/StatusBadge";
-import { Ago, Elapsed } from "../../ui/Times";
+import { Ago, Lasted } from "../../ui/Times";
 
 export interface RunColumn {
   id: string;
@@ -21,7 +21,7 @@ export interface RunColumn {
 export const FIXED: readonly RunColumn[] = [
   { id: "status", title: "Status", width: 124, numeric: false, sort: "status", cell: (run) => <StatusBadge status={run.status} reason={run.reason} /> },
   { id: "created", title: "Begun", width: 96, numeric: true, sort: "created", cell: (run) => <Ago time={run.created} /> },
-  { id: "duration", title: "Duration", width: 96, numeric: true, sort: "duration", cell: (run) => <Elapsed from={run.created} to={run.ended} /> },
+  { id: "duration", title: "Duration", width: 96, numeric: true, sort: "duration", cell: (run) => <Lasted run={run} /> },
   { id: "cost", title: "Cost", width: 104, numeric: true, sort: "cost", cell: (run) => <Money usd={run.cost.usd} unpriced={run.cost.unpriced} calls={run.cost.calls} /> },
   { id: "calls", title: "Calls", width: 76, numeric: true, sort: "calls", cell: (run) => group(run.cost.calls) },
   { id: "tokens", title: "Tokens", width: 84, numeric: true, sort: null, cell: (run) => tokens(run) },
