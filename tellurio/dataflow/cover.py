@@ -10,7 +10,7 @@ import heapq
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, Protocol
 
-__all__ = ["Run", "cover", "longest_runs"]
+__all__ = ["RIVALS", "Run", "cover", "longest_runs"]
 
 _WIDTH = 4  # bytes a token
 RIVALS = 8

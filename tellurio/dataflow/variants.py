@@ -19,8 +19,8 @@ _WRITTEN_DATE = re.compile(
     rf"\b(?:(\d{{1,2}})(?:st|nd|rd|th)?\.? )?({'|'.join(_MONTHS)})(?: (\d{{1,2}})(?:st|nd|rd|th)?)?,? (\d{{4}})\b"
 )
 _LONG_NUMBER = re.compile(r"(?<![\d.,\w])\d{1,30}\.\d{3,30}(?![\d.]{0,30}\d)")
-_GROUPS = re.compile(r"(?<![\w.,])\+?\(?(?:[A-Z]{2})?\d{1,5}\)?(?:[ /()-]{1,2}\d{2,5}){2,8}(?![\w])")
-_JOINED = re.compile(r"(?<![\w.,])(?:[A-Z]{2}\d{10,32}|\d{12,19})(?![\w.])")
+_GROUPS = re.compile(r"(?<![\w.,])\+?\(?(?:[A-Z]{2})?\d{1,5}\)?(?:[ /()-]{1,2}\d{2,5}){2,8}(?!\w)")
+_JOINED = re.compile(r"(?<![\w.,])(?:[A-Z]{2}\d{10,32}|\d{12,19})(?!\w|\.\d)")
 MOST = 64
 """So many values of a text are written in other ways; what follows is found as it is."""
 

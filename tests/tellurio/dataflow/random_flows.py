@@ -155,7 +155,11 @@ def _json(w: _Writer) -> tuple[str, list[Callable[[], Piece]]]:
 
 def _short(w: _Writer) -> tuple[str, list[Callable[[], Piece]]]:
     draw = w.chance.randrange(6)
-    text = [w.name, w.code, w.phrase, lambda: str(w.number()), w.word, lambda: w.chance.choice(LABELS)][draw]()
+    draws: list[Callable[[], str]] = [
+        *(w.name, w.code, w.phrase, lambda: str(w.number())),
+        *(w.word, lambda: w.chance.choice(LABELS)),
+    ]
+    text = draws[draw]()
     return text, [lambda: (text, draw < 4)]
 
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tellurio.dataflow.cover import Run, cover, longest_runs
+from tellurio.dataflow.cover import RIVALS, Run, cover, longest_runs
 
 LEAST = 3
 TOKENS = st.lists(st.integers(1, 4), max_size=40)
@@ -40,6 +40,27 @@ def test_runs_are_common_and_cannot_be_longer(prompt: list[int], texts: list[lis
         assert text[origin:stop] == prompt[start:end]
         assert start == 0 or origin == 0 or prompt[start - 1] != text[origin - 1]
         assert end == len(prompt) or stop == len(text) or prompt[end] != text[stop]
+
+
+@given(st.integers(LEAST, 2_000), st.data())
+@settings(deadline=None)
+def test_long_runs_end_where_the_first_token_differs(length: int, draw: st.DataObject) -> None:
+    prompt = [token % 251 + 1 for token in range(length)]
+    text = list(prompt)
+    start = draw.draw(st.integers(0, length - LEAST))
+    end = draw.draw(st.integers(start + LEAST, length))
+    for place in {start - 1, end} & set(range(length)):
+        text[place] += 1 << draw.draw(st.sampled_from([0, 8, 24]))
+    seed = draw.draw(st.integers(start, end - LEAST))
+    stored = SimpleNamespace(data=data(text))
+    assert longest_runs(data(prompt), [(seed, 0, seed)], lambda carrier: stored, LEAST) == [Run(start, end, 0, start)]
+
+
+def test_of_many_the_same_only_some_are_compared() -> None:
+    prompt = list(range(1, 60))
+    stored = SimpleNamespace(data=data(prompt))
+    seeds = [(place, carrier, place) for place in range(50) for carrier in range(100)]
+    assert [run.carrier for run in longest_runs(data(prompt), seeds, lambda carrier: stored, LEAST)] == [*range(RIVALS)]
 
 
 @given(TOKENS, st.lists(TOKENS, max_size=4))

@@ -37,6 +37,16 @@ def test_each_token_is_where_it_says(pieces: list[tuple[str, str]]) -> None:
         assert ids(text[start:end], vocabulary) == [number]
 
 
+@given(st.lists(st.sampled_from(["tea", "Ärger", "3.50", "x&amp;y", "a_b", "  ", "\n", "."]), max_size=30), st.data())
+@settings(deadline=None)
+def test_a_token_asked_for_by_itself_is_where_it_is_among_all(pieces: list[str], data: st.DataObject) -> None:
+    text = " ".join(pieces)
+    starts, ends = Tokens(text, Vocabulary()).places()
+    tokens = Tokens(text, Vocabulary())
+    for token in data.draw(st.lists(st.integers(0, max(len(starts) - 1, 0)), max_size=20 if starts else 0)):
+        assert (tokens.start(token), tokens.end(token)) == (starts[token], ends[token])
+
+
 @given(st.text(max_size=60))
 @settings(deadline=None, max_examples=200)
 def test_any_text_has_tokens_in_its_bounds(text: str) -> None:
@@ -67,6 +77,10 @@ def test_escaping_changes_no_token(words: list[str]) -> None:
         ("&amp;lt;", "<"),
         ("so\u00adlar", "solar"),
         ("snake_case", "snake case"),
+        ("m%C3%BCnchen+caf%C3%A9%20bar", "münchen café bar"),
+        ("100%25", "100"),
+        ("%FF%FE", "ff fe"),
+        ("Étienne Çavuşoğlu", "Etienne Cavusoglu"),
     ],
 )
 def test_these_are_the_same(one: str, other: str) -> None:
@@ -74,7 +88,10 @@ def test_these_are_the_same(one: str, other: str) -> None:
     assert ids(one, vocabulary) == ids(other, vocabulary)
 
 
-@pytest.mark.parametrize(("one", "other"), [("1.5", "15"), ("1.2.3", "1.23"), ("12,34", "1234"), ("tea", "teas")])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("1.5", "15"), ("1.2.3", "1.23"), ("12,34", "1234"), ("tea", "teas"), ("й", "и"), ("%C3%BC", "c3 bc")],
+)
 def test_these_are_not(one: str, other: str) -> None:
     vocabulary = Vocabulary()
     assert ids(one, vocabulary) != ids(other, vocabulary)
@@ -100,6 +117,27 @@ def test_units_are_values_as_programs_take_them_out() -> None:
     assert found["come in"] == SOFT
     assert found["Ada Byron King"] == NAME
     assert "town" not in found
+
+
+def test_addresses_paths_ids_and_arguments_are_values() -> None:
+    text = "The bug of ada.l@kiln.example is in src/billing/prorate.py (INV-2291-KX).\nAction: lookup[Jeddah Light]"
+    found = {text[unit.start : unit.end] for unit in units(text) if unit.grade == VALUE}
+    assert found >= {"ada.l@kiln.example", "src/billing/prorate.py", "INV-2291-KX", "Jeddah Light"}
+    plain = units("A well-known fact of 2026-05-04, 7.5 and 1.2.3 it is")
+    assert not [unit for unit in plain if unit.grade == VALUE and unit.end - unit.start < 12]
+
+
+def test_keys_are_values_where_they_are_data() -> None:
+    text = '{"Brightwater Foods": 7, "delivery_date": "tomorrow", "note": "soon"}'
+    found = {text[unit.start : unit.end] for unit in units(text)}
+    assert "Brightwater Foods" in found
+    assert not {"delivery_date", "note"} & found
+
+
+def test_telephones_and_accounts_are_found_in_groups_and_without() -> None:
+    assert {other for _, _, other in variants("Call +47 555 01 88 23 today")} == {"47555018823"}
+    assert "DE89370400440532013000" in {other for _, _, other in variants("DE89 3704 0044 0532 0130 00")}
+    assert "DE89 3704 0044 0532 0130 00" in {other for _, _, other in variants("IBAN DE89370400440532013000.")}
 
 
 def test_dates_and_numbers_have_other_spellings() -> None:
