@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ao.dialects._json import dumps, strict
 from ao.dialects.reading import Reading, read
 
 if TYPE_CHECKING:
@@ -70,19 +71,8 @@ def request_key(method: str, path: str, body: bytes, value: Any) -> str:
     """SHA-256 (hex) over method, path and body, the same for every host and however the JSON is spelled."""
     import hashlib
 
-    content = _canonical(value) if value is not None else body
+    content = dumps(value, sort=True) if value is not None else body
     return hashlib.sha256(f"{method} {path}\n".encode() + content).hexdigest()
-
-
-def _canonical(value: Any) -> bytes:
-    import orjson
-
-    try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    except TypeError:
-        import json
-
-        return json.dumps(value, sort_keys=True).encode()
 
 
 def record_of(note: Note, exchange: Exchange, outcome: Outcome, *, source: str = "live") -> dict[str, Any]:
@@ -177,11 +167,11 @@ def _bytes_of(outcome: Outcome, reading: Reading) -> dict[str, Any]:
 
 def _exact(body: bytes, read: Any) -> bool:
     """Whether nothing is lost when the JSON is read and written: no byte that is no UTF-8, NaN, or very long number."""
-    import orjson
-
+    if dumps(read) == body:
+        return True
     try:
-        return orjson.dumps(read) == body or (orjson.loads(body) == read and _LONG_NUMBER.search(body) is None)
-    except (TypeError, ValueError):
+        return strict(body) == read and _LONG_NUMBER.search(body) is None
+    except ValueError:
         return False
 
 

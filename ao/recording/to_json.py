@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import orjson
+from ao.dialects._json import library
 
 __all__ = ["to_json"]
 
@@ -24,10 +24,14 @@ def to_json(fields: Mapping[str, Any]) -> bytes:
 
 
 def _dumped(value: Any) -> bytes:
+    orjson = library()
     try:
-        return orjson.dumps(value, _plain, orjson.OPT_NON_STR_KEYS)
+        if orjson is not None:
+            content: bytes = orjson.dumps(value, _plain, orjson.OPT_NON_STR_KEYS)
+            return content
     except (TypeError, RecursionError):
-        return json.dumps(_clean(value, 0), default=str, allow_nan=False).encode()
+        pass
+    return json.dumps(_clean(value, 0), default=str, allow_nan=False).encode()
 
 
 def _plain(value: Any) -> Any:

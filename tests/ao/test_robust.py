@@ -325,6 +325,15 @@ print(seen, threading.active_count())
     assert len(lab.calls) == 2
 
 
+@pytest.mark.parametrize("name", ["platform", "uuid", "orjson", "zoneinfo"])
+def test_a_script_beside_a_file_that_is_named_like_a_module_of_pythons(lab: Lab, name: str) -> None:
+    """What the recorder imports for itself gets that file instead; ``orjson`` would crash the interpreter on some."""
+    lab.write(f"{name}.py", "X = 1\n")
+    ran = lab.record(lab.write("script.py", "from ask import ask\nprint(ask('h\\u00e9llo'))\n"))
+    assert (ran.status, ran.out, ran.err) == (0, "h\u00e9llo\n", "")
+    assert [call["request"]["messages"][0]["content"] for call in lab.calls] == ["h\u00e9llo"]
+
+
 def test_a_server_starts_by_itself_and_stores_what_was_recorded(tmp_path: Path, lm: LMServer) -> None:
     lab = Lab(tmp_path)
     lab.use(lm)
