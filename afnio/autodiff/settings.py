@@ -31,7 +31,8 @@ class EngineSettings:
             is told besides of calls with tools, images or learnable settings).
 
     Raises:
-        ValueError: a number is below 1.
+        TypeError: a number or words that are none.
+        ValueError: a number is below 1, or a name of words is none.
     """
 
     samples_per_critic: int | None = None
@@ -43,8 +44,16 @@ class EngineSettings:
     def __post_init__(self) -> None:
         for name in ("samples_per_critic", "critic_tokens", "feedback_tokens"):
             value = getattr(self, name)
-            if value is not None and value < 1:
+            if value is None and name == "samples_per_critic":
+                continue
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise TypeError(f"{name} must be an int, got {value!r:.100}.")
+            if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}.")
+        if not isinstance(self.words, Mapping) or not all(isinstance(each, Words) for each in self.words.values()):
+            raise TypeError(f"words must be a dict of name -> Words, got {self.words!r:.100}.")
+        if unknown := [name for name in self.words if name not in _OURS]:
+            raise ValueError(f"words has {unknown!r:.100}; the names are {', '.join(map(repr, _OURS))}.")
 
     def words_of(self, name: str) -> Words:
         """The instructions of ``"critic"``, ``"reducer"`` or ``"turns"``."""

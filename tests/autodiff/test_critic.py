@@ -23,6 +23,7 @@ from afnio.models.openai import AsyncOpenAI
 from afnio.parameter import Parameter
 from afnio.variable import Variable
 from afnio.words import Part, Words
+from afnio.words.critic import CRITIC
 from tests.autodiff.lab import (
     Brain,
     Lab,
@@ -181,6 +182,21 @@ def test_less_room_never_means_fewer_calls(inline: Lab) -> None:
 def test_settings_below_one_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} must be at least 1, got 0"):
         EngineSettings(**{name: 0})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("given_", "error", "says"),
+    [
+        ({"critic_tokens": "x"}, TypeError, "critic_tokens must be an int, got 'x'"),
+        ({"feedback_tokens": None}, TypeError, "feedback_tokens must be an int, got None"),
+        ({"words": "critic"}, TypeError, "words must be a dict of name -> Words"),
+        ({"words": {"critic": "Be kind."}}, TypeError, "words must be a dict of name -> Words"),
+        ({"words": {"critik": CRITIC}}, ValueError, "the names are 'critic', 'reducer', 'turns'"),
+    ],
+)
+def test_settings_that_could_not_be_used_are_refused(given_: dict[str, Any], error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        EngineSettings(**given_)
 
 
 def test_the_words_can_be_replaced(lab: Lab) -> None:
