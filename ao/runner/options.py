@@ -46,6 +46,10 @@ _VALUED = ("--run-name", "--project", "--namespace", "--seed", "--rerun", "--edg
 _SWITCHES = ("--no-cache", "--unedited")
 
 
+LONGEST = 200
+"""Characters of a name."""
+
+
 class Usage(Exception):
     """The command line asks for words, or is wrong."""
 
@@ -66,9 +70,9 @@ class Options:
         switches: Container[str],
     ) -> None:
         self.program = program
-        self.run_name = given.get("--run-name")
-        self.project: str | None = given.get("--project") or settings.get("project")
-        self.namespace: str | None = given.get("--namespace") or settings.get("namespace")
+        self.run_name = _name("--run-name", given.get("--run-name"))
+        self.project = _name("--project", given.get("--project") or settings.get("project"))
+        self.namespace = _name("--namespace", given.get("--namespace") or settings.get("namespace"))
         self.seed = _number(given.get("--seed"))
         self.rerun = given.get("--rerun")
         self.edges = edges
@@ -92,7 +96,7 @@ class Options:
             "edges": self.edges,
         }
         run = {
-            "name": self.run_name or program.name[:200] or "script",
+            "name": self.run_name or program.name.strip()[:LONGEST] or "script",
             "kind": "recording",
             "project": self.project,
             "namespace": self.namespace,
@@ -159,6 +163,15 @@ def _number(text: str | None) -> int | None:
     if not 0 <= seed < 2**63:
         raise Usage(f"ao-record: --seed takes a whole number from 0 on, not {text!r}.")
     return seed
+
+
+def _name(option: str, given: object) -> str | None:
+    """A name as servers take it: another one would be refused when the script has run already."""
+    if not given:
+        return None
+    if not isinstance(given, str) or not 0 < len(given.strip()) <= LONGEST:
+        raise Usage(f"ao-record: {option} takes a name of 1 to {LONGEST} characters, not {str(given)[:LONGEST]!r}.")
+    return given.strip()
 
 
 def _settings(path: str | None) -> dict[str, Any]:

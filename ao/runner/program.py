@@ -184,10 +184,47 @@ def finish(error: BaseException, above: int) -> int:
         traceback = traceback.tb_next if traceback is not None else None
     if isinstance(error, SystemExit):
         return _exit_status(error)
-    _show(error, traceback)
+    error.__traceback__ = traceback
+    _without_patches(error)
+    _show(error, error.__traceback__)
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
     return 1
+
+
+_PATCHES = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "intercept") + os.sep
+
+
+def _without_patches(error: BaseException) -> None:
+    """Take the frames of our patches out of the tracebacks of an error and of those that led to it."""
+    seen: set[int] = set()
+    left: list[BaseException | None] = [error]
+    while left:
+        each = left.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        each.__traceback__ = _theirs(each.__traceback__)
+        left += (each.__cause__, each.__context__)
+        if isinstance(each, BaseExceptionGroup):
+            left += each.exceptions
+
+
+def _theirs(traceback: TracebackType | None) -> TracebackType | None:
+    first = at = _next(traceback)
+    while at is not None:
+        following = _next(at.tb_next)
+        if following is not at.tb_next:
+            at.tb_next = following
+        at = following
+    return first
+
+
+def _next(traceback: TracebackType | None) -> TracebackType | None:
+    """The first frame from here on that is not a patch's."""
+    while traceback is not None and traceback.tb_frame.f_code.co_filename.startswith(_PATCHES):
+        traceback = traceback.tb_next
+    return traceback
 
 
 def _show(error: BaseException, traceback: TracebackType | None) -> None:

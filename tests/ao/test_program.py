@@ -236,6 +236,8 @@ def test_a_home_that_cannot_be_written_is_said_and_the_script_runs(lab: Lab) -> 
         (["--sed", "5", "x.py"], "unknown option --sed"),
         (["--seed", "x", "x.py"], "--seed takes a whole number"),
         (["--seed"], "--seed needs a value"),
+        (["--run-name", "x" * 201, "script.py"], "--run-name takes a name of 1 to 200 characters"),
+        (["--project", "  ", "script.py"], "--project takes a name of 1 to 200 characters"),
         (["-m"], "-m needs the name of a module"),
         (["--edges", "taint", "x.py"], "--edges taint is not there yet"),
         (["--edges", "both", "x.py"], "--edges both is not there yet"),
@@ -284,3 +286,20 @@ def test_a_file_of_the_scripts_own_that_bears_the_name_of_a_library(lab: Lab, na
     lab.write(f"{name}.py", "seed = 'mine'")
     script = lab.write("script.py", f"import {name}\nprint({name}.seed, {name}.__file__)")
     same(lab, lab.python(script), lab.record(script))
+
+
+FAILS = """
+import os, urllib3
+try:
+    urllib3.PoolManager(retries=False).request("POST", "http://127.0.0.1:9/v1/chat/completions", json={
+        "model": "m", "messages": [{"role": "user", "content": "hello"}]})
+except Exception as error:
+    raise ExceptionGroup("no model", [error, ValueError("no answer")]) from error
+"""
+
+
+def test_a_call_that_fails_ends_a_script_with_the_traceback_that_python_shows(lab: Lab) -> None:
+    script = lab.write("fails.py", FAILS)
+    same(lab, lab.python(script), lab.record(script))
+    (call,) = lab.calls
+    assert "refused" in str(call["error"])
