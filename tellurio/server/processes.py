@@ -151,7 +151,7 @@ class Processes:
         Raises:
             Refused: it was not, or is somebody else's.
         """
-        await self._of(user, run_id)
+        await self._own(user, run_id)
         said = await asyncio.to_thread(self._outputs.read, run_id, last)
         if said is None:
             message = "This server did not start the script of that Run: what it printed went where it was started."
@@ -217,6 +217,15 @@ class Processes:
 
     async def _of(self, user: Mapping[str, Any], run_id: str) -> dict[str, Any]:
         """The Run, if its script is the caller's business on this machine."""
+        run = await self._own(user, run_id)
+        command = await self._store.aread(runs.command_of, run_id)
+        host = (command or {}).get("host")
+        if host and host != socket.gethostname():
+            raise Refused(409, f"It was recorded on another machine, {str(host)[:100]}.")
+        return run
+
+    async def _own(self, user: Mapping[str, Any], run_id: str) -> dict[str, Any]:
+        """The Run, if it is one of this machine's user, and who asks is that."""
         run: dict[str, Any] | None = await self._store.aread(runs.run, run_id)
         if run is None:
             raise unknown("Run", run_id)
@@ -225,10 +234,6 @@ class Processes:
             raise Refused(409, "Only a local server starts and stops scripts: use ao-tool where it was recorded.")
         if owner is None or not owner["id"] == user["id"] == run["user"]["id"]:
             raise Refused(403, "Only this machine's user may start and stop scripts here, and only their own.")
-        command = await self._store.aread(runs.command_of, run_id)
-        host = (command or {}).get("host")
-        if host and host != socket.gethostname():
-            raise Refused(409, f"It was recorded on another machine, {str(host)[:100]}.")
         return run
 
     def _records(self, pid: int, run_id: str) -> bool:
