@@ -23,6 +23,7 @@ from tellurio.client.journal import lock_file
 from tellurio.client.login import connect
 from tellurio.client.project import create_project, get_project
 from tellurio.client.shipping import HTTPKeeper, Keeper, NoSuchRun, Tail, catch_up, ship
+from tellurio.schemas.records import fitting
 from tellurio.schemas.slugs import slugify
 
 __all__ = ["RECORDER", "Feed", "Host", "feed", "recorders"]
@@ -173,8 +174,9 @@ class _HTTPHost(HTTPKeeper):
 
     def begin(self, run: Mapping[str, Any]) -> None:
         """Make the Run, and its project where that is not there."""
-        namespace = run.get("namespace") or self.client.get("/api/v1/me")["user"]["slug"]
-        name = run.get("project") or "Recordings"
+        run = fitting(run)
+        namespace = run["namespace"] or self.client.get("/api/v1/me")["user"]["slug"]
+        name = run["project"] or "Recordings"
         project = get_project(namespace, slugify(name), self.client)
         if project is None:
             project = create_project(namespace, name, "RESTRICTED", self.client)

@@ -20,9 +20,12 @@ have ``r``, the id of such a subrun: they are about that one.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, Literal, TypedDict
 
-__all__ = ["ENDS", "KINDS", "STATUSES", "Begin", "Command", "Kind", "number_in", "number_out"]
+from tellurio.schemas.slugs import NAMESPACE, slugify
+
+__all__ = ["ENDS", "KINDS", "STATUSES", "Begin", "Command", "Kind", "fitting", "number_in", "number_out"]
 
 Kind = Literal["m", "v", "c", "e", "a", "s", "b"]
 
@@ -93,6 +96,23 @@ class Begin(TypedDict, total=False):
     client: dict[str, Any]
     lease: float
     created: float
+
+
+LONGEST_NAME = 200
+"""Characters of a name of a Run or a project."""
+
+
+def fitting(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What a recorder says of its Run, with names that a server takes: nothing that was recorded is lost for a name.
+
+    A name is cut to its first 200 characters; a name, project or namespace that cannot be one is left out.
+    """
+    run = dict(told)
+    for field in ("name", "project", "namespace"):
+        text = str(run.get(field) or "").strip()[:LONGEST_NAME].strip()
+        fits = {"name": bool(text), "project": bool(slugify(text)), "namespace": bool(NAMESPACE.fullmatch(text))}
+        run[field] = text if fits[field] else None
+    return run
 
 
 _SPECIAL = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
+from tellurio.schemas.records import fitting
 from tellurio.store._sql import execute
 from tellurio.store.edges import summary
 from tellurio.store.edits import edits, told_to_another
@@ -49,10 +50,11 @@ def begin_recording(c: Connection, told: Mapping[str, Any]) -> dict[str, Any]:
                 c, "UPDATE runs SET command = ? WHERE id = ?", (orjson.dumps(told.get("command") or {}).decode(), id)
             )
         return known
-    space = str(told.get("namespace") or user["slug"])
+    told = fitting(told)
+    space = str(told["namespace"] or user["slug"])
     if namespace(c, space) is None:
         make_namespace(c, space, space, user["id"])
-    name = str(told.get("project") or PROJECT)
+    name = str(told["project"] or PROJECT)
     where = project(c, space, slugify(name)) or make_project(c, space, name, "RESTRICTED", user["id"])
     names = ("name", "parent_id", "client", "command", "lease", "kind", "created")
     options = {each: told[each] for each in names if told.get(each)}

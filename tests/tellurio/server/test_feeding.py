@@ -123,7 +123,7 @@ def test_a_server_that_is_killed_meanwhile_loses_nothing(server: ServerProcess) 
 
 
 def test_a_recording_that_cannot_be_begun_holds_up_nobody(server: ServerProcess) -> None:
-    bad = Recorder(server.home, project="///")
+    bad = Recorder(server.home, kind="nothing known")
     good = Recorder(server.home)
     good.journal.append("s", {"status": "COMPLETED"})
     for recorder in (bad, good):
@@ -133,6 +133,25 @@ def test_a_recording_that_cannot_be_begun_holds_up_nobody(server: ServerProcess)
     assert bad.journal.folder.exists()
     for path in bad.journal.folder.iterdir():
         path.unlink()
+
+
+@pytest.mark.parametrize("where", ["here", "elsewhere"])
+def test_nothing_is_lost_for_a_name(server: ServerProcess, tmp_path: Path, where: str) -> None:
+    """Of what cannot be a name there is left what can; the rest is as if it was not given."""
+    home = server.home if where == "here" else tmp_path
+    long = Recorder(home, name="n" * 300, project="///", namespace="No Such!")
+    blank = Recorder(home, name="  ", project="p" * 300)
+    for recorder in (long, blank):
+        recorder.call("one")
+        recorder.journal.append("s", {"status": "COMPLETED"})
+        recorder.journal.close()
+    if where == "elsewhere":
+        for folder, _ in list(recorders(tmp_path)):
+            assert feed(folder, Client(server.url, server.key)) is True
+    run = until(server, f"/api/v1/runs/{long.id}", lambda run: run["status"] == "COMPLETED")
+    assert (run["name"].rstrip("_1"), run["project_slug"], run["cost"]["calls"]) == ("n" * 200, "recordings", 1)
+    run = until(server, f"/api/v1/runs/{blank.id}", lambda run: run["status"] == "COMPLETED")
+    assert (run["name"] != "", run["project_slug"]) == (True, "p" * 100)
 
 
 def test_for_a_server_elsewhere_a_process_feeds_it(server: ServerProcess, tmp_path: Path) -> None:
