@@ -373,6 +373,28 @@ def test_a_reduction_makes_a_number(reduction: Any, error: type[Exception], says
         F.exact_match_evaluator(Variable(["a", "b"]), ["a", "c"], reduction)
 
 
+@pytest.mark.parametrize("name", ["success_fn", "reduction_fn"])
+def test_what_is_no_function_is_refused_before_a_judge_is_asked(inline: Lab, name: str) -> None:
+    wrong: dict[str, Any] = {name: "sum"}
+    with pytest.raises(TypeError, match=f"{name} must be a function of a list of scores, or None, got 'sum'"):
+        inline.judge([system(Variable("{prediction}"))], Variable(["a"]), **wrong)
+    assert inline.brain.asked == []
+    with pytest.raises(TypeError, match=f"{name} must be a function"):
+        F.deterministic_evaluator(
+            Variable(["a"]),
+            ["a"],
+            lambda p, t: 1,
+            "x",
+            **({"success_fn": all, "reduction_fn": sum} | wrong),
+            reduction_fn_purpose="sum",
+        )
+
+
+def test_a_judges_inputs_are_a_dict(inline: Lab) -> None:
+    with pytest.raises(TypeError, match="inputs must be a dict of placeholder -> value, got list"):
+        inline.judge([system(Variable("{prediction}"))], Variable("a"), inputs=["x"])
+
+
 # a user's own evaluator
 
 

@@ -12,7 +12,16 @@ from afnio.autodiff.loss import Loss, Score
 from afnio.gradient import Gradient
 from afnio.variable import Variable
 
-__all__ = ["evaluate", "feedback_to_prediction", "pairs", "reduced", "right_samples", "scored", "text_of"]
+__all__ = [
+    "check_functions",
+    "evaluate",
+    "feedback_to_prediction",
+    "pairs",
+    "reduced",
+    "right_samples",
+    "scored",
+    "text_of",
+]
 
 
 def text_of(value: str | Variable, name: str) -> str:
@@ -53,15 +62,19 @@ def pairs(prediction: Variable, target: Any) -> list[tuple[Any, Any]]:
     return list(zip(prediction.data, wanted, strict=True))
 
 
+def check_functions(success_fn: object, reduction_fn: object) -> None:
+    """TypeError unless both are functions of a list of scores, or None; asked before anything is evaluated."""
+    for name, given in (("success_fn", success_fn), ("reduction_fn", reduction_fn)):
+        if given is not None and not callable(given):
+            raise TypeError(f"{name} must be a function of a list of scores, or None, got {given!r:.80}.")
+
+
 def reduced(scores: list[Any], reduction_fn: Callable[[list[Any]], Any] | None, batched: bool) -> Any:
     """The score of the whole: of a batch what ``reduction_fn`` makes of it, or the list where it is None.
 
     Raises:
-        TypeError: ``reduction_fn`` is no function.
-        ValueError: what it returned is no score.
+        ValueError: what ``reduction_fn`` returned is no score.
     """
-    if not callable(reduction_fn) and reduction_fn is not None:
-        raise TypeError(f"reduction_fn must be a function of a list of scores, or None, got {reduction_fn!r:.80}.")
     if not batched:
         return scores[0]
     if reduction_fn is None:

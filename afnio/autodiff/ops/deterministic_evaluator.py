@@ -9,6 +9,7 @@ from afnio.autodiff.decorators import evaluator
 from afnio.autodiff.function import Context, Function
 from afnio.autodiff.loss import Loss
 from afnio.autodiff.ops._evaluation import (
+    check_functions,
     evaluate,
     feedback_to_prediction,
     pairs,
@@ -108,6 +109,7 @@ def score_by_code(
     how: str,
 ) -> Loss:
     """Score and explain each sample with ``eval_fn``."""
+    check_functions(success_fn, reduction_fn)
     samples = pairs(prediction, target)
     batched = isinstance(prediction.data, list)
     scores = [_scored(eval_fn, index, *each) for index, each in enumerate(samples)]

@@ -13,7 +13,15 @@ from afnio.autodiff.decorators import evaluator
 from afnio.autodiff.feedback import EdgePieces, given_pieces, grad_output
 from afnio.autodiff.function import Context, Function
 from afnio.autodiff.loss import Loss
-from afnio.autodiff.ops._evaluation import evaluate, feedback_to_prediction, reduced, right_samples, scored, text_of
+from afnio.autodiff.ops._evaluation import (
+    check_functions,
+    evaluate,
+    feedback_to_prediction,
+    reduced,
+    right_samples,
+    scored,
+    text_of,
+)
 from afnio.autodiff.ops._table import op
 from afnio.autodiff.together import together
 from afnio.errors import GraphError
@@ -91,6 +99,7 @@ class LMJudgeEvaluator(Function):
         **completion_args: Any,
     ) -> Loss:
         """Ask the judge about each sample, all at once."""
+        check_functions(success_fn, reduction_fn)
         chat = _chat(messages, prediction, target, inputs, completion_args)
         purpose = text_of(reduction_fn_purpose, "reduction_fn_purpose") if reduction_fn is not None else ""
         ctx.prediction = prediction
@@ -128,6 +137,8 @@ def _chat(
 ) -> Chat:
     if not isinstance(prediction, Variable):
         raise TypeError(f"prediction must be a Variable, got {type(prediction).__name__}.")
+    if inputs and not isinstance(inputs, Mapping):
+        raise TypeError(f"inputs must be a dict of placeholder -> value, got {type(inputs).__name__}.")
     if taken := {"prediction", "target"} & set(inputs or {}):
         raise ValueError(f"inputs must not have {', '.join(sorted(taken))}: the evaluator fills these in itself.")
     filled: dict[str, Any] = {**(inputs or {}), "prediction": prediction}
