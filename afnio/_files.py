@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ def atomic_write(path: str | os.PathLike[str], *, mode: int = 0o666) -> Iterator
     is untouched.  ``mode``, less the umask, is the file's from the first moment: 0o600 for what others may not read.
     """
     target = Path(path)
+    if not target.parent.exists():  # else the error would name the temporary file
+        raise FileNotFoundError(errno.ENOENT, "There is no such folder to write into", str(target.parent))
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
     try:
         with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:

@@ -581,3 +581,8 @@ def test_an_old_checkpoint_cut_anywhere_is_noticed() -> None:
     for end in range(len(program)):
         with pytest.raises(CheckpointError):
             load(zipped(data_pkl=program[:end]))
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="There is no such folder to write into: .*nowhere'$"):
+        save({}, tmp_path / "nowhere" / "x.hf")
