@@ -101,7 +101,7 @@ class Chat:
                 f"{where}: lists of different lengths: {', '.join(f'{k} has {n}' for k, n in lengths.items())}."
             )
         self.batched = bool(lengths)
-        self.size = next(iter(lengths.values()), 1)
+        self.size = next(iter(lengths.values())) if lengths else 1
         if self.size == 0:
             raise ValueError(f"{where}: the batch is empty.")
         self.active = None if mask is None else _active(mask, where)
@@ -257,12 +257,12 @@ class Chat:
     def _check_all_used(self, where: str, optional: Sequence[str]) -> None:
         unused = set(self.inputs).difference(optional)
         for _, parts in self.contents:
-            for item in parts:
-                if item.blocks is None and unused:
-                    for one in _each(item.text):
+            for _, text, blocks, _ in parts:
+                if blocks is None:
+                    for one in text if isinstance(text, list) else (text,):
                         if one is not None:
                             unused.difference_update(placeholders(one))
-        for name in self.inputs:
+        for name in self.inputs if unused else ():
             if name in unused:
                 raise PlaceholderError(
                     f"{where}: inputs has {name!r}, but no message uses {{{name}}}: the model would never see it. "
@@ -275,10 +275,6 @@ _TEXT_ONLY = {"type", "text"}
 
 def _role(variable: Variable | None) -> str:
     return "" if variable is None else variable.role
-
-
-def _each(text: Any) -> list[Any]:
-    return text if isinstance(text, list) else [text]
 
 
 def _active(mask: Sequence[bool], where: str) -> list[int]:

@@ -64,7 +64,8 @@ async def send(
             live = _Live(session, request, transport, limits, max_retries, timeout, pricer, sink)
             reply = await (live.run() if transport.inline else _join(session, request, transport, live.run))
         _account(session, reply)
-        sink.rest(reply.text)
+        if sink is not NOBODY:
+            sink.rest(reply.text)
         return reply
     except ListenerFailed as failed:
         raise failed.error from None
@@ -75,19 +76,19 @@ def _account(session: Session, reply: Reply) -> None:
     request = reply.request
     if reply.source != "live":
         session.ledger.add(current_phase(), request.role, request.model, request.node, reply)
-    _tell(session, reply)
-    if reply.fault is not None:
-        raise reply.fault
-
-
-def _tell(session: Session, reply: Reply) -> None:
     tracker = _dispatch.current_tracker()
     if tracker is not None:
         tracker.call(record_of(reply, current_phase(), session.job))
     if logger.isEnabledFor(logging.DEBUG):
-        asked, usage = reply.request, reply.usage
-        what = f"{asked.role} {asked.node} {asked.model}: {usage.input_tokens}+{usage.output_tokens} tokens"
-        logger.debug("%s, %s, %.3f s, %d attempts", what, reply.source, reply.seconds, reply.attempts)
+        _log(reply)
+    if reply.fault is not None:
+        raise reply.fault
+
+
+def _log(reply: Reply) -> None:
+    asked, usage = reply.request, reply.usage
+    what = f"{asked.role} {asked.node} {asked.model}: {usage.input_tokens}+{usage.output_tokens} tokens"
+    logger.debug("%s, %s, %.3f s, %d attempts", what, reply.source, reply.seconds, reply.attempts)
 
 
 # ------------------------------------------------------------------------------------- answers at hand
@@ -261,7 +262,8 @@ def _reply(raw: RawResponse, request: Request) -> Reply:
     """The reply a response holds; raises the typed error it is instead."""
     if raw.status >= 400:
         raise _status_error(raw, request)
-    body = _decoded(raw, request)
+    content = raw.content
+    body = content if isinstance(content, dict) else _decoded(raw, content, request)
     usage, fault, text = request.format.usage(body), None, ""
     try:
         text = request.format.text(body)
@@ -275,10 +277,7 @@ def _reply(raw: RawResponse, request: Request) -> Reply:
     return Reply(request, text, body, usage, _NOT_YET, request_id=raw.request_id, fault=fault)
 
 
-def _decoded(raw: RawResponse, request: Request) -> dict[str, Any]:
-    content = raw.content
-    if isinstance(content, dict):
-        return content
+def _decoded(raw: RawResponse, content: bytes, request: Request) -> dict[str, Any]:
     try:
         body = _json.loads(content)
     except ValueError as error:

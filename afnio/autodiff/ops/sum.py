@@ -48,6 +48,8 @@ class Sum(Function):
 
 
 def _sum(values: list[Any]) -> Any:
+    if set(map(type, values)) == {str}:  # most are: not gone through five times
+        return "".join([f"<ITEM>{value}</ITEM>" for value in values])
     if any(isinstance(value, list) for value in values):
         if not all(isinstance(value, list) for value in values):
             raise ValueError("sum() cannot add lists and scalars to each other.")
