@@ -62,11 +62,13 @@ class Run:
 
 
 def clean_environment(**more: str) -> dict[str, str]:
-    """Our environment without what is set for our libraries in it, and with ``more``."""
-    kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "AFNIO_", "TELLURIO_"))
-    }
-    return kept | more
+    """Our environment without what is set for our libraries in it, and with ``more``.
+
+    Nor is it said that byte code is not to be kept: a module that was changed would be compiled anew in each process,
+    and what is measured would be Python's compiler.
+    """
+    ours = ("OPENAI_", "AFNIO_", "TELLURIO_", "PYTHONDONTWRITEBYTECODE")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | more
 
 
 def run(

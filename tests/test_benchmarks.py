@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import BENCHMARKS, TITLES
-from benchmarks.contender import ContenderError, accuracy, run
+from benchmarks.contender import ContenderError, accuracy, clean_environment, run
 from benchmarks.figures import Figure
 from benchmarks.report import FOLDER, load_results, merge, page, save
 from benchmarks.rows.job import REFERENCE, job_samples, measure
@@ -49,6 +49,14 @@ def test_a_server_is_gone_with_its_block_and_so_is_its_folder() -> None:
         assert server.stored("SELECT count(*) FROM runs") == 1
     assert not Path(f"/proc/{server.process.pid}").exists()
     assert not server.home.exists()
+
+
+def test_what_is_measured_keeps_its_byte_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setenv("AFNIO_LOG_LEVEL", "debug")
+    kept = clean_environment(AFNIO_MORE="1")
+    assert "PYTHONDONTWRITEBYTECODE" not in kept
+    assert {name for name in kept if name.startswith("AFNIO_")} == {"AFNIO_MORE"}
 
 
 def test_each_title_has_its_benchmark() -> None:

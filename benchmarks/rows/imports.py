@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from statistics import median
 
-from benchmarks.contender import REPO
+from benchmarks.contender import REPO, clean_environment
 from benchmarks.figures import Figure
 
 __all__ = ["import_figures"]
@@ -52,7 +52,7 @@ def import_figures(quick: bool) -> Iterator[Figure]:
 
 def _cpu(code: str) -> float:
     """Processor seconds, user and system, of a process that runs ``code``."""
-    process = subprocess.Popen([sys.executable, "-c", code], cwd=REPO)
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=REPO, env=clean_environment())
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
