@@ -270,3 +270,19 @@ def test_an_output_breaks_off_and_only_outputs_count(shop: LMServer) -> None:
     assert answers[0] == answers[2] == json.dumps({"total": float(MANY.answer)})
     assert answers[1] == answers[0][: len(answers[0]) // 2]
     assert shop.faults[0]["met"] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("429@0", "at of a fault is at least 1"),
+        ("500:p=2", "a probability from 0 to 1, got 2"),
+        ("500:p=-0.5", "a probability from 0 to 1"),
+        ("500:p=nan", "a probability from 0 to 1"),
+        ("timeout:seconds=-1", "seconds of a fault is a number of seconds"),
+        ("429:retry_after=-1", "retry_after of a fault"),
+    ],
+)
+def test_a_fault_that_no_request_could_meet_is_refused(text: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        Fault.parse(text)

@@ -85,6 +85,14 @@ class Fault:
             raise ValueError(f"There is no role {self.role!r}. Roles: {', '.join(ROLES)}.")
         if self.at is not None and self.p is not None:
             raise ValueError("A fault is given either `at` (the n-th request) or `p` (a probability), not both.")
+        for name, value, least in (("at", self.at, 1), ("times", self.times, 0)):
+            if value is not None and value < least:
+                raise ValueError(f"{name} of a fault is at least {least}, got {value}: no request would ever meet it.")
+        if self.p is not None and not 0 <= self.p <= 1:
+            raise ValueError(f"p of a fault is a probability from 0 to 1, got {self.p:g}.")
+        for name, seconds in (("retry_after", self.retry_after), ("seconds", self.seconds)):
+            if not seconds >= 0:
+                raise ValueError(f"{name} of a fault is a number of seconds of at least 0, got {seconds:g}.")
 
     @classmethod
     def parse(cls, text: str) -> Fault:
