@@ -38,7 +38,7 @@ GRACE = 5.0
 PATIENCE = 15.0
 """Seconds in which a script that was told to stop has to be gone, before it is run again."""
 
-BEGINS = 10.0
+BEGINS = 30.0
 """Seconds in which a script that is run again is waited for to begin, or to fail at that; then it is left to itself."""
 
 SHOWN = 2000
