@@ -141,7 +141,7 @@ class Judge:
 
     def _weight(self, run: Run, text: Text, start: int, end: int) -> int:
         if not self._sums:
-            self._sums = list(accumulate(self._evidence(), initial=0))
+            self._sums = self._evidence()
         shift = run.start - run.origin
         weight = self._sums[end + shift] - self._sums[start + shift]
         if text.light is not None:
@@ -149,15 +149,16 @@ class Judge:
         return weight
 
     def _evidence(self) -> list[int]:
-        """What the tokens say; only where there are runs."""
-        says = [0] * len(self._tokens.ids)
+        """What the tokens up to each place say, all together; right for places in one run only."""
+        sums = [0] * (len(self._tokens.ids) + 1)
         done = 0
         for run in sorted(self._runs):
             start = max(run.start, done)
             if start < run.end:
-                says[start : run.end] = self._program.evidence(self._tokens.ids, self._looked_up, start, run.end)
+                says = self._program.evidence(self._tokens.ids, self._looked_up, start, run.end)
+                sums[start : run.end + 1] = accumulate(says, initial=sums[start])
                 done = run.end
-        return says
+        return sums
 
     def _of_value(self, run: Run, text: Text, age: int) -> Verdict:
         size = run.end - run.start

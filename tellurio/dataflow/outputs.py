@@ -13,9 +13,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import compress, count
+from operator import itemgetter
 
 from tellurio.dataflow.tokens import ANSWERED, STRONG_TOKEN, UNIT, Tokens, Vocabulary
-from tellurio.dataflow.units import LISTED, keys, units
+from tellurio.dataflow.units import LISTED, NAME, SOFT, VALUE, keys, units
 
 __all__ = ["GRAM", "GUARANTEE", "Outputs", "Text", "grams"]
 
@@ -126,7 +127,7 @@ class Outputs:
 
     def short_seeds(self, ids: list[int]) -> Iterator[tuple[int, int, int, int]]:
         """Values of one or two tokens in a prompt: place, number of tokens, carrier, place in it."""
-        at = list(compress(count(), map(self._vocabulary.anchors.__getitem__, ids)))
+        at = _marked(ids, self._vocabulary.anchors)
         times: dict[int, int] = {}
         pairs = sorted({place for anchor in at for place in (anchor - 1, anchor) if 0 <= place < len(ids) - 1})
         stretches = [(place, 2, _pair(ids[place], ids[place + 1])) for place in pairs]
@@ -170,7 +171,13 @@ class Outputs:
     def _enter_values(self, ids: list[int], marked: list[tuple[int, int, int]]) -> None:
         weights = self._vocabulary.weights
         carrier = (len(self.texts) - 1) << _PLACE_BITS
-        pairs = [start for start, end, _ in marked if end - start == 2]
+        # Two frequent words say nothing, nor does what a sentence of two words has, if one of them is frequent.
+        least = {VALUE: UNIT // 2, LISTED: UNIT // 2, SOFT: STRONG_TOKEN, NAME: UNIT}
+        pairs = [
+            start
+            for start, end, grade in marked
+            if end - start == 2 and weights[ids[start]] + weights[ids[start + 1]] >= least[grade]
+        ]
         values = {_pair(ids[start], ids[start + 1]): start for start in pairs}
         values |= {ids[start]: start for start, end, grade in marked if end - start == 1 and grade <= LISTED}
         values |= {token: place for place, token in enumerate(ids) if weights[token] >= STRONG_TOKEN}
@@ -181,6 +188,18 @@ class Outputs:
                 entries = self.values.setdefault(value, [])
                 entries.append(carrier | place)
                 del entries[:-CARRIERS]
+
+
+def _marked(ids: list[int], marks: bytearray) -> list[int]:
+    """The places of tokens that have a mark.  Gathered and searched in C: almost no token has one."""
+    if len(ids) < 2:
+        return [0] if ids and marks[ids[0]] else []
+    found, places = bytes(itemgetter(*ids)(marks)), []
+    place = found.find(1)
+    while place >= 0:
+        places.append(place)
+        place = found.find(1, place + 1)
+    return places
 
 
 def _pair(first: int, second: int) -> int:

@@ -42,7 +42,7 @@ class Program:
         """
         self.fixed.update(filterfalse(answered.__contains__, looked_up))
         seen = self._vocabulary.seen
-        for token in set(filterfalse(seen.__getitem__, tokens.ids)):
+        for token in tokens.new(seen):
             seen[token] = ASKED
         self.slots.add(tokens.data, explained)
 

@@ -11,7 +11,7 @@ import re
 from array import array
 from bisect import bisect_right
 from itertools import pairwise
-from operator import sub
+from operator import itemgetter, sub
 from typing import Any
 from unicodedata import normalize
 
@@ -111,6 +111,12 @@ class Tokens:
         self._asked = 0
         self._starts: list[int] = []
         self._ends: list[int] = []
+
+    def new(self, seen: bytearray) -> set[int]:
+        """The tokens that nobody used before."""
+        if len(self.ids) < 2 or 0 in itemgetter(*self.ids)(seen):
+            return {token for token in self.ids if not seen[token]}
+        return set()
 
     def start(self, token: int) -> int:
         """Where a token begins in the text as it was."""

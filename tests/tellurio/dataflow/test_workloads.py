@@ -62,6 +62,24 @@ def test_most_edges_of_the_table_are_found_and_none_is_false() -> None:
     assert whole >= WHOLE * len(FLOW), missed
 
 
+@pytest.mark.parametrize("seed", range(2))
+def test_of_all_workloads_in_one_run_no_edge_is_false_either(seed: int) -> None:
+    table, index = workloads([*FLOW, *NO_FLOW]), ContentIndex()
+    random.Random(seed).shuffle(table)
+    there = found = 0
+    for workload in table:
+        sources = {
+            (edge.source, f"{workload.name}/{call.name}")
+            for call in workload.calls
+            for edge in index.call(f"{workload.name}/{call.name}", call.request, call.response, call.api)
+            if edge.shown
+        }
+        allowed = {tuple(f"{workload.name}/{name}" for name in edge) for edge in workload.allowed}
+        assert sources <= allowed
+        there, found = there + len(workload.truth), found + len(sources)
+    assert found >= RECALL * there
+
+
 class Score(NamedTuple):
     there: int
     found: int
