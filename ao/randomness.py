@@ -2,10 +2,15 @@
 
 They are seeded once, when the script starts or when it imports them.  A seed that the script sets itself holds: nothing
 seeds again.  ``time`` stays real, and so do ``os.urandom`` and ``secrets``.
+
+The child of a fork goes on from a seed of its own: Python itself seeds ``random`` anew there, whatever the parent's
+seed was, and two children must not make the same UUIDs.  Other child processes are left alone: what their modules seed
+when they are imported is not known.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 
 from ao.intercept.imports import Watch
@@ -16,9 +21,13 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-__all__ = ["repeatable"]
+__all__ = ["forked", "repeatable"]
 
 _OURS = ("afnio.", "tellurio.", "ao.")
+
+
+_draws: list[Any] = []
+"""What ``uuid4`` draws from, once it is seeded."""
 
 
 def repeatable(seed: int) -> Callable[[], None]:
@@ -33,8 +42,28 @@ def repeatable(seed: int) -> Callable[[], None]:
     return watch.stop
 
 
+def forked(seed: int, tag: str) -> None:
+    """In the child of a fork, before ``random`` hears of it.
+
+    Args:
+        seed: of the recording.
+        tag: which of its processes this is.
+    """
+    import hashlib
+
+    _own[:] = [int.from_bytes(hashlib.sha256(f"{seed} {tag}".encode()).digest()[:8], "big")]
+    for draw in _draws:
+        draw.seed(f"uuid4 {_own[0]}")
+
+
+_own: list[int] = []
+"""The seed of this process, if it is the child of a fork."""
+
+
 def _random(module: ModuleType, seed: int) -> None:
     module.seed(seed)
+    if hasattr(os, "register_at_fork"):  # after the module's own, so that it is called after that
+        os.register_at_fork(after_in_child=lambda: module.seed(_own[0]) if _own else None)
 
 
 def _numpy(module: ModuleType, seed: int) -> None:
@@ -50,6 +79,7 @@ def _uuid(module: ModuleType, seed: int) -> None:
     import random
 
     draw = random.Random(f"uuid4 {seed}")
+    _draws.append(draw)
     made: Any = module.UUID
     system: Any = module.uuid4
 

@@ -43,7 +43,10 @@ class Recording:
         counts: how many calls this process made, by what became of them.
         pid: the process.
         said: what went wrong, in sentences, for the end.
+        seed: what its randomness began at; None: nothing was seeded.
     """
+
+    seed: int | None = None
 
     def __init__(self, root: Subrun, journal: Journal | None, book: Book | None = None, tag: str = "") -> None:
         self.root, self.folder, self.book, self.tag = root, folder(root.id), book, tag
@@ -238,6 +241,8 @@ class Recording:
         self.writer = Writer(self._late_journal, self.say, inline=True)
         if self.book is not None:
             self.book.forked()
+        if self.seed is not None:
+            importlib.import_module("ao.randomness").forked(self.seed, self.tag)
 
     def _late_journal(self) -> Journal:
         """The journal of a child, or of a thread that outlives the recording."""

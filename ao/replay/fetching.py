@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,16 +21,23 @@ class Fetched:
         run: its Run, as ``GET /runs/{id}`` gives it.
         command: how it was started.
         book: its calls.
+        note: what the person should know who asked for it; ``""``: nothing.
     """
 
     run: dict[str, Any]
     command: dict[str, Any]
     book: Book
+    note: str = ""
 
     @property
     def seed(self) -> int | None:
         """What its randomness began at."""
         return self.command.get("seed")
+
+    @property
+    def hashes(self) -> str:
+        """Its ``PYTHONHASHSEED``; ``""``: it had none of which is known."""
+        return str((self.command.get("env") or {}).get("PYTHONHASHSEED") or "")
 
     def begin(self, name: str | None) -> dict[str, Any]:
         """What the new Run is told to be: the draft itself, or another run of the recording."""
@@ -57,9 +63,9 @@ def fetched(run: str, *, unedited: bool = False) -> Fetched:
     if fault:
         raise ApiError(f"The local server cannot be started: {fault}")
     api = Api()
-    found = api.json(f"/recordings/{quoted(run)}")
+    note, found = "", api.json(f"/recordings/{quoted(run)}")
     if not unedited and (draft := draft_of(api, found["run"])):
-        sys.stderr.write(f"ao: running the draft {named(draft)}, in which it was edited. Without: --unedited\n")
+        note = f"running the draft {named(draft)}, in which it was edited. Without: --unedited"
         found = api.json(f"/recordings/{draft['id']}")
     lines = api.get(f"/runs/{found['run']['id']}/recording").split(b"\n")
-    return Fetched(found["run"], found["command"] or {}, Book(lines))
+    return Fetched(found["run"], found["command"] or {}, Book(lines), note)

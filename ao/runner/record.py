@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
 
+    from ao.replay.fetching import Fetched  # layers: types only
+
 __all__ = ["main"]
 
 ABOVE = 2
@@ -33,7 +35,6 @@ def main() -> NoReturn:
     except Usage as usage:
         (sys.stdout if usage.code == 0 else sys.stderr).write(f"{usage}\n")
         raise SystemExit(usage.code) from None
-    _seed_hashes(options)
     _end(_run(options.program, Fate()) if disabled() else _recorded(options))
 
 
@@ -55,15 +56,10 @@ class Fate:
 
 
 def _begun(options: Options) -> tuple[Recording | None, list[Callable[[], object]]]:
-    book = None
-    if options.rerun is not None:
-        try:
-            fetched = importlib.import_module("ao.replay.fetching").fetched  # layers: when used
-            book = fetched(options.rerun, unedited=options.unedited)
-        except Exception as error:  # noqa: BLE001 - said, not raised: a traceback of ours helps nobody
-            sys.stderr.write(f"ao-record: {error}\n")
-            raise SystemExit(2) from None
-    seed = _seed_of(options, book)
+    book = None if options.rerun is None else _fetched(options)
+    seed = _seeded(options, book)
+    if book is not None and book.note:
+        sys.stderr.write(f"ao: {book.note}\n")
     run = options.begin(seed, kept(), book)
     try:
         recording = Recording.begin(run, None if book is None or not options.cache else book.book)
@@ -71,15 +67,17 @@ def _begun(options: Options) -> tuple[Recording | None, list[Callable[[], object
         where = error.filename or "the disk"
         sys.stderr.write(f"ao: nothing is recorded: {where}: {error.strerror}. The script runs all the same.\n")
         return None, []
+    recording.seed = seed
     return recording, [repeatable(seed)]
 
 
-def _seed_of(options: Options, book: Any) -> int:
-    if options.seed is not None:
-        return options.seed
-    if book is not None and book.seed is not None:
-        return int(book.seed)
-    return int.from_bytes(os.urandom(4), "big")
+def _fetched(options: Options) -> Fetched:
+    fetched: Callable[..., Fetched] = importlib.import_module("ao.replay.fetching").fetched  # layers: when used
+    try:
+        return fetched(options.rerun, unedited=options.unedited)
+    except Exception as error:  # noqa: BLE001 - said, not raised: a traceback of ours helps nobody
+        sys.stderr.write(f"ao-record: {error}\n")
+        raise SystemExit(2) from None
 
 
 def _ended(recording: Recording, stop: list[Callable[[], object]], fate: Fate, again: bool) -> None:
@@ -122,20 +120,37 @@ def _end(status: int) -> NoReturn:
     raise SystemExit(status)
 
 
-def _seed_hashes(options: Options) -> None:
-    """``--seed`` makes the order of sets repeatable too: that takes a new interpreter, once."""
-    if options.seed is None or os.environ.get("PYTHONHASHSEED") == str(options.seed % 2**32):
+def _seeded(options: Options, book: Fetched | None) -> int:
+    """The seed of this run.  The order of sets repeats by it, too: that takes a new interpreter, once.
+
+    A ``PYTHONHASHSEED`` of the user's own holds, unless ``--seed`` asks for another.
+    """
+    told = os.environ.pop(_SEED, "")
+    if told.isdigit():
+        return int(told)
+    seed = options.seed
+    if seed is None:
+        seed = int.from_bytes(os.urandom(4), "big") if book is None or book.seed is None else book.seed
+    recorded = "" if book is None or options.seed is not None else book.hashes
+    hashes = recorded or str(seed % 2**32)
+    here = os.environ.get("PYTHONHASHSEED") or "random"
+    if here == "random" or (options.seed is not None and here != hashes):
+        _start_again({"PYTHONHASHSEED": hashes, _SEED: str(seed)})
+    return seed
+
+
+_SEED = "AO_SEED"
+"""Tells the seed to the interpreter that takes this one's place."""
+
+
+def _start_again(environment: dict[str, str]) -> None:
+    """The same command in the place of this process; where that cannot be, this one goes on."""
+    if sys.flags.ignore_environment or os.name == "nt":
         return
-    environment = {**os.environ, "PYTHONHASHSEED": str(options.seed % 2**32)}
-    command = [sys.executable, *_flags(), "-m", "ao.runner.record", *sys.argv[1:]]
-    os.execve(sys.executable, command, environment)  # noqa: S606
-
-
-def _flags() -> list[str]:
-    import subprocess
-
-    flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
-    return flags
+    try:
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, **environment})  # noqa: S606
+    except OSError:
+        pass
 
 
 if __name__ == "__main__":

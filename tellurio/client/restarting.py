@@ -74,7 +74,14 @@ def restart(
         raise CannotRun(f"Its script is gone: {script}")
     options = ["--rerun", run_id, "--unedited", *([] if cache else ["--no-cache"])]
     target = ["-m", *argv] if command.get("module") else argv
-    return [interpreter, "-m", "ao.runner.record", *options, *target], where, full
+    return [interpreter, "-c", _START, *options, *target], where, full
+
+
+_START = (
+    "import sys; sys.path[:1] = sys.path[:1] if sys.flags.safe_path else [sys.prefix]; "
+    "from ao.runner.record import main; main()"
+)
+"""``-m`` would look for the recorder, and for what it imports, in the working directory first."""
 
 
 def _of_living(command: Mapping[str, Any]) -> dict[str, str]:

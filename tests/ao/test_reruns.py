@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -332,6 +333,68 @@ def test_the_order_of_sets_repeats_with_a_seed(lab: Lab) -> None:
     script = lab.write("script.py", "print({str(n) for n in range(50)})")
     outs = {lab.record("--seed", "7", script).out for _ in range(2)}
     assert len(outs) == 1
+
+
+def test_sets_have_the_same_order_again(real: Lab) -> None:
+    """Without a seed, too: a prompt that joins a set is the same again."""
+    source = (
+        "import os\nfrom ask import ask\nprint(ask(' '.join({str(n) for n in range(50)})), os.environ.get('AO_SEED'))"
+    )
+    orders = set()
+    for _ in range(2):
+        graph = recorded(real, source)
+        out, report, _ = again(real, graph["run"]["id"])
+        assert "1 replayed, 0 edited, 0 new" in report
+        orders.add(out)
+    assert len(orders) == 2
+    assert all(out.endswith(" None\n") for out in orders)
+
+
+def test_the_users_own_hash_seed_holds(lab: Lab) -> None:
+    script = lab.write("script.py", "import os; print({str(n) for n in range(50)}, os.environ['PYTHONHASHSEED'])")
+    lab.env["PYTHONHASHSEED"] = "9"
+    assert lab.record(script).out == lab.python(script).out
+    assert lab.record("--seed", "7", script).out != lab.python(script).out
+
+
+def test_children_of_a_fork_draw_the_same_again_and_not_what_others_draw(real: Lab) -> None:
+    source = """
+import multiprocessing, random, uuid
+from ask import ask
+
+def draw(number):
+    print(ask(f"{number} {random.random()} {uuid.uuid4()}"), flush=True)
+
+if __name__ == "__main__":
+    for number in range(3):
+        process = multiprocessing.get_context("fork").Process(target=draw, args=(number,))
+        process.start()
+        process.join()
+    draw(3)
+"""
+    ran = real.record(real.write("script.py", source))
+    assert (ran.status, ran.err) == (0, "")
+    drawn = [line.split()[1:] for line in ran.out.splitlines()]
+    assert len({each[0] for each in drawn}) == len({each[1] for each in drawn}) == 4
+    asked(real)
+    out, report, _ = again(real, real.stored()["run"]["id"])
+    assert (out, asked(real)) == (ran.out, 0)
+    assert "4 replayed" in report
+
+
+def test_files_in_the_working_directory_are_not_taken_for_modules_of_the_recorder(real: Lab) -> None:
+    """A script of another folder does not see them, and neither does its rerun."""
+    real.write("inside/ask.py", (real.cwd / "ask.py").read_text())
+    for name in ("json", "socket", "ao", "random"):
+        real.write(f"{name}.py", "raise SystemExit('the wrong one')")
+    ao_record, ao_tool = (str(Path(sys.executable).with_name(name)) for name in ("ao-record", "ao-tool"))
+    real.last = "away"
+    script = real.write("inside/script.py", "from ask import ask\nprint(ask('one'))")
+    ran = real.run([ao_record, "--seed", "3", "--run-name", "away", script])
+    assert (ran.status, ran.out) == (0, "one\n")
+    again = real.run([ao_tool, "rerun", real.stored()["run"]["id"]])
+    assert (again.status, again.out) == (0, "one\n"), again.err
+    assert "1 replayed, 0 edited, 0 new, 0 missing" in again.err
 
 
 def test_a_rerun_of_nothing_is_refused_in_words(real: Lab) -> None:
