@@ -24,6 +24,7 @@ class Proxy:
     Attributes:
         closed: take no connections.
         says: the beginnings of answers to the next connections, which do not get to the server; and their ``body``.
+        taken: how many connections were taken.
         cuts: how many connections were cut.
         seen: what clients have sent.
     """
@@ -32,7 +33,7 @@ class Proxy:
         self.server, self.lengths, self.pause = server, lengths, pause
         self.says: list[bytes] = []
         self.body = b""
-        self.closed, self.cuts, self.port = False, 0, 0
+        self.closed, self.taken, self.cuts, self.port = False, 0, 0, 0
         self.seen = b""
         self._open: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
@@ -77,6 +78,7 @@ class Proxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open.add(writer)
+        self.taken += 1
         try:
             if self.closed:
                 return
