@@ -13,8 +13,12 @@ from typing import NamedTuple, Protocol
 __all__ = ["RIVALS", "Run", "cover", "longest_runs"]
 
 _WIDTH = 4  # bytes a token
-RIVALS = 8
-"""So many stretches through one place are compared; more of the same text in other answers explain nothing better."""
+RIVALS, FEW_RIVALS, LONG = 8, 2, 32
+"""So many stretches through one place are compared; more of the same text in other answers explain nothing better.
+
+Beside one of ``LONG`` tokens only few shorter ones are.  What is longer than that one goes on beyond its ends, and is
+found there; equals are needed, as several may have been used.
+"""
 
 
 class Run(NamedTuple):
@@ -40,6 +44,7 @@ def longest_runs(
     """
     reached: dict[tuple[int, int], int] = {}
     ends: list[int] = []  # a heap: where the runs through the place end
+    long = 0  # where the longest of them that are long ends
     runs = []
     for place, carrier, origin in seeds:
         diagonal = (carrier, origin - place)
@@ -47,7 +52,7 @@ def longest_runs(
             continue
         while ends and ends[0] < place + least:
             heapq.heappop(ends)
-        if len(ends) >= RIVALS:
+        if len(ends) >= RIVALS or (long > place and sum(end < long for end in ends) >= FEW_RIVALS):
             continue
         other = stored(carrier).data
         ahead = _same_ahead(data, place, other, origin)
@@ -56,6 +61,8 @@ def longest_runs(
         back = _same_behind(data, place, other, origin)
         reached[diagonal] = place + ahead
         heapq.heappush(ends, place + ahead)
+        if back + ahead >= LONG:
+            long = max(long, place + ahead)
         runs.append(Run(place - back, place + ahead, carrier, origin - back))
     return runs
 

@@ -85,8 +85,11 @@ class ContentIndex:
       text of the program (first seen in a prompt) counts nothing, words and phrases that several calls used of their
       own accord count less and less.
     - **A whole unit**, a value as a program takes it out (JSON value, list line, tagged or quoted text, ...), needs
-      less.  A single ordinary word makes an edge only if it is a unit of the prompt too; amid a sentence only a name,
-      a long word or a number that one of the latest answers had as a value.
+      less.  A single ordinary word makes an edge only if it is a unit of the prompt too; amid a sentence only a name, a
+      rare or long word or a number that one of the latest answers had as a value; and a word that a prompt offered
+      only as all of a field, just after it was answered.
+    - **A template's place** that answers filled before.  Where the program filled it with a word of its own, another
+      word that some answer has as well is chance.
 
     Less than that makes a *weak* edge.  Text that several answers carry is explained by the most recent of them; the
     others get *alternative* edges if they would have been enough.
