@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import time
@@ -12,7 +11,7 @@ from typing import Any, TypeVar
 
 from ao.api import Api, ApiError
 from ao.home import configured, folder, server
-from tellurio.client.restarting import records
+from tellurio.client.restarting import family, left, records, tell
 
 __all__ = ["stop", "wait_for"]
 
@@ -53,19 +52,13 @@ def stop(api: Api, found: dict[str, Any]) -> int:
     pid, journals = int(command.get("pid") or 0), Path(folder(run["id"]))
     if run["status"] != "RUNNING" or command.get("host") != socket.gethostname() or not records(pid, journals):
         raise ApiError(f"The script of the Run {run['name']!r} does not run on this machine.")
-    _signal(pid, signal.SIGINT)
-    end = time.monotonic() + GRACE
-    while records(pid, journals) and time.monotonic() < end:
-        time.sleep(_PAUSE)
-    if records(pid, journals):
-        _signal(pid, signal.SIGTERM)
-    return pid
-
-
-def _signal(pid: int, number: int) -> None:
+    told = family(pid)
     try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        pass
+        tell(told, signal.SIGINT)
+        end = time.monotonic() + GRACE
+        while left(told) and time.monotonic() < end:
+            time.sleep(_PAUSE)
+        tell(told, signal.SIGTERM)
     except PermissionError:
         raise ApiError(f"The process {pid} belongs to another user: ask them to stop it.") from None
+    return pid

@@ -242,7 +242,7 @@ class Recording:
         if self.book is not None:
             self.book.forked()
         if self.seed is not None:
-            importlib.import_module("ao.randomness").forked(self.seed, self.tag)
+            importlib.import_module("ao.randomness").forked(self.seed, self.tag)  # layers: when used
 
     def _late_journal(self) -> Journal:
         """The journal of a child, or of a thread that outlives the recording."""

@@ -8,9 +8,9 @@ import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-__all__ = ["CannotRun", "environment", "records", "restart"]
+__all__ = ["CannotRun", "environment", "family", "left", "records", "restart", "tell"]
 
 
 class CannotRun(Exception):
@@ -28,6 +28,54 @@ def records(pid: int, folder: Path) -> bool:
     with contextlib.suppress(OSError):
         return any(_target(entry).startswith(inside) for entry in Path(f"/proc/{pid}/fd").iterdir())
     return False
+
+
+def family(pid: int) -> dict[int, str]:
+    """The processes that Ctrl-C would reach in a terminal: the script's own, and those below it in its process group.
+
+    Returns:
+        Process id -> when it began, by which it is known again: the id may be another's later.
+    """
+    known = {int(entry.name): _stat(int(entry.name)) for entry in Path("/proc").iterdir() if entry.name.isdigit()}
+    found, group = [pid], known.get(pid, _GONE).group
+    for parent in found:  # it grows
+        found += [each for each, stat in known.items() if stat.parent == parent and stat.group == group]
+    return {each: known[each].began for each in found if each in known and known[each].began}
+
+
+def tell(processes: Mapping[int, str], number: int) -> None:
+    """Send a signal to those that are still there.
+
+    Raises:
+        PermissionError: one belongs to another user.
+    """
+    for pid, began in processes.items():
+        if _stat(pid).began == began:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+
+def left(processes: Mapping[int, str]) -> bool:
+    """Whether one of them is still there."""
+    return any(_stat(pid).began == began for pid, began in processes.items())
+
+
+class _Stat(NamedTuple):
+    parent: int
+    group: int
+    began: str
+
+
+_GONE = _Stat(0, 0, "")
+
+
+def _stat(pid: int) -> _Stat:
+    """Of a process that has not ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return _GONE
+    return _GONE if fields[0] in "ZX" else _Stat(int(fields[1]), int(fields[2]), fields[19])
 
 
 def _target(entry: Path) -> str:

@@ -22,7 +22,7 @@ from fastapi import FastAPI
 from sqlalchemy import Connection
 
 from tellurio.client.folders import journals_in
-from tellurio.client.restarting import CannotRun, records, restart
+from tellurio.client.restarting import CannotRun, family, records, restart, tell
 from tellurio.server.log import log
 from tellurio.server.outputs import Outputs, Said
 from tellurio.server.refusals import Refused, unknown
@@ -107,8 +107,8 @@ class Processes:
         pid = int((command or {}).get("pid") or 0)
         if run["status"] != "RUNNING" or not self._records(pid, run_id):
             raise Refused(409, f"The script of the Run {run['name']!r} does not run on this machine.")
-        _signal(pid, signal.SIGINT)
-        task = asyncio.create_task(self._insist(pid, run_id))
+        told = await asyncio.to_thread(_interrupt, pid)
+        task = asyncio.create_task(_insist(told))
         _later.add(task)
         task.add_done_callback(_later.discard)
         log("recording_stopped", run=run_id, pid=pid)
@@ -240,11 +240,6 @@ class Processes:
         home: Path = self._settings.journals_home
         return records(pid, home / "journals" / run_id)
 
-    async def _insist(self, pid: int, run_id: str) -> None:
-        await asyncio.sleep(GRACE)
-        if self._records(pid, run_id):
-            _signal(pid, signal.SIGTERM)
-
     async def _ended(self, run_id: str) -> None:
         for _ in range(int(PATIENCE / _PAUSE)):
             if await self._store.aread(runs.status, run_id) != "RUNNING":
@@ -278,6 +273,18 @@ def _own_environment() -> dict[str, str]:
     }
 
 
-def _signal(pid: int, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, number)
+def _interrupt(pid: int) -> dict[int, str]:
+    """Ctrl-C, for the script and its children; returns who was told."""
+    told = family(pid)
+    _signal(told, signal.SIGINT)
+    return told
+
+
+async def _insist(told: Mapping[int, str]) -> None:
+    await asyncio.sleep(GRACE)
+    await asyncio.to_thread(_signal, told, signal.SIGTERM)
+
+
+def _signal(processes: Mapping[int, str], number: int) -> None:
+    with contextlib.suppress(PermissionError):
+        tell(processes, number)

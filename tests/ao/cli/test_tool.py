@@ -337,6 +337,45 @@ def test_what_is_missing_for_a_rerun_is_named(
         assert "It was recorded with OPENAI_API_KEY, which is not set here. Set it, and try again." in said.err
 
 
+CHILDREN = """
+import multiprocessing, signal, sys, time
+
+def work(deaf):
+    if deaf:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ready.wait()
+    time.sleep(600)
+
+if __name__ == "__main__":
+    ready = multiprocessing.get_context("fork").Barrier(3)
+    children = [multiprocessing.get_context("fork").Process(target=work, args=(deaf,)) for deaf in (False, True)]
+    for child in children: child.start()
+    ready.wait()
+    print("ready", flush=True)
+    print(*(child.pid for child in children), flush=True)
+    for child in children: child.join()
+"""
+
+
+@pytest.mark.parametrize("where", ["here", "elsewhere"])
+def test_kill_ends_the_children_too(
+    tool: Tool, desk: Desk, where: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As Ctrl-C does in a terminal; one that does not hear it is ended a little later."""
+    process = desk.begin(desk.write(CHILDREN, "children.py"))
+    assert process.stdout is not None
+    children = [int(pid) for pid in process.stdout.readline().split()]
+    run = desk.run_of(process.pid, ("RUNNING",))
+    if where == "elsewhere":
+        monkeypatch.setenv("TELLURIO_BACKEND_HTTP_BASE_URL", desk.server.url.replace("127.0.0.1", "localhost"))
+        monkeypatch.setenv("TELLURIO_API_KEY", desk.server.key)
+    assert tool("kill", run["id"]).status == 0
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode != 0
+    desk.until(lambda client: None if any(Path(f"/proc/{pid}").exists() for pid in children) else True)
+    assert desk.run_of(process.pid)["status"] in ("CRASHED", "FAILED")
+
+
 def test_kill_ends_a_script_as_ctrl_c_does(tool: Tool, desk: Desk) -> None:
     process = desk.begin("waits.py")
     run = desk.run_of(process.pid, ("RUNNING",))
