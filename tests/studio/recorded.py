@@ -32,8 +32,8 @@ QUESTIONS = (
 )
 COMMAND = {
     "argv": ["evaluate.py", "--samples", "6"],
-    "interpreter": "/home/ada/agents/.venv/bin/python",
-    "cwd": "/home/ada/agents",
+    "interpreter": "/srv/ada/agents/.venv/bin/python",
+    "cwd": "/srv/ada/agents",
     "host": "ada-laptop",
     "needs": ["OPENAI_API_KEY"],
 }
@@ -184,7 +184,7 @@ def _call(
         "source": "log" if replayed else "live",
         "call_id": _id(random),
         "label": model,
-        "location": f"/home/ada/agents/evaluate.py:{20 + len(question) % 7}",
+        "location": f"/srv/ada/agents/evaluate.py:{20 + len(question) % 7}",
         "error": error,
     }
     return {"k": "c", "t": at, "record": record}

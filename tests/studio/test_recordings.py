@@ -27,7 +27,7 @@ def project(house: ServerProcess) -> str:
     first = call("What did you see?", "Mould.", 1000.0, cost={"usd": "0.25"}, location="scripts/agent.py:3")
     second = call("And then?", "", 1001.0, error="status 500: no luck", response=None, cost={"usd": None})
     inner = call("Hello", "Good day", 1002.0, cost={"usd": "0.50"})
-    command = {"argv": ["agent.py", "--size", "5"], "cwd": "/home/ada/agents", "interpreter": "/usr/bin/python3"}
+    command = {"argv": ["agent.py", "--size", "5"], "cwd": "/srv/ada/agents", "interpreter": "/usr/bin/python3"}
     recording = Recorder(house.home, name="agent", command=command)
     outer_id, inner_id = str(uuid.uuid4()), str(uuid.uuid4())
     parts = [(outer_id, "sample-1", recording.id), (inner_id, EVIL, outer_id)]
@@ -85,7 +85,7 @@ def test_from_a_recording_to_its_parts_and_calls_and_back(project: str, visit: V
     expect(notes.locator("li").first).to_contain_text(EVIL)
     expect(notes.locator("li").nth(1)).to_contain_text('"score": 0.5')
     expect(notes.get_by_role("link", name="sample-1")).to_have_count(2)
-    expect(page.get_by_role("complementary", name="About this Run")).to_contain_text("/home/ada/agents")
+    expect(page.get_by_role("complementary", name="About this Run")).to_contain_text("/srv/ada/agents")
     expect(page.get_by_role("link", name="See 2 calls")).to_have_attribute("href", re.compile("/calls$"))
     expect(page.get_by_role("region", name="Reruns").locator("tbody tr")).to_contain_text("agent again")
     accessible(settled(page))
