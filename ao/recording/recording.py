@@ -174,8 +174,7 @@ class Recording:
         written = self.writer.flush(PATIENCE)
         living.remove(self)
         if not self._child:
-            fields = {"status": status} | ({} if reason is None else {"reason": reason})
-            self.writer.put_now("s", fields)
+            self.writer.put_now("s", {"status": status} | _reason(reason))
         self._sum_up()
         self.writer.close()
         lost = self.writer.failed + (0 if written else 1)
@@ -247,6 +246,14 @@ class Recording:
     def _late_journal(self) -> Journal:
         """The journal of a child, or of a thread that outlives the recording."""
         return Journal(self.root.id, {"id": self.root.id, "name": self.root.name, "kind": "recording"}, first=False)
+
+
+def _reason(text: str | None) -> dict[str, str]:
+    """Why something ended, as a field; an exception may have told a key."""
+    if text is None:
+        return {}
+    public = importlib.import_module("ao.recording.to_json").public  # layers: when used
+    return {"reason": public(text)}
 
 
 def joined(root: Subrun, here: Subrun, tag: str, again: bool) -> None:

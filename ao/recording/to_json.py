@@ -12,7 +12,7 @@ from typing import Any
 
 from ao.dialects._json import library
 
-__all__ = ["to_json"]
+__all__ = ["public", "to_json"]
 
 _REDACTION = "afnio.calls.redact"
 
@@ -21,6 +21,12 @@ def to_json(fields: Mapping[str, Any]) -> bytes:
     """``fields`` as a JSON object; what JSON does not know becomes what is nearest to it."""
     redacted: bytes = (sys.modules.get(_REDACTION) or _redaction()).redacted(_dumped(fields))
     return redacted
+
+
+def public(text: str) -> str:
+    """``text`` without credentials."""
+    known: bytes = (sys.modules.get(_REDACTION) or _redaction()).redacted(text.encode("utf-8", "replace"))
+    return known.decode("utf-8", "replace")
 
 
 def _dumped(value: Any) -> bytes:

@@ -325,6 +325,14 @@ print(seen, threading.active_count())
     assert len(lab.calls) == 2
 
 
+def test_the_reason_of_a_crash_tells_no_key(lab: Lab) -> None:
+    source = "import ao\nwith ao.record('part'): raise ValueError('no such key: sk-proj-abcdefghijklmnopqrstuvwxyz')"
+    ran = lab.record(lab.write("script.py", source))
+    assert ran.status == 1
+    assert "sk-proj-abc" in ran.err  # it is the script's own traceback
+    assert [end["reason"] for end in lab.of("s")] == ["ValueError: no such key: [redacted]"] * 2
+
+
 @pytest.mark.parametrize("name", ["platform", "uuid", "orjson", "zoneinfo"])
 def test_a_script_beside_a_file_that_is_named_like_a_module_of_pythons(lab: Lab, name: str) -> None:
     """What the recorder imports for itself gets that file instead; ``orjson`` would crash the interpreter on some."""
