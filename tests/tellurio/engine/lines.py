@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Self
 
 __all__ = ["Proxy"]
@@ -70,10 +70,7 @@ class Proxy:
         self._ready.set()
         self._loop.run_forever()
         listening.close()
-        for task in asyncio.all_tasks(self._loop):
-            task.cancel()
-        self._loop.run_until_complete(asyncio.sleep(0))
-        self._loop.run_until_complete(asyncio.sleep(0.05))
+        self._loop.run_until_complete(_ended(asyncio.all_tasks(self._loop)))
         self._loop.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -127,6 +124,12 @@ class Proxy:
                     return
                 if self.pause:
                     await asyncio.sleep(self.pause)
+
+
+async def _ended(tasks: Collection[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def drawn(seed: int, least: int, most: int, first: int) -> Callable[[], int]:
