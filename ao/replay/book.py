@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Book", "Entry", "decision"]
 
-GONE = ("content-encoding", "transfer-encoding")
-"""Headers that say how the body came over the wire: what is given again has no wire.  Its length is told anew."""
+GONE = ("content-encoding",)
+"""Headers that do not hold of what is given again: it is not compressed.  Its length is told anew."""
 
 
 class Entry:

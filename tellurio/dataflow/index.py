@@ -94,7 +94,8 @@ class ContentIndex:
     Less than that makes a *weak* edge.  Text that several answers carry is explained by the most recent of them; the
     others get *alternative* edges if they would have been enough.
 
-    A message that was seen before costs its hash; its edges are those found when it was seen first.
+    A message that was seen before costs its hash; its edges are those found when it was seen first, but that the last
+    message of a request comes from the latest call that gave the same answer.
 
     Attributes:
         lookups: how many looks into the tables there were: what it has cost, without a clock.
@@ -113,6 +114,7 @@ class ContentIndex:
         self._messages: dict[bytes, list[_Hit]] = {}
         self._threads: dict[bytes, int] = {}  # all parts of a request, in order -> the latest call that asked it
         self._answers: dict[bytes, list[tuple[int, tuple[Leaf, ...]]]] = {}
+        self._said: dict[int, bytes] = {}  # call -> key of its answer
         self._issued: dict[str, list[tuple[int, Span]]] = {}
 
     # --- Feeding
@@ -142,12 +144,15 @@ class ContentIndex:
         hits: list[tuple[str, _Hit]] = []
         read: list[_Read] = []
         thread = b""
-        for part in read_request(request, api_format):
+        parts = list(read_request(request, api_format))
+        for part in parts:
             before, thread, key = thread, *_keys(thread, part)
             known = self._messages.get(key)
             self.lookups += 1
             if known is None:
                 known = self._messages[key] = self._hits(part, before, read, started)
+            elif part is parts[-1]:
+                known = [self._said_again(hit, started) for hit in known]
             hits += ((part.path, hit) for hit in known)
         for leaf in read:
             self._program.learn(*leaf)
@@ -215,6 +220,8 @@ class ContentIndex:
     def _enter_answer(self, number: int, answer: Answer) -> None:
         spoken = [leaf for leaf in answer.leaves if not _thought(leaf.path)]
         ways = [answer.leaves, spoken, *([leaf] for leaf in answer.leaves[:32])]
+        if answer.leaves:
+            self._said[number] = _answer_key(answer.leaves)
         for key, leaves in {_answer_key(leaves): tuple(leaves) for leaves in ways if leaves}.items():
             entries = self._answers.setdefault(key, [])
             entries.append((number, leaves))
@@ -238,6 +245,15 @@ class ContentIndex:
         for leaf in part.leaves:
             hits += self._by_text(leaf._replace(path=leaf.path[len(part.path) :]), leaf.text, read, started)
         return hits
+
+    def _said_again(self, hit: _Hit, started: float | None) -> _Hit:
+        """Of a message that is asked once more: its source is the latest call that gave the very same answer.
+
+        (Not the latest that carries the text: the first answer to this message may quote it.)
+        """
+        entries = self._answers.get(self._said.get(hit.source, b""), ())
+        later = [source for source, _ in entries if source > hit.source and self._before(source, started)]
+        return hit._replace(source=later[-1]) if later else hit
 
     def _by_ids(self, part: Part, started: float | None) -> list[_Hit]:
         hits = []

@@ -223,6 +223,22 @@ with httpx2.Client(transport=httpx2.MockTransport(answer)) as client:
     assert "4 replayed" in report
 
 
+def test_a_stream_comes_in_the_pieces_it_came_in(real: Lab) -> None:
+    source = """
+import json, os, urllib3
+url = os.environ["OPENAI_BASE_URL"] + "/chat/completions"
+asked = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "one two three four five six"}]}
+pieces = list(urllib3.request("POST", url, json=asked, preload_content=False).stream())
+print(len(pieces) > 2, pieces)
+"""
+    ran = real.record(real.write("script.py", source))
+    assert ran.out.startswith("True ")
+    asked(real)
+    out, report, _ = again(real, real.stored()["run"]["id"])
+    assert (out, asked(real)) == (ran.out, 0)
+    assert "1 replayed" in report
+
+
 def test_a_call_that_cannot_be_answered_again_is_missing_and_new(real: Lab) -> None:
     source = """
 import os, urllib3

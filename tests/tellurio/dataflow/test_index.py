@@ -177,3 +177,14 @@ def test_replay_of_calls_with_times_is_call_by_call(index: ContentIndex) -> None
     ]
     rebuilt = ContentIndex.replay(calls)
     assert kinds(rebuilt.query("c", asking(f"Show: {PROVERB}"), started=7.0)) == {"a": "shown"}
+
+
+def test_what_is_asked_once_more_comes_from_the_latest_call_that_gave_the_same_answer() -> None:
+    """A script that runs its chain twice; and a retry, whose first answer quotes what it was asked."""
+    index, found = ContentIndex(), "The northern boiler lost pressure after seven gaskets failed"
+    for number in (0, 2):
+        index.call(f"{number}", asking("Ask the caretaker."), answering(found))
+        (edge,) = index.call(f"{number + 1}", asking(f"Shorten: {found}"), answering(f"In short: {found}."))
+        assert (edge.source, edge.weak) == (f"{number}", False)
+    (edge,) = index.call("retry", asking(f"Shorten: {found}"), answering("Gaskets failed."))
+    assert edge.source == "2"
