@@ -277,7 +277,13 @@ class Variable:
         self._grad = value
 
     def append_grad(self, gradient: Variable) -> None:
-        """Add one gradient to the same list object."""
+        """Add one gradient to the same list object.
+
+        Raises:
+            TypeError: it is no Variable.
+        """
+        if not isinstance(gradient, Variable):
+            raise TypeError(f"append_grad() takes a Variable that holds feedback, got {type(gradient).__name__}.")
         self.grad.append(gradient)
 
     def retain_grad(self) -> None:

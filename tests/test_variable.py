@@ -314,3 +314,10 @@ def test_a_million_variables_are_a_million_small_objects() -> None:
     assert not hasattr(Variable("a"), "__dict__")
     x = Variable("a", requires_grad=True)
     assert (x._grad, x._hooks, x._accumulator) == (None, None, None)
+
+
+def test_a_gradient_that_is_no_variable_is_refused_when_it_is_added() -> None:
+    x = Variable("a", requires_grad=True)
+    with pytest.raises(TypeError, match="append_grad\\(\\) takes a Variable that holds feedback, got str"):
+        x.append_grad("text")  # type: ignore[arg-type]
+    assert x.grad == []

@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Coroutine, Iterator, Sequence
 from pathlib import Path
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from afnio import _dispatch
 from afnio.autodiff.feedback import EMPTY, IDENTITY, EdgePieces, Pieces, as_gradient, distinct, grad_output, per_edge
@@ -17,6 +17,7 @@ from afnio.autodiff.job import BackwardJob, StepJob
 from afnio.autodiff.settings import DEFAULT, EngineSettings, settings_slot
 from afnio.autodiff.together import together
 from afnio.calls import Budget, CallLog, Session
+from afnio.calls.log import Mode
 from afnio.gradient import Gradient
 from afnio.variable import Variable
 
@@ -312,10 +313,29 @@ def through_hooks(variable: Variable, pieces: Pieces) -> Pieces:
     return result
 
 
+def _log_of(call_log: CallLog | str | Path | None, mode: Mode | None) -> CallLog | None:
+    """A mode that nobody would heed is refused: who asks for a replay does not want to pay."""
+    if mode not in (None, *get_args(Mode)):
+        raise ValueError(f"local_engine(mode={mode!r}): expected 'live', 'cache' or 'replay'.")
+    if isinstance(call_log, (str, Path)):
+        return CallLog(call_log, mode=mode or "cache")
+    if call_log is None:
+        if mode == "replay":
+            raise ValueError(
+                "local_engine(mode='replay') needs the file to replay: local_engine(call_log=..., mode=...)."
+            )
+        return None
+    if not isinstance(call_log, CallLog):
+        raise TypeError(f"call_log is a path or a CallLog, got {type(call_log).__name__}.")
+    if mode is not None and call_log.mode != mode:
+        raise ValueError(f"local_engine(mode={mode!r}): this CallLog was opened with mode={call_log.mode!r}.")
+    return call_log
+
+
 @contextlib.contextmanager
 def local_engine(
     call_log: CallLog | str | Path | None = None,
-    mode: Literal["live", "cache", "replay"] = "cache",
+    mode: Mode | None = None,
     *,
     budget: Budget | None = None,
     settings: EngineSettings | None = None,
@@ -325,14 +345,19 @@ def local_engine(
     Args:
         call_log: a file to record LM calls in (appended to, never overwritten), or an open `CallLog`.
         mode: ``"cache"`` answers a recorded call from the file and records the others; ``"live"`` only records;
-            ``"replay"`` only reads: a request that was never recorded raises `ReplayMissError`.
+            ``"replay"`` only reads: a request that was never recorded raises `ReplayMissError`.  None: ``"cache"``, or
+            that of an open `CallLog`.
         budget: bounds all LM calls inside the block together.
         settings: how calls and tokens are spent.
 
     Yields:
         the engine; ``engine.ledger`` says what was spent.
+
+    Raises:
+        ValueError: there is no such mode, no ``call_log`` that it could be of, or the open one has another.
+        TypeError: ``call_log`` is none.
     """
-    opened = CallLog(call_log, mode=mode) if isinstance(call_log, (str, Path)) else call_log
+    opened = _log_of(call_log, mode)
     engine = LocalEngine(opened, budget, settings)
     try:
         with engine.session(), _dispatch.use_engine(engine):

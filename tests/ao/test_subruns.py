@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -288,6 +289,11 @@ def test_outside_of_ao_record_each_block_is_a_recording(real: Lab) -> None:
     assert (real.get(f"/runs/{left}")["name"], real.get(f"/runs/{left}")["parent_id"]) == ("to the left", None)
 
 
+def _of_three_calls(lab: Lab, name: str) -> dict[str, Any] | None:
+    graph = lab.stored(name)
+    return graph if len(graph["calls"]) == 3 else None
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_outside_of_ao_record_workers_that_were_there_are_recorded(real: Lab, method: str) -> None:
     """Each block is a recording of its own, and so are the tasks it gives to a pool that was made before it."""
@@ -310,7 +316,7 @@ if __name__ == "__main__":
     ran = real.python(real.write("script.py", HEAD + source), method)
     assert (ran.status, ran.err) == (0, "")
     for name in ("one", "two"):
-        graph = real.until(lambda name=name: len((found := real.stored(name))["calls"]) == 3 and found)
+        graph = real.until(partial(_of_three_calls, real, name))
         assert tree(real, graph) == {"": [f"{name} first", f"{name} second"], "inside": [name]}
         assert graph["run"]["status"] == "COMPLETED"
 
