@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
-__all__ = ["public_headers", "public_text", "public_url"]
+__all__ = ["public_body", "public_headers", "public_text", "public_url"]
 
 _SECRET = re.compile(
     r"(?:.*[-_.])?(?:(?:api)?key|(?:access|auth|id|refresh|security)?[-_]?token|sig|signature|secret|password)",
@@ -42,3 +43,19 @@ def _without_keys(query: re.Match[str]) -> str:
 def public_headers(headers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     """The headers that hold no credentials and no cookies."""
     return tuple((name, value) for name, value in headers if not _HEADER.search(name))
+
+
+def public_body(body: Any) -> Any:
+    """A request's JSON without the keys that some proxies take in it: ``api_key``, and headers to be sent on."""
+    if not isinstance(body, dict):
+        return body
+    found: dict[str, Any] = {}
+    for name, value in body.items():
+        if value and isinstance(value, str) and _SECRET.fullmatch(name):
+            found[name] = HIDDEN
+        elif isinstance(value, dict) and "headers" in name:
+            found[name] = {each: HIDDEN if _HEADER.search(each) else told for each, told in value.items()}
+    return body | found if found else body
+
+
+HIDDEN = "[redacted]"

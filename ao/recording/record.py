@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ao.dialects._json import dumps, strict
 from ao.dialects.reading import Reading, read
+from ao.intercept.credentials import public_body
 
 if TYPE_CHECKING:
     from ao.intercept.seam import Exchange, Outcome
@@ -95,7 +96,7 @@ def record_of(note: Note, exchange: Exchange, outcome: Outcome, *, source: str =
         "path": exchange.path,
         "method": exchange.method,
         "model": reading.model or exchange.model,
-        "request": _shown(exchange.json, exchange.body) if note.sent is None else note.sent,
+        "request": _shown(exchange.json, exchange.body) if note.sent is None else public_body(note.sent),
         "status": outcome.status,
         "response": reading.body,
         "usage": reading.usage or {},
@@ -129,7 +130,7 @@ def record_of(note: Note, exchange: Exchange, outcome: Outcome, *, source: str =
     if note.origin is not None:
         record["replayed_from"] = note.origin
     if note.edited is not None:
-        record["edited"] = note.edited
+        record["edited"] = {field: public_body(value) for field, value in note.edited.items()}
     if source != "live":
         record["cost"] = {"table": ""}  # nothing was paid
     elif not record["usage"]:
@@ -151,7 +152,7 @@ _REPLAYED = frozenset(
 
 
 def _shown(value: Any, body: bytes) -> Any:
-    return value if value is not None else body.decode(errors="replace")
+    return public_body(value) if value is not None else body.decode(errors="replace")
 
 
 def _bytes_of(outcome: Outcome, reading: Reading) -> dict[str, Any]:

@@ -205,6 +205,15 @@ ODD = (
 )
 
 
+def test_a_key_in_a_request_is_not_stored_and_is_sent_again(real: Lab) -> None:
+    graph = recorded(real, "from ask import ask\nprint(ask('one', api_key='secret of mine', user='ada'))")
+    call = graph["calls"][0]
+    assert (call["input"]["api_key"], call["input"]["user"]) == ("[redacted]", "ada")
+    assert (again(real, graph["run"]["id"])[0], asked(real)) == ("one\n", 0)
+    again(real, edited(real, call, "input", "/messages/0/content", "two"))
+    assert [json.loads(row["body"])["api_key"] for row in real.lm.requests()] == ["secret of mine"]
+
+
 def test_odd_json_is_the_same_again(real: Lab) -> None:
     source = f"""
 import httpx2

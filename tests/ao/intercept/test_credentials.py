@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ao.intercept.credentials import public_headers, public_text, public_url
+from ao.intercept.credentials import public_body, public_headers, public_text, public_url
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,15 @@ def test_headers() -> None:
     ]
     told = public_headers([(name, "v") for name in secret + plain])
     assert [name for name, _ in told] == plain
+
+
+def test_bodies() -> None:
+    asked = {"model": "m", "max_tokens": 5, "key": "", "messages": [{"content": "api_key"}], "metadata": {"a": "b"}}
+    assert public_body(asked) is asked
+    assert public_body("api_key") == "api_key"
+    given = {"api_key": "s", "extra_headers": {"Authorization": "Bearer s", "x-trace": "1"}}
+    hidden = {"api_key": "[redacted]", "extra_headers": {"Authorization": "[redacted]", "x-trace": "1"}}
+    assert public_body(asked | given) == asked | hidden
 
 
 @given(st.text("abkey=&#/:@ ", max_size=40))
