@@ -65,8 +65,8 @@ function Empty({ run }: { run: Run }) {
       <p>The script may have called no model, or ended before it did{run.reason ? ": what it ended with is said above" : ""}. Otherwise:</p>
       <ul className="reasons">
         <li>
-          Calls are seen that Python makes by httpx, httpx2, requests, urllib3, aiohttp or MCP, in the script and in Python processes that it starts.
-          Those of gRPC clients, of curl and of other programs are not.
+          Calls are seen that Python makes by httpx, httpx2, requests, urllib3, aiohttp or MCP, in the script and in its workers of multiprocessing. Those of
+          gRPC clients and of other programs are not; a Python program that the script starts is seen if that runs it by ao-record, too.
         </li>
         <li>
           Any host is good that speaks like OpenAI, Anthropic, Gemini or Ollama. Another API can be taught: <code>ao.dialects.register</code>.
