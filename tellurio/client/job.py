@@ -51,9 +51,6 @@ PATIENCE = 300.0
 SILENCE = 35.0
 """Seconds without even a keep-alive after which a stream is taken for dead."""
 
-LEAVING = 5.0
-"""Seconds for the end of a stream to come after its last event."""
-
 
 def _patience() -> float:
     given = os.environ.get("TELLURIO_RECONNECT_SECONDS", "").strip()
@@ -308,19 +305,14 @@ class RemoteJob:
         content = _json.dumps({**self._body, **self._side.budget(), "first": self._first})
         self._first = False
         try:
-            url = self._client.url + self._path
-            response = await pool().post(url, data=content, headers=headers, timeout=limits)
-            try:
+            async with pool().post(
+                self._client.url + self._path, data=content, headers=headers, timeout=limits
+            ) as response:
                 await self._check(response)
                 async for event in events(response.content.iter_any()):
                     await self._take(event)
                     if self._over:
                         return
-            finally:
-                if self._over:
-                    _see_out(response)
-                else:
-                    response.close()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise _Broken(f"{type(error).__name__}: {error}") from None
         raise _Broken("the stream ended")
@@ -476,32 +468,3 @@ class RemoteJob:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-# ------------------------------------------------------------------------------------- after the last event
-
-_leaving: set[asyncio.Task[None]] = set()
-
-
-def _see_out(response: aiohttp.ClientResponse) -> None:
-    """Read the end of a stream whose last event has come, without anybody waiting for it: the next job then finds the
-    connection open.  One that is closed before its end cannot be used again."""
-    import asyncio
-
-    task = asyncio.ensure_future(_to_the_end(response))
-    _leaving.add(task)
-    task.add_done_callback(_leaving.discard)
-
-
-async def _to_the_end(response: aiohttp.ClientResponse) -> None:
-    import asyncio
-
-    import aiohttp
-
-    try:
-        async with asyncio.timeout(LEAVING):
-            await response.read()
-    except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        logger.debug("The end of a job's stream did not come: %s", error)
-    finally:
-        response.close()

@@ -344,7 +344,10 @@ def test_randomness_repeats(real: Lab) -> None:
 def test_a_stand_in_for_numpy_is_seeded_once_and_keeps_the_scripts_own_seed(lab: Lab) -> None:
     """numpy need not be installed: what is seeded is ``numpy.random``, when it is imported."""
     lab.write("numpy/__init__.py", "")
-    lab.write("numpy/random.py", "from random import Random\nr = Random()\nseed = r.seed\nrandom = r.random\n")
+    lab.write(
+        "numpy/random.py",
+        "from random import Random\nRandomState = Random\nr = Random()\nseed = r.seed\nrandom = r.random\n",
+    )
     source = "import numpy.random as n\nprint(n.random())\nn.seed(3)\nprint(n.random())\n"
     source += "import numpy.random\nprint(n.random())"
     script = lab.write("script.py", source)

@@ -154,8 +154,13 @@ class _Thread:
         finally:
             self._up.set()
         await self._done.wait()
+        left = [] if runner.server is None else [each.transport for each in runner.server.connections]
         await runner.shutdown()
         await runner.cleanup()
+        for transport in left:  # a client that reads no more would keep its connection open
+            if transport is not None:
+                transport.abort()
+        await asyncio.sleep(0)
 
     def stop(self) -> None:
         if self._thread is None or self._loop is None:

@@ -88,16 +88,6 @@ def test_a_slow_line(line: tuple[Place, Proxy], expected: list[str], unharmed: C
     assert asked(place.lm) - before == unharmed
 
 
-def test_jobs_one_after_the_other_share_connections(line: tuple[Place, Proxy]) -> None:
-    place, proxy = line
-    proxy.pause = 0.002  # the end of a stream comes a moment after its last event
-    taken = proxy.taken
-    with place.lab() as lab:
-        for _ in range(8):
-            assert backward(lab)
-    assert proxy.taken - taken < 8  # a busy machine may see the end of a stream late
-
-
 def striking(place: Place, strike: Any) -> Any:
     """A critic that strikes while it is asked, once."""
     once = threading.Lock()

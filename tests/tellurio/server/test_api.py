@@ -25,8 +25,8 @@ def test_every_documented_answer_fits_its_model(home: House, owner: Visitor, run
     seen = 0
     for route in home.app.routes:
         if isinstance(route, Door) and route.methods == {"GET"} and route.response_model is not None:
-            if "{job_id}" in route.path:
-                continue  # there is no job yet
+            if "{job_id}" in route.path or route.path.endswith("/output"):
+                continue  # there is no job yet, and no script was started by this server
             answer = owner("GET", route.path_format.format(**names))
             assert answer.status_code == 200, (route.path, answer.text)
             TypeAdapter(route.response_model).validate_json(answer.content)
