@@ -54,10 +54,13 @@ class Started:
 
     Attributes:
         process: None: it could not even be started.
-        failed: why it did not begin, once that is known; what it printed is in the lines below the first.
+        failing: it has ended, and that it did not begin is just being stored.  Whoever reads the store has to look at
+            this next and only then at `failed`: a Run that has crashed would else look like one that has begun.
+        failed: why it did not begin, once that is stored; what it printed is in the lines below the first.
     """
 
     process: subprocess.Popen[bytes] | None = None
+    failing = False
     failed = ""
 
     def __init__(self, run_id: str, command: list[str]) -> None:
@@ -191,11 +194,15 @@ class Processes:
         if not self._has_begun(started.run_id):
             said = self._outputs.read(started.run_id, SHOWN)
             failure = started.failure("" if said is None else said.text)
-            told = self._store.write(not_begun, started.run_id, failure.partition("\n")[0])
+            started.failing = True
+            try:
+                told = self._store.write(not_begun, started.run_id, failure.partition("\n")[0])
+                started.failed = "" if told is None else failure
+            finally:
+                started.failing = False
             if told is not None:
                 log("recording_not_begun", run=started.run_id, reason=told["reason"])
                 self._hub.tell(told["project_id"], started.run_id, ["status"], told["status"])
-            started.failed = failure
 
     def _has_begun(self, run_id: str) -> bool:
         """Whether it is a recording, stored or still to be stored: in this order, as it goes from one to the other."""
@@ -206,12 +213,13 @@ class Processes:
         end = time.monotonic() + BEGINS
         while time.monotonic() < end:
             found: dict[str, Any] | None = await self._store.aread(runs.run, draft["id"])
-            if started.failed:
-                raise Refused(
-                    409, f"{started.failed}\nSee all of it: ao-tool output {draft['id'][:8]}", run=draft["id"]
-                )
-            if found is None or found["status"] != "DRAFT":
-                return found or draft
+            if not started.failing:
+                if started.failed:
+                    raise Refused(
+                        409, f"{started.failed}\nSee all of it: ao-tool output {draft['id'][:8]}", run=draft["id"]
+                    )
+                if found is None or found["status"] != "DRAFT":
+                    return found or draft
             await asyncio.sleep(_PAUSE)
         return draft
 

@@ -17,6 +17,9 @@ import httpx2
 import pytest
 
 from tellurio.server.outputs import LIMIT
+from tellurio.store.edits import not_begun
+from tellurio.store.recordings import begin_recording
+from tellurio.store.runs import end_run
 from tests.tellurio.running import PATIENCE, ServerProcess
 from tests.tellurio.server.lab import House, house, new_run
 from tests.tellurio.server.test_feeding import Recorder, until
@@ -401,6 +404,29 @@ def test_an_interpreter_that_is_no_program_is_told(
     (tmp_path / "a.py").unlink()
     answer = client.post(f"/api/v1/runs/{id}/rerun", json={})
     assert (answer.status_code, f"Its script is gone: {tmp_path / 'a.py'}" in answer.text) == (409, True)
+
+
+def test_a_failure_that_is_just_being_stored_is_no_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with house(tmp_path / "server", journals_home=tmp_path) as home:
+        me = home.user("me")
+        home.store.write(lambda c: c.exec_driver_sql("UPDATE users SET is_admin = 1"))
+        (tmp_path / "python").write_bytes(b"\x00no program")
+        (tmp_path / "python").chmod(0o700)
+        (tmp_path / "a.py").touch()
+        command = {"argv": ["a.py"], "cwd": str(tmp_path), "interpreter": str(tmp_path / "python")}
+        run = home.store.write(begin_recording, {"id": str(uuid.uuid4()), "kind": "recording", "command": command})
+        home.store.write(end_run, run["id"], "COMPLETED", by_client=True, now=time.time())
+        write = home.store.write
+
+        def slow(work: Any, *args: Any, **options: Any) -> Any:
+            stored = write(work, *args, **options)
+            if work is not_begun:
+                time.sleep(0.5)  # whoever waits for the beginning looks every 0.1 s, and sees the Run crashed
+            return stored
+
+        monkeypatch.setattr(home.store, "write", slow)
+        answer = me("POST", f"/api/v1/runs/{run['id']}/rerun", json={})
+        assert (answer.status_code, "could not be started" in answer.text) == (409, True)
 
 
 @pytest.mark.parametrize("what", ["stop", "rerun"])
