@@ -84,6 +84,7 @@ class Jobs:
         kind: str,
         body: Mapping[str, Any],
         stored: Callable[[], object] = lambda: None,
+        heard: int = 0,
     ) -> Channel:
         """The talk with a job: taken on, found running, taken up again after a crash, or over.
 
@@ -93,12 +94,14 @@ class Jobs:
             kind: ``"backward"`` or ``"step"``.
             body: what the client sent; ``body["secrets"]`` is never stored.
             stored: called, in whatever thread, when a call of the job is stored.
+            heard: fence of the last event that the client has: a new holding gets a higher one.  The client is told
+                of a job before its row is stored, and a server that was killed in between has left nothing of it.
 
         Raises:
             JobError: it belongs to another Run, or another server holds it.
         """
         async with self._alone(job_id):  # a client that lost its connection may ask again before we have looked
-            return await self._open(run_key, job_id, kind, body, stored)
+            return await self._open(run_key, job_id, kind, body, stored, heard)
 
     @asynccontextmanager
     async def _alone(self, job_id: str) -> AsyncIterator[None]:
@@ -114,7 +117,7 @@ class Jobs:
                 del self._opening[job_id]
 
     async def _open(
-        self, run_key: int, job_id: str, kind: str, body: Mapping[str, Any], stored: Callable[[], object]
+        self, run_key: int, job_id: str, kind: str, body: Mapping[str, Any], stored: Callable[[], object], heard: int
     ) -> Channel:
         held = self._held.get(job_id)
         if held is not None and held[0].run_key == run_key:
@@ -126,22 +129,23 @@ class Jobs:
         known = None if held is None and body.get("first") is True else await self._store.aread(table.job, job_id)
         if known is None:
             if (run_key, job_id) in self._cancelled:
-                channel = Channel(1)
+                channel = Channel(heard + 1)
                 channel.tell("cancelled", CANCELLED, last=True)
                 return channel
             lease_until = time.time() + LEASE
-            made = {"kind": kind, "owner": self.owner, "lease_until": lease_until}
+            fence = heard + 1
+            made = {"kind": kind, "owner": self.owner, "lease_until": lease_until, "fence": fence}
             placed = self._store.submit(_put, job_id, run_key, made, time.time())
-            return self._start(run_key, job_id, kind, body, secrets, 1, stored, placed)
+            return self._start(run_key, job_id, kind, body, secrets, fence, stored, placed)
         if known["run_key"] != run_key:
             raise JobError(f"The job {job_id} belongs to another Run.")
         if known["state"] in ENDED:
             return await self._over(known, whole=bool(body.get("whole")))
         now = time.time()
-        fence = await self._store.awrite(table.take_job, job_id, self.owner, now + LEASE, now)
-        if fence is None:
+        taken = await self._store.awrite(table.take_job, job_id, self.owner, now + LEASE, now, heard)
+        if taken is None:
             raise JobError(f"The job {job_id} is held by another server. Ask again in {LEASE:.0f} s.")
-        return self._start(run_key, job_id, kind, body, secrets, fence, stored)
+        return self._start(run_key, job_id, kind, body, secrets, taken, stored)
 
     def _start(
         self,

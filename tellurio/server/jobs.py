@@ -80,16 +80,27 @@ async def open_job(request: Request, run_id: str, job_id: str) -> Response:
     who, hub = caller(request), request.app.state.hub
     stored = partial(hub.tell, who.project["id"], who.run_id, ("calls",))
     try:
-        channel = await _held(request).open(who.run_key, job_id, body["kind"], body, stored)
+        heard = _heard(request)
+        channel = await _held(request).open(who.run_key, job_id, body["kind"], body, stored, _fence_of(heard))
     except JobError as error:
         raise Refused(409, str(error)) from error
-    return event_stream(request, _stream(channel, request))
+    return event_stream(request, _stream(channel, heard))
 
 
-def _stream(channel: Channel, request: Request) -> AsyncIterator[bytes]:
+def _heard(request: Request) -> tuple[str, int]:
+    """The last event that the client has: name of its channel, and number.  No event has the number 0."""
     name, _, number = request.headers.get("last-event-id", "").partition(":")
-    known = name == channel.name and re.fullmatch("[0-9]{1,9}", number)
-    return channel.stream(int(number) if known else 0)
+    return name, int(number) if re.fullmatch("[0-9]{1,9}", number) else 0
+
+
+def _fence_of(heard: tuple[str, int]) -> int:
+    """Fence of the holding that told the event, by which its channel's name begins; 0: there was none."""
+    fence = re.match("[0-9]{1,15}", heard[0])
+    return int(fence[0]) if fence else 0
+
+
+def _stream(channel: Channel, heard: tuple[str, int]) -> AsyncIterator[bytes]:
+    return channel.stream(heard[1] if heard[0] == channel.name else 0)
 
 
 @jobs.route(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, and_, delete, or_, select, update
+from sqlalchemy import Connection, and_, delete, func, or_, select, update
 
 from tellurio.store import tables as t
 from tellurio.store._sql import execute
@@ -32,7 +32,7 @@ ENDS = ("done", "failed", "cancelled")
 
 _PUT = (
     "INSERT INTO jobs (id, run_key, kind, state, fence, owner, lease_until, created, updated) "
-    "VALUES (?, ?, ?, 'running', 1, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
+    "VALUES (?, ?, ?, 'running', ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
 )
 _END = (
     "UPDATE jobs SET state = ?, result = ?, error = ?, updated = ?, ended = ? "
@@ -40,9 +40,11 @@ _END = (
 )
 
 
-def put_job(c: Connection, *, id: str, run_key: int, kind: str, owner: str, lease_until: float, now: float) -> bool:
-    """A new job, running, with fence 1.  False: there is one with this id, and it stays as it is."""
-    return execute(c, _PUT, (id, run_key, kind, owner, lease_until, now, now)).rowcount == 1
+def put_job(
+    c: Connection, *, id: str, run_key: int, kind: str, owner: str, lease_until: float, now: float, fence: int = 1
+) -> bool:
+    """A new job, running.  False: there is one with this id, and it stays as it is."""
+    return execute(c, _PUT, (id, run_key, kind, fence, owner, lease_until, now, now)).rowcount == 1
 
 
 def job(c: Connection, id: str) -> dict[str, Any] | None:
@@ -51,8 +53,8 @@ def job(c: Connection, id: str) -> dict[str, Any] | None:
     return None if row is None else dict(row)
 
 
-def take_job(c: Connection, id: str, owner: str, lease_until: float, now: float) -> int | None:
-    """Take the job over; returns the new fence.
+def take_job(c: Connection, id: str, owner: str, lease_until: float, now: float, heard: int = 0) -> int | None:
+    """Take the job over; returns the new fence, which is higher than the last one and than ``heard``.
 
     It can be taken when it waits, when its lease is over, and by its owner.  None: another holds it, it has ended, or
     there is none.
@@ -61,7 +63,13 @@ def take_job(c: Connection, id: str, owner: str, lease_until: float, now: float)
     query = (
         update(t.jobs)
         .where(t.jobs.c.id == id, t.jobs.c.state.in_(OPEN), free)
-        .values(fence=t.jobs.c.fence + 1, owner=owner, state="running", lease_until=lease_until, updated=now)
+        .values(
+            fence=func.max(t.jobs.c.fence, heard) + 1,
+            owner=owner,
+            state="running",
+            lease_until=lease_until,
+            updated=now,
+        )
         .returning(t.jobs.c.fence)
     )
     fence: int | None = c.scalar(query)
