@@ -72,7 +72,8 @@ class _LMLoop:
 
     @property
     def is_usable(self) -> bool:
-        return self.pid == os.getpid() and not self.closed
+        # What still runs on a loop that is being shut has no other: its closers are awaited in the end.
+        return self.pid == os.getpid() and (not self.closed or self.is_here)
 
     @property
     def is_here(self) -> bool:

@@ -310,3 +310,23 @@ run_sync(start())
 """
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=150)
     assert (result.stdout, result.stderr) == ("ended\n", "")
+
+
+def test_a_connection_opened_while_the_process_ends_is_closed_with_the_others() -> None:
+    script = """
+import asyncio
+from afnio.calls import loop, run_sync
+kept = []
+async def closed(): print("closed", flush=True)
+async def background():
+    try: await asyncio.Event().wait()
+    finally:
+        loop.on_exit(closed)
+        print(loop._current() is kept[0], flush=True)
+async def start():
+    kept[:] = loop._current(), asyncio.create_task(background())
+    await asyncio.sleep(0)
+run_sync(start())
+"""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=150)
+    assert (result.stdout, result.stderr) == ("True\nclosed\n", "")

@@ -68,6 +68,25 @@ def test_requests_are_served_side_by_side() -> None:
         assert server.stats()["max_concurrency"] == 32
 
 
+def test_a_reset_does_not_keep_open_what_ends_after_it() -> None:
+    async def across_a_reset(server: LMServer) -> None:
+        async with openai.AsyncOpenAI(api_key="any", base_url=server.base_url) as client:
+            asked = asyncio.ensure_future(client.chat.completions.create(**BODY))
+            while server.stats(rows=False)["open"] < 1:
+                await asyncio.sleep(0)
+            server.reset()
+            assert server.stats(rows=False)["open"] == 1
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
+
+    with LMServer("echo", faults=["timeout"]) as server:
+        asyncio.run(across_a_reset(server))
+        for _ in range(10_000):  # the server hears of it soon
+            if not server.stats(rows=False)["open"]:
+                break
+        assert server.stats(rows=False)["open"] == 0
+
+
 def test_an_answer_comes_after_the_latency() -> None:
     with LMServer("echo", latency=0.2) as server:
         httpx2.post(f"{server.base_url}/chat/completions", json=BODY)

@@ -68,14 +68,13 @@ class Handler:
             return _refuse(spelling, Refusal(400, "invalid_request_error", f"Bad request: {problem}"), "")
         role, key = role_of(ask), key_of(request.path, body)
         row = self.simulation.stats.begin(role, request.path, ask.model, key, raw, at)
-        stats = self.simulation.stats
         try:
             return await self._answer(request, spelling, ask, row, arrived)
         except Refusal as refusal:
             row.status = refusal.status
             return _refuse(spelling, refusal, key)
         finally:
-            stats.end(row)
+            self.simulation.stats.end(row)  # those of now: a reset in between has taken over what is open
 
     async def _answer(
         self, request: web.BaseRequest, spelling: Spelling, ask: Ask, row: Row, arrived: float
