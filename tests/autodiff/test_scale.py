@@ -181,8 +181,17 @@ def test_a_call_costs_few_python_calls(scripted: tuple[Scripted, Scripted]) -> N
 
 def test_a_call_is_few_objects_and_leaves_no_cycles(scripted: tuple[Scripted, Scripted]) -> None:
     """The collector goes through every object of a graph again and again, and through cycles to free them."""
-    model, critic = scripted
-    prompt, size = Parameter("Do {x}", "prompt"), 500
+    size = 500
+    # Other threads of this process make objects, too, now and then; ours are there each time.
+    built, walked, garbage = map(min, zip(*[objects(*scripted, size) for _ in range(5)], strict=True))
+    assert built <= 15.5 * size
+    assert walked <= 0
+    assert garbage < size // 10
+
+
+def objects(model: Scripted, critic: Scripted, size: int) -> tuple[int, int, int]:
+    """How many objects a forward pass of ``size`` calls adds, then its backward, and how many are left in cycles."""
+    prompt = Parameter("Do {x}", "prompt")
     gc.collect()
     gc.disable()
     try:
@@ -194,8 +203,6 @@ def test_a_call_is_few_objects_and_leaves_no_cycles(scripted: tuple[Scripted, Sc
         del end, prompt
         model.requests.clear()
         critic.requests.clear()
-        assert gc.collect() < size // 10
+        return built - before, walked - built, gc.collect()
     finally:
         gc.enable()
-    assert built - before <= 15.5 * size
-    assert walked - built <= 0
