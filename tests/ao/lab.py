@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from afnio.models.lm_server import LMServer
+from tellurio.client.folders import journals_in
 from tests.tellurio.running import ServerProcess
 
 PATIENCE = 150.0
@@ -136,7 +137,7 @@ class Lab:
         """The graph of a recording, of the last one by default, once the server has all of it: no journal is left."""
         run = self.until(lambda: self._found(name or self.last))
         folder = self.home / "journals" / run["id"]
-        self.until(lambda: not list(folder.glob("*.jsonl")))
+        self.until(lambda: not journals_in(folder))
         return dict(self.until(lambda: self._whole(run["id"])))
 
     def children(self, run_id: str) -> dict[str, dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
 import zlib
 from typing import Any
 
@@ -191,10 +192,10 @@ def test_redirects_are_attempts_of_one_call(way: str, tape: Tape) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_nobody_there_fails_as_without_us(way: str, tape: Tape) -> None:
-    with Source() as source:
-        pass
-    with pytest.raises(Exception) as failure:
-        WAYS[way](source.url + PATH, BODY)
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))  # and so nobody else can listen there
+        with pytest.raises(Exception) as failure:
+            WAYS[way](f"http://127.0.0.1:{deaf.getsockname()[1]}{PATH}", BODY)
     _, outcome = tape.only()
     assert outcome.status is None
     assert outcome.error
