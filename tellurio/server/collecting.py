@@ -62,6 +62,7 @@ class Feeding:
         self._seen = -1
         self._again = 0.0
         self._task: asyncio.Task[None] | None = None
+        self._stepping: asyncio.Future[None] | None = None
 
     async def start(self) -> None:
         """Begin; where no clients are beside this server there is nothing to do."""
@@ -74,6 +75,8 @@ class Feeding:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+            if self._stepping is not None:
+                await self._stepping  # its thread goes on, and two at once would read and close the same journals
             await asyncio.to_thread(self._step)
         for feed in self._feeds.values():
             feed.close()
@@ -82,7 +85,8 @@ class Feeding:
         while True:
             changed = self._changed()
             if changed or self._feeds:
-                await asyncio.to_thread(self._step, look=changed)
+                self._stepping = asyncio.ensure_future(asyncio.to_thread(self._step, look=changed))
+                await asyncio.shield(self._stepping)
             await asyncio.sleep(LIVE)
 
     def _changed(self) -> bool:
