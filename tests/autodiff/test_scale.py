@@ -7,6 +7,7 @@ import json
 import sys
 import weakref
 from collections.abc import Callable, Iterator
+from operator import gt
 from typing import Any
 
 import pytest
@@ -181,15 +182,16 @@ def test_a_call_costs_few_python_calls(scripted: tuple[Scripted, Scripted]) -> N
 
 def test_a_call_is_few_objects_and_leaves_no_cycles(scripted: tuple[Scripted, Scripted]) -> None:
     """The collector goes through every object of a graph again and again, and through cycles to free them."""
-    size = 500
+    size, times = 500, 0
+    bounds = 15 * size + size // 2, 0, size // 10
+    least = objects(*scripted, size)
     # Other threads of this process make objects, too, now and then; ours are there each time.
-    built, walked, garbage = map(min, zip(*[objects(*scripted, size) for _ in range(5)], strict=True))
-    assert built <= 15.5 * size
-    assert walked <= 0
-    assert garbage < size // 10
+    while any(map(gt, least, bounds)) and times < 20:
+        least, times = tuple(map(min, least, objects(*scripted, size))), times + 1
+    assert not any(map(gt, least, bounds)), least
 
 
-def objects(model: Scripted, critic: Scripted, size: int) -> tuple[int, int, int]:
+def objects(model: Scripted, critic: Scripted, size: int) -> tuple[int, ...]:
     """How many objects a forward pass of ``size`` calls adds, then its backward, and how many are left in cycles."""
     prompt = Parameter("Do {x}", "prompt")
     gc.collect()
