@@ -7,7 +7,7 @@ import time
 
 from ao.home import configured, journals, server
 
-__all__ = ["settle"]
+__all__ = ["ends", "settle"]
 
 PATIENCE = 20.0
 """Seconds after which it is not waited for any longer."""
@@ -23,7 +23,7 @@ def settle() -> None:
     if configured() not in ("", server().get("url")):
         return
     end = time.monotonic() + PATIENCE
-    while any(map(_ends, _folders())) and time.monotonic() < end:
+    while any(map(ends, _folders())) and time.monotonic() < end:
         time.sleep(_PAUSE)
 
 
@@ -34,7 +34,7 @@ def _folders() -> list[str]:
         return []
 
 
-def _ends(folder: str) -> bool:
+def ends(folder: str) -> bool:
     """Whether it is a recorder's whose first process is gone.  The folder goes when all is stored."""
     try:
         first = [entry.path for entry in os.scandir(folder) if entry.name.startswith("0-")]

@@ -24,6 +24,9 @@ __all__ = ["MEMORY", "Journal"]
 MEMORY = 64 * 2**20
 """Bytes of lines that are kept while the disk takes none."""
 
+TRIES = 1_000
+"""To make a folder that a server tidies away at the same time."""
+
 
 class Journal:
     """A file in the folder of a recording.
@@ -119,11 +122,21 @@ class Journal:
 
     def _opened(self, run_id: str, name: str, client_id: str) -> int:
         """The file, locked.  A server removes a folder in which nothing is left to do; then it is made again."""
+        for left in reversed(range(TRIES)):
+            try:
+                return self._made(os.path.join(self.folder, f"{client_id}.jsonl"), run_id, name)
+            except (FileNotFoundError, FileExistsError):  # it went before the file was made, or while it was looked at
+                if not left:
+                    raise
+        raise AssertionError
+
+    def _made(self, path: str, run_id: str, name: str) -> int:
         os.makedirs(self.folder, mode=0o700, exist_ok=True)
-        path = os.path.join(self.folder, f"{client_id}.jsonl")
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             _lock(fd)
+            if not os.fstat(fd).st_nlink:  # before it was locked, the server took it for one of a dead process
+                raise FileNotFoundError(2, "No such file or directory", path)
             self._tell(run_id, name)
         except BaseException:
             os.close(fd)

@@ -151,7 +151,7 @@ def _locked(path: Path) -> bool:
     except OSError:
         return False
     try:
-        return not lock_file(fd)
+        return not lock_file(fd, shared=True)  # `ao-tool` looks, too
     finally:
         os.close(fd)
 

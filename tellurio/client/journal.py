@@ -227,14 +227,19 @@ def _opened(path: Path) -> int:
         os.close(fd)
 
 
-def lock_file(fd: int, *, wait: bool = False) -> bool:
-    """Lock a file for as long as this process has it open; whether that worked."""
+def lock_file(fd: int, *, wait: bool = False, shared: bool = False) -> bool:
+    """Lock a file for as long as this process has it open; whether that worked.
+
+    Args:
+        wait: until nobody else has it.
+        shared: only to see whether another has it: those who look are not taken by each other for its owner.
+    """
     try:
         import fcntl
     except ImportError:
         return True  # no such locks on this system
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
     except OSError:
         return False
     return True

@@ -6,18 +6,24 @@ import json
 import multiprocessing
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ao.cli.settling import ends
 from ao.home import server_process
+from ao.recording import journal as journal_module
 from ao.recording.journal import Journal
 from ao.recording.ledger import Ledger
 from ao.recording.plain_json import dumps
 from ao.recording.to_json import to_json
 from ao.replay.book import Book
+from tellurio.client import feeding
+from tellurio.client.feeding import Feed
+from tellurio.client.folders import remove_if_done
+from tellurio.client.journal import lock_file
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -139,6 +145,65 @@ def test_a_journal_mends_what_a_full_disk_tore(tmp_path: Path, monkeypatch: pyte
     assert [record["n"] for record in records] == list(range(1, 8))
     assert [record["number"] for record in records[1:]] == list(range(6))
     assert journal.lost == 0
+
+
+@pytest.mark.parametrize("when", ["the folder is there", "the file is there"])
+def test_a_journal_is_made_again_if_a_server_tidies_away_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """A child that outlives its script may begin just when the server is done with the folder."""
+    monkeypatch.setenv("TELLURIO_HOME", str(tmp_path))
+    module, name = (os, "makedirs") if when == "the folder is there" else (journal_module, "_lock")
+    folder, act = tmp_path / "journals" / "run", getattr(module, name)
+    gone: list[bool] = []
+    folder.parent.mkdir()
+
+    def acting(*arguments: Any, **options: Any) -> None:
+        if name == "makedirs":
+            act(*arguments, **options)
+        if len(gone) < 3:
+            gone.append(remove_if_done(folder, {}))
+        if name == "_lock":
+            act(*arguments, **options)
+
+    monkeypatch.setattr(module, name, acting)
+    journal = Journal("run", {"id": "run"}, first=False)
+    journal.append("e", b'{"number":1}')
+    journal.close()
+    assert gone == [True] * 3
+    (path,) = folder.glob("1-*.jsonl")
+    assert [json.loads(each)["n"] for each in path.read_bytes().splitlines()] == [1, 2]
+    assert (folder / "meta.json").exists()
+
+
+def test_a_journal_that_cannot_be_made_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TELLURIO_HOME", str(tmp_path))
+    (tmp_path / "journals").mkdir()
+    (tmp_path / "journals" / "run").write_text("")
+    with pytest.raises(FileExistsError):
+        Journal("run", {"id": "run"}, first=True)
+
+
+def test_a_server_that_looks_at_a_journal_is_not_taken_for_its_recorder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or else ``ao-tool`` would not wait for what has just ended, if it looked at the same moment."""
+    monkeypatch.setenv("TELLURIO_HOME", str(tmp_path))
+    journal = Journal("run", {"id": "run"}, first=True)
+    folder = tmp_path / "journals" / "run"
+    feed = Feed(folder, {"run_id": "run"}, cast("Any", None))
+    seen: list[bool] = []
+
+    def looking(fd: int, **options: bool) -> bool:
+        locked = lock_file(fd, **options)
+        seen.append(ends(str(folder)))
+        return locked
+
+    monkeypatch.setattr(feeding, "lock_file", looking)
+    assert feed.alive()
+    journal.close()
+    assert not feed.alive()
+    assert seen == [False, True]
 
 
 @pytest.mark.parametrize(
