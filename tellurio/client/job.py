@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import inspect
 import logging
@@ -26,6 +27,7 @@ from afnio.errors import (
     ServerStartError,
     ServerUnreachableError,
     ServerVersionError,
+    TellurioError,
 )
 from afnio.models.base import BaseModel
 from afnio.models.invoke import complete
@@ -50,6 +52,11 @@ PATIENCE = 300.0
 
 SILENCE = 35.0
 """Seconds without even a keep-alive after which a stream is taken for dead."""
+
+MOMENT = 2.0
+"""Seconds that whoever cancels a job waits until the server knows; a busy one is told a little later."""
+
+_telling: set[asyncio.Task[None]] = set()
 
 
 def _patience() -> float:
@@ -196,6 +203,21 @@ def _reply(record: Mapping[str, Any], source: Any) -> Reply:
 # ------------------------------------------------------------------------------------- the talk
 
 
+def _refusal(what: str, response: aiohttp.ClientResponse, content: bytes) -> TellurioError:
+    """What the server said when it refused ``what``."""
+    status, request_id = response.status, response.headers.get("X-Request-ID")
+    try:
+        body = _json.loads(content)
+        said = body["error"]["message"]
+    except (ValueError, KeyError, TypeError):
+        body = content.decode(errors="replace")
+        said = str(body)[:300]
+    if status == 426:
+        return ServerVersionError(said)
+    kind = InvalidAPIKeyError if status == 401 else ServerError
+    return kind(f"The server refused {what} ({status}): {said}", status_code=status, body=body, request_id=request_id)
+
+
 class _Broken(Exception):
     """The stream ended before the job did; ``cause`` says how."""
 
@@ -229,6 +251,9 @@ class RemoteJob:
         self._responding: set[asyncio.Task[None]] = set()
         self._outbox: list[tuple[str, bytes]] = []
         self._sending: asyncio.Task[None] | None = None
+        self._stream: aiohttp.ClientResponse | None = None
+        self._hopeless: TellurioError | None = None  # no answer is taken, so that no end will come
+        self._patience = PATIENCE
 
     @property
     def is_over(self) -> bool:
@@ -245,7 +270,7 @@ class RemoteJob:
         """
         import asyncio
 
-        patience = _patience()
+        patience = self._patience = _patience()
         away_since: float | None = None
         pause = 0.05
         try:
@@ -255,11 +280,13 @@ class RemoteJob:
                     await self._listen()
                     break
                 except _Broken as broken:
+                    if self._hopeless is not None:
+                        raise self._hopeless from None
                     if (self._fence, self._last_event) != (fence, event):
                         away_since, pause = None, 0.05  # something came: it was there
                     away_since = away_since or time.monotonic()
                     if time.monotonic() - away_since > patience:
-                        raise self._gone(broken, patience) from None
+                        raise self._gone(broken) from None
                     logger.debug("Job %s: %s; asking again.", self._id, broken.cause)
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, 2.0)
@@ -272,9 +299,9 @@ class RemoteJob:
                 await self._cancel()
             await self._put_away()
 
-    def _gone(self, broken: _Broken, patience: float) -> ServerUnreachableError:
+    def _gone(self, broken: _Broken) -> ServerUnreachableError:
         return ServerUnreachableError(
-            f"The Tellurio server at {self._client.url} did not answer for {patience:.0f} s ({broken.cause}). No "
+            f"The Tellurio server at {self._client.url} did not answer for {self._patience:.0f} s ({broken.cause}). No "
             f"parameter was changed, and what was paid for is recorded there. Start it again (tellurio up) and call "
             f"backward() or step() once more; TELLURIO_RECONNECT_SECONDS sets how long to wait."
         )
@@ -308,6 +335,9 @@ class RemoteJob:
             async with pool().post(
                 self._client.url + self._path, data=content, headers=headers, timeout=limits
             ) as response:
+                self._stream = response
+                if self._hopeless is not None:
+                    raise _Broken("given up")
                 await self._check(response)
                 async for event in events(response.content.iter_any()):
                     await self._take(event)
@@ -328,22 +358,12 @@ class RemoteJob:
     async def _check(self, response: aiohttp.ClientResponse) -> None:
         if response.status < 400:
             return
-        content = await response.read()
-        status, request_id = response.status, response.headers.get("X-Request-ID")
+        content, status = await response.read(), response.status
         if HEADER not in response.headers:
             raise _Broken(f"what answers there is no Tellurio server (status {status})")
         if status in (409, 429, 502, 503, 504) or (status == 401 and self._client.is_local and not self._fence):
             raise _Broken(f"it answered {status}: {content[:200].decode(errors='replace')}")
-        try:
-            body = _json.loads(content)
-            said = body["error"]["message"]
-        except (ValueError, KeyError, TypeError):
-            body = content.decode(errors="replace")
-            said = str(body)[:300]
-        if status == 426:
-            raise ServerVersionError(said)
-        kind = InvalidAPIKeyError if status == 401 else ServerError
-        raise kind(f"The server refused a job ({status}): {said}", status_code=status, body=body, request_id=request_id)
+        raise _refusal("a job", response, content)
 
     async def _take(self, event: Event) -> None:
         """Take an event in."""
@@ -408,39 +428,63 @@ class RemoteJob:
     def _as_answer(self, name: str, error: BaseException, kind: str) -> bytes:
         """An error as the answer to a question; it is kept here, to be raised as it is."""
         self._raised[name] = error
+        if kind != "error":
+            return _json.dumps({"id": name, kind: True})
         form = pack_error(error)
         form["carried"] = {**form["carried"], ASKED: name}
-        return _json.dumps({"id": name, kind: form if kind == "error" else True})
+        return _json.dumps({"id": name, kind: form})
 
     async def _send_answers(self) -> None:
-        """Send what waits, until nothing does.  What the server did not take is sent again, unless it begins anew."""
+        """Send what waits, until nothing does.  What the server did not take is sent again, unless it begins anew.
+
+        A stream may live on while no answer comes through: a gateway takes none so large, a key was withdrawn.  Then
+        the job is given up.
+        """
         import asyncio
 
         import aiohttp
 
         limits = aiohttp.ClientTimeout(total=30.0, sock_connect=5.0)
+        failing_since: float | None = None
         while self._outbox:
             fence, batch = self._fence, list(self._outbox)
             content = b'{"fence":%d,"answers":[%s]}' % (fence, b",".join(answer for _, answer in batch))
             url = f"{self._client.url}{self._path}/answers"
             try:
                 async with pool().post(url, data=content, headers=self._headers(), timeout=limits) as response:
-                    taken = response.status < 400 or response.status in (404, 409, 410)
-                    refused = response.status in (400, 413, 422) and HEADER in response.headers
-                    said = "" if taken else (await response.read())[:300].decode(errors="replace")
+                    ours, status = HEADER in response.headers, response.status
+                    taken = ours and (status < 400 or status in (404, 409, 410))
+                    refused = ours and status in (400, 413, 422)
+                    shut = ours and status in (401, 403) and not self._client.is_local
+                    content = b"" if taken else await response.read()
+                    said = f"it answered {status}: {content[:300].decode(errors='replace')}"
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
-                taken = refused = False
+                taken = refused = shut = False
                 said = f"{type(error).__name__}: {error}"
             if fence != self._fence:
+                failing_since = None
                 continue
             if taken:
+                failing_since = None
                 del self._outbox[: len(batch)]
+            elif shut:
+                return self._give_up(_refusal("an answer of this process", response, content))
             elif refused:  # nor will it take them the next time
                 fault = JobError(f"The server did not take an answer of this process: {said}")
                 self._outbox[: len(batch)] = [(name, self._as_answer(name, fault, "raised")) for name, _ in batch]
             else:
                 logger.debug("Job %s: answers could not be sent: %s", self._id, said)
+                failing_since = failing_since or time.monotonic()
+                if time.monotonic() - failing_since > self._patience:
+                    return self._give_up(self._gone(_Broken(f"it took no answer of this process: {said}")))
                 await asyncio.sleep(0.2)
+        return None
+
+    def _give_up(self, error: TellurioError) -> None:
+        """Have `run` raise ``error``: the stream, on which nothing more can come, breaks."""
+        self._hopeless = error
+        if self._stream is not None:
+            self._stream.close()
 
     # ends
 
@@ -448,17 +492,20 @@ class RemoteJob:
         """Tell the server that nobody waits any more; best effort, and not waited for longer than a moment."""
         import asyncio
 
+        telling = asyncio.ensure_future(self._tell_cancelled())
+        _telling.add(telling)
+        telling.add_done_callback(_telling.discard)
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait([telling], timeout=MOMENT)
+
+    async def _tell_cancelled(self) -> None:
         import aiohttp
 
-        url, limits = self._client.url + self._path, aiohttp.ClientTimeout(total=2.0)
-
-        async def tell() -> None:
+        url, limits = self._client.url + self._path, aiohttp.ClientTimeout(total=30.0, sock_connect=5.0)
+        try:
             async with pool().delete(url, headers=self._headers(), timeout=limits):
                 pass
-
-        try:
-            await asyncio.shield(asyncio.ensure_future(tell()))
-        except (aiohttp.ClientError, OSError, TimeoutError, asyncio.CancelledError):
+        except (aiohttp.ClientError, OSError, TimeoutError):
             logger.debug("Job %s could not be cancelled at the server; it ends there by itself.", self._id)
 
     async def _put_away(self) -> None:

@@ -16,7 +16,6 @@ from weakref import WeakValueDictionary
 
 from afnio.calls import Budget, _json
 from afnio.calls.aio import warm
-from afnio.calls.loop import submit
 from afnio.errors import JobError
 from tellurio.engine.channel import Channel
 from tellurio.engine.log import told_again
@@ -71,7 +70,7 @@ class Jobs:
         self.owner = uuid.uuid4().hex
         self._store, self._client_lease = store, client_lease
         self._models = Models()
-        self._held: dict[str, tuple[RunningJob, Any]] = {}
+        self._held: dict[str, RunningJob] = {}
         self._tidy_at = 0.0
         self._opening: dict[str, list[asyncio.Lock]] = {}
         self._cancelled: OrderedDict[tuple[int, str], None] = OrderedDict()
@@ -120,9 +119,9 @@ class Jobs:
         self, run_key: int, job_id: str, kind: str, body: Mapping[str, Any], stored: Callable[[], object], heard: int
     ) -> Channel:
         held = self._held.get(job_id)
-        if held is not None and held[0].run_key == run_key:
-            held[0].last_seen = time.monotonic()
-            return held[0].channel
+        if held is not None and held.run_key == run_key:
+            held.last_seen = time.monotonic()
+            return held.channel
         secrets = dict(body.get("secrets") or {})
         body = {name: value for name, value in body.items() if name != "secrets"}
         # A client that says it never asked before is believed until the job's row is written, which would show it.
@@ -172,12 +171,13 @@ class Jobs:
             self._noted,
             stored,
         )
-        self._held[job_id] = job, submit(job.run(), job.over)
+        self._held[job_id] = job  # before it runs: its end takes it out again
+        job.start()
         return job.channel
 
     def _noted(self, job: RunningJob) -> None:
         """Forget a job whose end is stored: who asks for it is told from there."""
-        if self._held.get(job.id, (None,))[0] is job:
+        if self._held.get(job.id) is job:
             self._held.pop(job.id, None)
 
     async def _over(self, known: Mapping[str, Any], *, whole: bool) -> Channel:
@@ -195,8 +195,7 @@ class Jobs:
 
     def get(self, job_id: str) -> RunningJob | None:
         """The job, if this server holds it."""
-        held = self._held.get(job_id)
-        return None if held is None else held[0]
+        return self._held.get(job_id)
 
     async def cancel(self, run_key: int, job_id: str) -> bool:
         """End a job of a Run; what was paid for is recorded.
@@ -206,8 +205,8 @@ class Jobs:
         """
         async with self._alone(job_id):
             held = self._held.get(job_id)
-            if held is not None and held[0].run_key == run_key:
-                held[1].cancel()
+            if held is not None and held.run_key == run_key:
+                held.cancel()
                 return True
             known = await self._store.aread(table.job, job_id)
             if known is None:
@@ -227,7 +226,7 @@ class Jobs:
         """Renew leases, give up jobs whose client is gone, forget those that are long over."""
         now = time.monotonic()
         running: dict[str, int] = {}
-        for job_id, (job, _) in list(self._held.items()):
+        for job_id, job in list(self._held.items()):
             if job.ended is not None:
                 if now - job.ended > KEPT:
                     self._held.pop(job_id, None)
@@ -255,9 +254,9 @@ class Jobs:
     def _let_go(self, job_id: str) -> None:
         """Stop running a job here, without an end: whoever listens asks for it again."""
         held = self._held.pop(job_id, None)
-        if held is not None and held[0].ended is None:
-            held[0].aside = True
-            held[1].cancel()
+        if held is not None and held.ended is None:
+            held.aside = True
+            held.cancel()
 
     async def recover(self) -> None:
         """Free the jobs of a server that died: they go on when their clients, who have the keys, ask for them again.
@@ -271,7 +270,7 @@ class Jobs:
 
     async def close(self) -> None:
         """Let go of all jobs; they go on with the next server."""
-        for job, _ in list(self._held.values()):
+        for job in list(self._held.values()):
             if job.ended is None:
                 self._store.submit(table.wait_job, job.id, job.fence, time.time())
             self._let_go(job.id)

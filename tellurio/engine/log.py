@@ -100,7 +100,11 @@ class JobLog:
         Raises:
             StoreError: it could not be stored, or the job could not: who takes that up again would not find it.
         """
-        name = self._next(record["key"])
+        # It is paid for: it is stored also if the job is cancelled while it waits for the writer.
+        await asyncio.shield(asyncio.ensure_future(self._append(record, self._next(record["key"]))))
+        return 0
+
+    async def _append(self, record: dict[str, Any], name: str) -> None:
         if self._placed is not None:
             await asyncio.wrap_future(self._placed)
         await self._store.awrite(
@@ -108,7 +112,6 @@ class JobLog:
         )
         self._stored()
         self._told(record, name, paid=True)
-        return 0
 
     def refer(self, reply: Reply, phase: str, job: str) -> None:
         """Note that ``reply`` answered one more request."""

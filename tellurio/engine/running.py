@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from afnio.autodiff import LocalEngine
 from afnio.autodiff.job import BackwardJob, StepJob
 from afnio.calls import Budget, CallLog, Session, _json
+from afnio.calls.loop import submit
 from afnio.calls.session import phase
 from afnio.errors import StoreError
 from afnio.models.backward_client import BackwardModelClient, use_backward_model_client
@@ -81,13 +82,21 @@ class RunningJob:
         self._codec = Codec("s")
         self._log: JobLog | None = None
 
+    def start(self) -> None:
+        """Run it on the LM loop."""
+        self._running = submit(self.run(), self.over)
+
+    def cancel(self) -> None:
+        """Stop it, once it was started."""
+        self._running.cancel()
+
     async def run(self) -> None:
         """Run it to its end; to be run as a task on the LM loop."""
         self.channel.tell("begun", {"fence": self.fence})
         try:
             result = await self._work()
             if self._placed is not None and not self._placed.done():
-                await asyncio.wrap_future(self._placed)
+                await asyncio.shield(asyncio.wrap_future(self._placed))  # to be stored, also if we are cancelled
         except ClientRaised as error:
             self._end("failed", {"raised": error.ask})
         except Exception as error:  # noqa: BLE001  # whatever it is, the client is to hear of it
@@ -117,7 +126,11 @@ class RunningJob:
         if self.aside and state != "done":
             self.channel.close()
             return
-        self.channel.tell(state, data, last=True)
+        try:
+            self.channel.tell(state, data, last=True)
+        except TypeError as fault:  # a result without a JSON form; whoever waits for an end is to be told of one
+            state, data = "failed", {"error": pack_error(fault)}
+            self.channel.tell(state, data, last=True)
         if self._placed is not None and self._placed.done() and self._placed.exception() is not None:
             self._noted(self)  # it was never ours: there is nothing to note
             return

@@ -30,8 +30,17 @@ def pack_error(error: BaseException) -> dict[str, Any]:
             carried[name] = _json.loads(_json.dumps(value))
         except TypeError:
             continue  # what has no JSON form (the errors of single samples) stays behind
-    said = str(error) if known is not None else f"{type(error).__name__}: {error}"
+    said = _text_of(error) if known is not None else f"{type(error).__name__}: {_text_of(error)}"
     return {"type": known or "JobError", "message": said, "carried": carried}
+
+
+def _text_of(error: BaseException) -> str:
+    """What it says, in a form that JSON has; a user's class may fail at it, and somebody waits for the error."""
+    try:
+        said = str(error)
+    except Exception as fault:  # noqa: BLE001
+        return f"(its text cannot be had: {type(fault).__name__})"
+    return said.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def read_error(form: Mapping[str, Any]) -> Exception:

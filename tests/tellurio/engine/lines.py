@@ -24,6 +24,7 @@ class Proxy:
     Attributes:
         closed: take no connections.
         says: the beginnings of answers to the next connections, which do not get to the server; and their ``body``.
+        refuses: the beginning of what is said to each request that brings answers to a job's questions.
         taken: how many connections were taken.
         cuts: how many connections were cut.
         seen: what clients have sent.
@@ -32,7 +33,7 @@ class Proxy:
     def __init__(self, server: int, lengths: Callable[[], int] | None = None, pause: float = 0.0) -> None:
         self.server, self.lengths, self.pause = server, lengths, pause
         self.says: list[bytes] = []
-        self.body = b""
+        self.body = self.refuses = b""
         self.closed, self.taken, self.cuts, self.port = False, 0, 0, 0
         self.seen = b""
         self._open: set[asyncio.StreamWriter] = set()
@@ -81,16 +82,13 @@ class Proxy:
                 return
             if self.says:
                 await reader.readuntil(b"\r\n\r\n")
-                writer.write(b"HTTP/1.1 %s\r\nConnection: close\r\n\r\n%s" % (self.says.pop(0), self.body))
-                writer.write_eof()
-                while await reader.read(65536):  # a line closed before all was read is reset, and the answer lost
-                    pass
+                await self._say(self.says.pop(0), reader, writer)
                 return
             there = await asyncio.open_connection("127.0.0.1", self.server)
             self._open.add(there[1])
             left = [self.lengths() if self.lengths is not None else None]
             pumps = [
-                asyncio.ensure_future(self._pump(reader, there[1], left, kept=True)),
+                asyncio.ensure_future(self._pump(reader, there[1], left, back=writer)),
                 asyncio.ensure_future(self._pump(there[0], writer, left)),
             ]
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
@@ -105,13 +103,28 @@ class Proxy:
                 writer.transport.abort()
             self._open.discard(writer)
 
+    async def _say(self, start: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 %s\r\nConnection: close\r\n\r\n%s" % (start, self.body))
+        writer.write_eof()
+        while await reader.read(65536):  # a line closed before all was read is reset, and the answer lost
+            pass
+
     async def _pump(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, left: list[int | None], *, kept: bool = False
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        left: list[int | None],
+        *,
+        back: asyncio.StreamWriter | None = None,
     ) -> None:
+        """From the one to the other; ``back`` leads to who has written what is read, if that is the client."""
         with contextlib.suppress(OSError):
             while piece := await reader.read(1024 if self.pause else 65536):
-                if kept:
+                if back is not None:
                     self.seen += piece
+                    if self.refuses and b"/answers HTTP/1.1\r\n" in piece:
+                        await self._say(self.refuses, reader, back)
+                        return
                 limit = left[0]
                 if limit is not None:
                     piece = piece[:limit]

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from afnio.errors import ServerUnreachableError, ServerVersionError
+from afnio.errors import InvalidAPIKeyError, ServerError, ServerUnreachableError, ServerVersionError
 from afnio.models.lm_server import LMServer
+from tellurio.schemas.version import HEADER
 from tests.autodiff import job
 from tests.autodiff.lab import Lab, Served, by_role, open_lab, texts
 from tests.tellurio.engine.lines import Proxy, drawn
@@ -37,7 +38,7 @@ def line(lines: tuple[Place, Proxy], monkeypatch: pytest.MonkeyPatch) -> Iterato
     place, proxy = lines
     place.new_run()
     yield place, proxy
-    proxy.lengths, proxy.pause, proxy.closed = None, 0.0, False
+    proxy.lengths, proxy.pause, proxy.closed, proxy.refuses = None, 0.0, False, b""
 
 
 @pytest.fixture(scope="module")
@@ -183,3 +184,28 @@ def test_a_server_of_another_version_in_the_middle_of_a_job(line: tuple[Place, P
         assert not prompts[0].grad
         lab.backward(loss)
         assert texts(prompts[0]) == ["better"]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "kind", "says"),
+    [
+        (b"413 Content Too Large", ServerUnreachableError, r"did not answer for 0 s \(it took no answer .* 413: "),
+        (b"401 Unauthorized\r\n%s: 99.0", InvalidAPIKeyError, r"refused an answer of this process \(401\)"),
+        (b"403 Forbidden\r\n%s: 99.0", ServerError, r"refused an answer of this process \(403\)"),
+    ],
+)
+def test_answers_that_never_get_through_end_the_job(
+    line: tuple[Place, Proxy], monkeypatch: pytest.MonkeyPatch, refusal: bytes, kind: type[Exception], says: str
+) -> None:
+    """A gateway takes none so large, or the key was withdrawn; the stream of events lives on meanwhile."""
+    place, proxy = line
+    proxy.refuses = refusal.replace(b"%s", HEADER.encode())
+    monkeypatch.setenv("TELLURIO_RECONNECT_SECONDS", "0.1")
+    with place.lab(lm_calls="client") as lab:
+        prompts, loss = a_loss(lab)
+        with pytest.raises(kind, match=says):
+            lab.backward(loss)
+        assert not prompts[0].grad
+        proxy.refuses = b""
+        lab.backward(loss)
+        assert prompts[0].grad

@@ -19,14 +19,17 @@ from typing import Any
 import pytest
 
 from afnio.models.lm_server import LMServer
+from tellurio.engine import running
 from tellurio.engine.jobs import Jobs
+from tellurio.engine.log import JobLog
 from tellurio.engine.running import RunningJob
+from tellurio.store import jobs as table
 from tellurio.store import projects, runs, users
 from tellurio.store.store import Store
 from tests.autodiff import job
 from tests.autodiff.lab import Served, open_lab, texts
 from tests.tellurio.engine.place import Place, a_loss, eventually
-from tests.tellurio.running import ServerProcess
+from tests.tellurio.running import PATIENCE, ServerProcess
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +83,7 @@ def test_a_job_that_needs_its_client_waits_for_it_then_is_put_aside_and_goes_on(
         posted = client.post(url + "/answers", json={"fence": 2, "answers": [{"id": asked["id"], "answer": back}]})
         assert posted.status_code == 204
         assert [line for line in said if line.startswith("event: ")][-1] == "event: done"
-    assert state(moody, job_id) == "done"
+    eventually(lambda: state(moody, job_id) == "done")  # it is told first, then stored
     assert moody.cost()["calls"] == 3
     assert moody.asked() - before <= 3
 
@@ -121,6 +124,7 @@ def unanswered(place: Place, calls: int, then: Callable[[], Any]) -> Iterator[No
         eventually(lambda: place.lm.stats(rows=False)["open"] == calls)
         then()
 
+    eventually(lambda: not place.lm.stats(rows=False)["open"])  # those of other tests
     place.lm.faults = [f"timeout@1x{calls}:role=backward"]
     striking = threading.Thread(target=strike)
     striking.start()
@@ -212,6 +216,74 @@ def test_300_jobs_leave_nothing_behind(store: Store, sent: dict[str, Any]) -> No
     assert len(jobs._models._known) <= 2
 
 
+def test_a_job_that_is_over_before_it_is_waited_for_is_not_remembered(
+    store: Store, sent: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_key, submit = a_run(store), running.submit
+
+    def slow(*arguments: Any) -> Any:
+        started = submit(*arguments)
+        started.ended.wait()
+        store.write(lambda c: None)  # its end is stored, too
+        return started
+
+    monkeypatch.setattr(running, "submit", slow)
+
+    async def run() -> None:
+        jobs = Jobs(store)
+        assert b"event: done" in (await to_its_end(jobs, run_key, sent["step"]))[-1]
+        assert not jobs._held
+
+    asyncio.run(run())
+
+
+def test_a_result_without_a_json_form_is_an_end_too(
+    store: Store, sent: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "pack_values", lambda *_: {"values": [object()]})
+    run_key = a_run(store)
+
+    async def run() -> None:
+        (*_, end) = await to_its_end(Jobs(store), run_key, sent["step"])
+        assert b"event: failed" in end
+        assert b"JSON form" in end
+
+    asyncio.run(run())
+
+
+def test_a_paid_call_is_stored_also_when_its_job_is_cancelled_meanwhile(
+    store: Store, sent: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The writer is busy when the answers come, and the job is cancelled before it gets to them."""
+    run_key, job_id = a_run(store), uuid.uuid4().hex
+    free, waiting = threading.Event(), threading.Event()
+    append = JobLog.append
+
+    async def appended(self: JobLog, *arguments: Any, **options: Any) -> int:
+        waiting.set()
+        return await append(self, *arguments, **options)
+
+    monkeypatch.setattr(JobLog, "append", appended)
+
+    async def run() -> None:
+        jobs = Jobs(store)
+        channel = await jobs.open(run_key, job_id, "step", sent["step"])
+        await store.awrite(lambda c: None)
+        store.submit(lambda c: free.wait())
+        try:
+            await asyncio.to_thread(waiting.wait)
+            assert await jobs.cancel(run_key, job_id)
+            assert b"event: cancelled" in [each async for each in channel.stream()][-1]
+        finally:
+            free.set()
+        async with asyncio.timeout(PATIENCE):
+            while not (recorded := await store.aread(table.job_records, job_id)):
+                await asyncio.sleep(0.01)
+        assert recorded[0]["source"] == "live"
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize("pages", [0, 1])
 def test_a_full_disk_in_the_middle_of_a_job(store: Store, sent: dict[str, Any], place: Place, pages: int) -> None:
     """The error says so, no answer is used that could not be recorded; with space again the same job goes on."""
@@ -255,8 +327,6 @@ def test_a_job_lost_to_another_server_goes_on_there(store: Store, sent: dict[str
         while not channel.waits:
             await asyncio.sleep(0.01)
         later = time.time() + 1_000
-        from tellurio.store import jobs as table
-
         assert await store.awrite(table.take_job, job_id, there.owner, later + 1_000, later) == 2
         await here.sweep()
         await listening

@@ -212,7 +212,12 @@ def test_an_error_of_a_users_own_model_comes_back_as_it_is(place: Place) -> None
         async def achat(self, *, messages: list[dict[str, Any]], **completion_args: Any) -> str:
             raise error
 
-    for error in (ValueError("mine"), KeyError("mine"), OSError("mine"), LookupError("a", 1), UnicodeError("x")):
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("it has no words")
+
+    plain = (ValueError("mine"), KeyError("mine"), OSError("mine"), LookupError("a", 1), UnicodeError("x"))
+    for error in (*plain, ValueError("half a character: \ud800"), Mute()):
         with place.lab() as lab:
             prompts, loss = a_loss(lab)
             lab.backward(loss)
