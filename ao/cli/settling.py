@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
+from typing import Any
 
 from ao.home import configured, journals, server
 
-__all__ = ["ends", "settle"]
+__all__ = ["ends", "folder_of", "goes_on", "settle"]
 
 PATIENCE = 20.0
 """Seconds after which it is not waited for any longer."""
@@ -25,6 +27,33 @@ def settle() -> None:
     end = time.monotonic() + PATIENCE
     while any(map(ends, _folders())) and time.monotonic() < end:
         time.sleep(_PAUSE)
+
+
+def folder_of(pid: int) -> str:
+    """Where what this process recorded still is; ``""``: it recorded nothing, or all of it is stored.
+
+    Args:
+        pid: of a process that has ended.
+    """
+    return next((folder for folder in _folders() if _begun_by(folder) == pid), "")
+
+
+def goes_on(folder: str) -> bool:
+    """Whether a process writes one of the journals there: a child that outlives its script."""
+    try:
+        return any(map(_held, [entry.path for entry in os.scandir(folder) if entry.name.endswith(".jsonl")]))
+    except OSError:
+        return False
+
+
+def _begun_by(folder: str) -> Any:
+    """The process whose recording it is, by the first line of its journal."""
+    try:
+        first = [entry.path for entry in os.scandir(folder) if entry.name.startswith("0-")]
+        with open(first[0], "rb") as file:
+            return json.loads(file.readline())["run"]["command"]["pid"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
 
 
 def _folders() -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from ao.api import Api, ApiError, quoted
-from ao.cli.settling import settle
+from ao.cli.settling import folder_of, goes_on, settle
 from ao.cli.stopping import stop, wait_for
 from ao.cli.trees import call_lines, calls_near, diff_lines, output_lines, run_lines, runs_lines
 from ao.drafts import draft_of, named
@@ -231,6 +231,9 @@ def _rerun(options: argparse.Namespace) -> int:
         status = _outcome(process)
     became = _became(api, run, process.pid)
     source = run["parent_id"] if run["status"] == "DRAFT" else run["id"]
+    if became is None and not folder_of(process.pid):
+        sys.stderr.write("ao-tool: nothing of it was recorded.\n")
+        return status
     if became is None or source is None:
         sys.stderr.write("ao-tool: what became of the calls is not stored yet. See later: ao-tool show last\n")
         return status
@@ -270,16 +273,23 @@ def _outcome(process: subprocess.Popen[bytes]) -> int:
 
 
 def _became(api: Api, run: dict[str, Any], pid: int) -> dict[str, Any] | None:
-    """The Run that the process became, when the server has stored its end."""
+    """The Run that the process, which has ended, became, when the server has all of it; None: it recorded nothing."""
 
-    def look() -> dict[str, Any] | None:
+    def look() -> tuple[str, dict[str, Any] | None]:
+        folder = folder_of(pid)  # first: what is there no more has been stored by then
         relatives = api.json(f"/runs/{run['id']}/family")
         for each in [relatives["run"], *reversed(relatives["reruns"])]:
             if ((found := _found(api, each["id"]))["command"] or {}).get("pid") == pid:
-                return dict(found["run"])
-        return None
+                return folder, dict(found["run"])
+        return folder, None
 
-    return wait_for(look, lambda now: now is not None and now["status"] not in ("RUNNING", "DRAFT"))
+    def is_stored(found: tuple[str, dict[str, Any] | None]) -> bool:
+        folder, now = found
+        if now is None or now["status"] in ("RUNNING", "DRAFT"):
+            return now is None and not folder
+        return not folder or goes_on(folder)  # the journals of its children come after its own
+
+    return wait_for(look, is_stored)[1]
 
 
 def _diff(options: argparse.Namespace) -> int:

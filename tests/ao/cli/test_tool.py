@@ -322,6 +322,21 @@ def test_a_rerun_in_the_background_that_does_not_begin_is_told_at_once(tool: Too
     assert "DRAFT (The rerun did not begin (exit status 3): No module named ao)" in tool("show", draft).out
 
 
+def test_a_rerun_that_ends_before_anything_is_recorded_is_not_waited_for(
+    tool: Tool, desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def at_once(ask: Any, holds: Any) -> Any:
+        answer = ask()
+        assert holds(answer)
+        return answer
+
+    run = broken(desk.server, tmp_path, "No module named ao")
+    monkeypatch.setattr("ao.cli.tool.wait_for", at_once)
+    said = tool("rerun", run)
+    assert (said.status, said.out) == (3, "some words\n")
+    assert said.err == "No module named ao\nao-tool: nothing of it was recorded.\n"
+
+
 def ended(client: Any, run_id: str) -> str | None:
     status = client.get(f"/api/v1/runs/{run_id}").json()["status"]
     return None if status in ("DRAFT", "RUNNING") else str(status)
