@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import re
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +27,9 @@ __all__ = ["LIMIT", "Outputs", "Said", "tidying"]
 
 LIMIT = 8 * 2**20
 """Bytes of one file; of one that has more, the last half of that is kept."""
+
+_rewriting = threading.Lock()
+"""Held while a file is rewritten, and read: nobody sees half of one, and no two threads cut off the same one."""
 
 _CUT = re.compile(rb"\[(\d+) bytes are left out here\]\n")
 
@@ -71,7 +75,7 @@ class Outputs:
     def end(self, run_id: str) -> None:
         """The script has ended: what looks like a credential is taken out, as from all that is stored."""
         self.trim(run_id)
-        with contextlib.suppress(OSError):
+        with _rewriting, contextlib.suppress(OSError):
             content = self._path(run_id).read_bytes()
             clean = redacted(content)
             if clean != content:
@@ -82,15 +86,15 @@ class Outputs:
 
         What it prints in that moment may be lost.
         """
-        with contextlib.suppress(OSError), self._path(run_id).open("r+b") as file:
+        with _rewriting, contextlib.suppress(OSError), self._path(run_id).open("r+b") as file:
             size = os.fstat(file.fileno()).st_size
             if size <= self._limit:
                 return
             before, head = _cut(file.read(100))
             file.seek(size - self._limit // 2)
             tail = file.read()
-            tail = tail[tail.find(b"\n") + 1 :]  # whole lines, if there are any
-            left_out = before + size - head - len(tail)
+            tail = tail[tail.find(b"\n") + 1 :] + file.read()  # whole lines, if there are any; and what came meanwhile
+            left_out = before + file.tell() - head - len(tail)
             file.truncate(0)
             file.seek(0, os.SEEK_END)
             file.write(b"[%d bytes are left out here]\n" % left_out + tail)
@@ -98,7 +102,7 @@ class Outputs:
     def read(self, run_id: str, last: int) -> Said | None:
         """The last bytes of a file; None: this server did not start that Run."""
         try:
-            with self._path(run_id).open("rb") as file:
+            with _rewriting, self._path(run_id).open("rb") as file:
                 size = os.fstat(file.fileno()).st_size
                 before, head = _cut(file.read(100))
                 file.seek(max(head, size - last))

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tellurio.server.outputs import LIMIT
+from tellurio.server.outputs import LIMIT, Outputs, Said
 from tellurio.store.edits import not_begun
 from tellurio.store.recordings import begin_recording
 from tellurio.store.runs import end_run
@@ -89,8 +90,9 @@ class Script:
     def _mine(self, server: ServerProcess, runs: Any) -> Any:
         with server.client() as client:
             for run in runs:
-                found = client.get(f"/api/v1/recordings/{run['id']}").json()
-                if (found["command"] or {}).get("pid") == self.process.pid:
+                command = client.get(f"/api/v1/recordings/{run['id']}").json()["command"] or {}
+                # A process id may have been another's before; the folder is this test's.
+                if (command.get("pid"), command.get("cwd")) == (self.process.pid, str(self.folder)):
                     return run["id"]
         return None
 
@@ -175,18 +177,25 @@ def test_a_caller_cannot_make_it_another_program(client: httpx2.Client, record: 
     assert SECRET not in answer.text
 
 
+def a_project(client: httpx2.Client) -> str:
+    """Where its Runs are; another test may have made it."""
+    me: str = client.get("/api/v1/me").json()["user"]["slug"]
+    client.post("/api/v1/namespaces", json={"slug": me})
+    client.post(f"/api/v1/namespaces/{me}/projects", json={"display_name": "Made up"})
+    return f"/api/v1/namespaces/{me}/projects/made-up/runs"
+
+
 def test_a_command_that_came_over_the_network_is_not_started(
     server: ServerProcess, client: httpx2.Client, tmp_path: Path
 ) -> None:
     """The key of a local server reads and writes Runs; it does not run what somebody made up."""
-    me = client.get("/api/v1/me").json()["user"]["slug"]
-    client.post(f"/api/v1/namespaces/{me}/projects", json={"display_name": "Made up"})
+    where = a_project(client)
     trap = tmp_path / "trap.py"
     trap.write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')")
     command = {"argv": [str(trap)], "interpreter": sys.executable, "cwd": str(tmp_path), "host": socket.gethostname()}
     for more in ({}, {"sent": False}):
         run: dict[str, Any] = {"id": str(uuid.uuid4()), "kind": "recording", "command": command | more}
-        made = client.post(f"/api/v1/namespaces/{me}/projects/made-up/runs", json=run)
+        made = client.post(where, json=run)
         assert made.status_code == 201
         client.patch(f"/api/v1/runs/{run['id']}", json={"status": "COMPLETED"})
         answer = client.post(f"/api/v1/runs/{run['id']}/rerun", json={})
@@ -198,10 +207,9 @@ def test_a_command_that_came_over_the_network_is_not_started(
 
 
 def test_a_draft_of_such_a_run_is_not_started_either(client: httpx2.Client) -> None:
-    me = client.get("/api/v1/me").json()["user"]["slug"]
-    client.post(f"/api/v1/namespaces/{me}/projects", json={"display_name": "Made up"})
+    where = a_project(client)
     run = {"id": str(uuid.uuid4()), "kind": "recording", "command": {"argv": ["x.py"]}}
-    client.post(f"/api/v1/namespaces/{me}/projects/made-up/runs", json=run)
+    client.post(where, json=run)
     line = b'{"n":1,"t":1,"k":"c","record":{"call_id":"c1","request":{},"response":{"a":1},"usage":{}}}\n'
     client.post(f"/api/v1/runs/{run['id']}/journal?client={run['id']}&first=1", content=line)
     client.patch(f"/api/v1/runs/{run['id']}", json={"status": "COMPLETED"})
@@ -292,14 +300,18 @@ def test_what_cannot_be_started_here_says_why(
     assert (answer.status_code, says in answer.text) == (409, True), answer.text
 
 
-SAYS = """
-import sys
+SAYS = f"""
+import os, sys, time
 from pathlib import Path
 print("to stdout", flush=True)
 print("to stderr: sk-abcdefghijklmnop0123", file=sys.stderr, flush=True)
 if Path("much").exists():
-    for number in range(20_000):
-        print(f"line {number:06} " + "x" * 500)
+    for number in range(19_999):
+        print(f"line {{number:06}} " + "x" * 500)
+    sys.stdout.flush()
+    while not 0 < os.fstat(1).st_size <= {LIMIT}:
+        time.sleep(0.01)  # what is printed while the server cuts the beginning off may be lost
+    print("line 019999 " + "x" * 500)
 """
 
 
@@ -313,7 +325,9 @@ def test_what_a_rerun_prints_is_kept_for_its_user_and_goes_with_the_run(
     begun = client.post(f"/api/v1/runs/{script.id}/rerun", json={"env": {"MY_API_KEY": SECRET}}).json()
     until(server, f"/api/v1/runs/{begun['id']}", over)
     path = f"/api/v1/runs/{begun['id']}/output"
-    said = until(server, path, lambda said: "stderr" in said["text"])
+    # It prints after its end was recorded, too, and the file is cleaned when the process has ended: its size changes.
+    cleaned = lambda said: "recorded 0 calls" in said["text"] and len(said["text"]) == said["size"]  # noqa: E731
+    said = until(server, path, cleaned)
     assert said["text"].startswith("to stdout\nto stderr: [redacted]\n")
     assert said["left_out"] == 0
     (file,) = (path for path in (server.folder / "outputs").iterdir() if path.name == begun["id"])
@@ -341,6 +355,25 @@ def test_a_rerun_that_prints_without_end_fills_no_disk(
     first, *_, last, _ = said["text"].splitlines()
     assert (first[:5], last[:13]) == ("line ", "line 019999 x")
     assert said["size"] == said["left_out"] + len(said["text"])
+
+
+def test_nobody_reads_half_of_what_is_being_cleaned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outputs, said = Outputs(tmp_path), list[Said | None]()
+    os.close(outputs.begin("r"))
+    (tmp_path / "outputs" / "r").write_text("the key is sk-abcdefghijklmnop0123\n")
+    reader = threading.Thread(target=lambda: said.append(outputs.read("r", 100)))
+    write = Path.write_bytes
+
+    def slowly(path: Path, content: bytes) -> int:
+        os.truncate(path, 0)
+        reader.start()
+        reader.join(0.3)
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", slowly)
+    outputs.end("r")
+    reader.join()
+    assert said == [Said("the key is [redacted]\n", 22, 0)]
 
 
 def broken(server: ServerProcess, folder: Path, says: str) -> str:
@@ -391,7 +424,7 @@ def test_a_draft_that_does_not_begin_stays_one_and_can_be_tried_again(
     assert client.post(f"/api/v1/runs/{draft}/rerun", json={}).status_code == 201
     run = until(server, f"/api/v1/runs/{draft}", over)
     assert (run["status"], run["reason"]) == ("COMPLETED", None)
-    assert client.get(f"/api/v1/runs/{draft}/output").json()["text"].startswith("ao: recorded 0 calls")
+    until(server, f"/api/v1/runs/{draft}/output", lambda said: said["text"].startswith("ao: recorded 0 calls"))
 
 
 def test_an_interpreter_that_is_no_program_is_told(
