@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from afnio.calls import loop
 from afnio.models.lm_server import LMServer
 from tellurio.engine import running
 from tellurio.engine.jobs import Jobs
@@ -219,7 +220,7 @@ def test_300_jobs_leave_nothing_behind(store: Store, sent: dict[str, Any]) -> No
 def test_a_job_that_is_over_before_it_is_waited_for_is_not_remembered(
     store: Store, sent: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_key, submit = a_run(store), running.submit
+    run_key, submit = a_run(store), loop.submit
 
     def slow(*arguments: Any) -> Any:
         started = submit(*arguments)
