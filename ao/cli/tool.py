@@ -219,8 +219,7 @@ def _rerun(options: argparse.Namespace) -> int:
     if run["user"]["id"] != api.json("/me")["user"]["id"]:
         raise ApiError(f"The Run {run['name']!r} is {run['user']['username']}'s: its command is not run for you.")
     command, where, env = restart(recorded, run["id"], cache=not options.no_cache)
-    if run["status"] == "RUNNING":
-        stop(api, found)
+    if run["status"] == "RUNNING" and _stopped(api, found):
         ended = wait_for(lambda: _found(api, run["id"]), lambda now: now["run"]["status"] != "RUNNING")
         if ended["run"]["status"] == "RUNNING":
             raise ApiError("Its script was told to stop, and still runs. Try again when it has ended.")
@@ -243,6 +242,18 @@ def _rerun(options: argparse.Namespace) -> int:
     if options.json:
         _told(options, {"run": became["id"], "name": became["name"], "status": became["status"], "diff": told}, [])
     return status
+
+
+def _stopped(api: Api, found: dict[str, Any]) -> bool:
+    """Tell a script to stop; False: it has just ended by itself."""
+    try:
+        stop(api, found)
+    except ApiError:
+        settle()
+        if _found(api, found["run"]["id"])["run"]["status"] == "RUNNING":
+            raise
+        return False
+    return True
 
 
 def _detached(options: argparse.Namespace, begun: dict[str, Any]) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ao.cli.stopping import stop
 from tests.ao.cli.conftest import AGENT, Desk, Tool
 from tests.ao.lab import PATIENCE, RECORD
 from tests.tellurio.server.test_reruns import broken
@@ -412,6 +413,23 @@ def test_a_rerun_stops_the_one_that_goes_on_first(tool: Tool, desk: Desk) -> Non
     assert process.wait(PATIENCE) in (-signal.SIGINT, 130)
     assert process.stdout is not None
     process.stdout.close()
+
+
+def test_a_rerun_of_one_that_ends_just_then_begins(tool: Tool, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = "import os, time\nif os.path.exists('gone'):\n    print('went')\nelse:\n"
+    desk.write(waits + "    print('ready', flush=True)\n    time.sleep(600)\n", "ends.py")
+    process = desk.begin("ends.py")
+    run = desk.run_of(process.pid, ("RUNNING",))
+    (desk.cwd / "gone").touch()
+
+    def late(*arguments: Any) -> int:
+        process.kill()
+        process.communicate(timeout=PATIENCE)
+        return stop(*arguments)
+
+    monkeypatch.setattr("ao.cli.tool.stop", late)
+    said = tool("rerun", run["id"])
+    assert (said.status, said.out) == (0, "went\n"), said.err
 
 
 def test_somebody_elses_command_is_not_run(tool: Tool, desk: Desk, agent: Run) -> None:
