@@ -112,15 +112,19 @@ class Studio:
         wanted = hashlib.sha256(lock.read_bytes()).hexdigest()
         if stamp.is_file() and stamp.read_text() == wanted:
             return
-        self._node(self.npm(), "ci", "--no-progress", "--include=dev", "--include=optional")
+        self._node(self.npm(), "ci", "--no-progress", "--include=dev", "--include=optional", tries=2)
         stamp.write_text(wanted)
 
-    def _node(self, *command: str, **environment: str) -> None:
-        """Run Node, its output in the log."""
-        with self.log.open("a") as log:
-            log.write(f"$ node {' '.join(command)}\n")
-            log.flush()
-            ended = _patiently([self._node_binary(), *command], self.sources, log, _environment() | environment)
+    def _node(self, *command: str, tries: int = 1, **environment: str) -> None:
+        """Run Node, its output in the log; what needs the network may be tried again."""
+        ended = None
+        for _ in range(tries):
+            with self.log.open("a") as log:
+                log.write(f"$ node {' '.join(command)}\n")
+                log.flush()
+                ended = _patiently([self._node_binary(), *command], self.sources, log, _environment() | environment)
+            if not ended:  # well, or too late to try again
+                break
         if ended != 0:
             what = "npm" if command[0] == self.npm() else Path(command[0]).stem
             how = f"took longer than {PATIENCE} s" if ended is None else f"failed: {self._reason()}"
@@ -170,6 +174,7 @@ def _environment() -> dict[str, str]:
     given = {name: value for name, value in os.environ.items() if name not in {"NODE_ENV", "NODE_OPTIONS"}}
     given.setdefault("NO_COLOR", "1")
     given.setdefault("npm_config_fetch_timeout", "60000")
+    given.setdefault("npm_config_fetch_retries", "5")
     given.setdefault("npm_config_fetch_retry_maxtimeout", "20000")
     given.setdefault("npm_config_cache", os.path.join(os.path.expanduser("~"), ".npm"))
     for name in ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE"):  # who needs one for pip needs it for npm too
