@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,3 +36,12 @@ def _no_keys_and_an_empty_home(monkeypatch: pytest.MonkeyPatch, _empty_home: Pat
         if name.startswith(("OPENAI_", "ANTHROPIC_", "AFNIO_", "TELLURIO_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(_empty_home))
+
+
+@pytest.fixture(autouse=True)
+def _endpoints_are_forgotten() -> Iterator[None]:
+    """A port is soon another test's: what the process learned of the endpoint that was there is of no use any more."""
+    yield
+    for module, name in (("afnio.calls.limiter", "_limiters"), ("afnio.calls.streaming", "_without_usage")):
+        if module in sys.modules:
+            getattr(sys.modules[module], name).clear()
