@@ -232,12 +232,14 @@ def test_what_a_killed_process_left_is_told(tmp_path: Path) -> None:
     try:
         with place.watch() as stream:
             assert stream.next()
-            folder = server.home / "journals" / run_id
-            folder.mkdir(parents=True)
+            left = tmp_path / "left"
+            left.mkdir()
             facts = {"url": server.url, "server_id": place.client.get("/healthz").json()["server_id"], "run_id": run_id}
             facts["name"] = "left"
-            (folder / "meta.json").write_bytes(orjson.dumps(facts))
-            (folder / f"{uuid.uuid4()}.jsonl").write_bytes(metric_line(1))
+            (left / "meta.json").write_bytes(orjson.dumps(facts))
+            (left / f"{uuid.uuid4()}.jsonl").write_bytes(metric_line(1))
+            (server.home / "journals").mkdir(exist_ok=True)
+            left.rename(server.home / "journals" / run_id)  # at once: a folder without journals is tidied away
             assert stream.until("metrics").data["run_id"] == run_id
     finally:
         place.client.close()

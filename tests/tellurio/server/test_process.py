@@ -9,7 +9,6 @@ import socket
 import stat
 import subprocess
 import sys
-import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -144,21 +143,15 @@ def test_a_folder_that_takes_no_file_is_said(tmp_path: Path) -> None:
 def test_requests_under_way_are_finished_before_the_end(own: ServerProcess) -> None:
     with own.client() as client:
         run_id = a_run(client, "n")
-    answers: list[int] = []
-
-    def slowly() -> Iterator[bytes]:
-        yield metric_line(1)
+    lines = metric_line(1) + metric_line(2)
+    head = f"POST /api/v1/runs/{run_id}/journal?client=c&first=1 HTTP/1.1\r\nHost: 127.0.0.1:{own.port}\r\n"
+    head += f"Authorization: Bearer {own.key}\r\nContent-Length: {len(lines)}\r\nExpect: 100-continue\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", own.port), timeout=PATIENCE) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"  # from here on it is under way
         os.kill(own.pid, signal.SIGTERM)
-        yield metric_line(2)
-
-    def send() -> None:
-        with own.client() as client:
-            answers.append(client.post(f"/api/v1/runs/{run_id}/journal?client=c&first=1", content=slowly()).status_code)
-
-    thread = threading.Thread(target=send)
-    thread.start()
-    thread.join(PATIENCE)
-    assert answers == [200]
+        connection.sendall(lines)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
     assert own.stop() == 0
 
 

@@ -43,7 +43,7 @@ def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
     return Blobs(tmp_path / "blobs" if request.param == "local" else f"memory://{tmp_path.name}")
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(chunks=st.lists(st.binary(max_size=20), max_size=5))
 def test_what_is_put_is_read(blobs: Blobs, chunks: list[bytes]) -> None:
     content = b"".join(chunks)

@@ -104,7 +104,9 @@ def state(store: Store, told: Told) -> Dict:
     return found
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(journals, st.data())
 def test_sums_are_those_of_the_calls_and_each_call_is_there_once(
     store: Store, journals: list[list[Record]], data: st.DataObject
@@ -130,7 +132,9 @@ def test_sums_are_those_of_the_calls_and_each_call_is_there_once(
     assert {name: together[name] for name in whole} == whole
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.lists(records, max_size=20), st.data())
 def test_how_a_journal_is_cut_into_batches_changes_nothing(
     store: Store, journal: list[Record], data: st.DataObject
@@ -142,7 +146,9 @@ def test_how_a_journal_is_cut_into_batches_changes_nothing(
     assert state(store, whole) == state(store, cut)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(journals, st.sampled_from(["COMPLETED", "CRASHED", "FAILED"]), st.data())
 def test_nothing_goes_on_when_the_recording_has_ended(
     store: Store, journals: list[list[Record]], status: str, data: st.DataObject
