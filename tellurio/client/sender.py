@@ -107,7 +107,7 @@ class Sender:
         self._progress = 0
         self._asked = self._clean = 0  # drains asked for; the last one that found everything stored
         self._stopped = self._alive = self._leaving = False
-        self._saying = threading.Lock()
+        self._saying, self._uploading = threading.Lock(), threading.Lock()
         self._threads: list[threading.Thread] = []
 
     # called by the Run
@@ -121,7 +121,7 @@ class Sender:
         """Send a journal of this process too."""
         self._own[journal.path] = journal
         if journal.client_id.endswith(FILES):
-            self._thread("tellurio-uploader", self._upload)
+            self._start_upload()
         self._scanned_at = 0.0
         self.wake()
 
@@ -192,6 +192,11 @@ class Sender:
                     break
             self._rest(road)
         if self._leaving:
+            self._stopped = True
+            self.wake_files()
+            for thread in self._threads:
+                if thread is not threading.current_thread():
+                    thread.join(5.0)
             self._tidy()
 
     def _rest(self, road: Road) -> None:
@@ -239,18 +244,25 @@ class Sender:
         for path in folders.journals_in(self.folder):
             if path not in self._tails:
                 self._tails = {**self._tails, path: Tail(path, self._own.get(path))}
-                if path.stem.endswith(FILES) and len(self._threads) == 1:
-                    self._thread("tellurio-uploader", self._upload)
+                if path.stem.endswith(FILES):
+                    self._start_upload()
+        for path, tail in self._tails.items():
+            tail.journal = tail.journal or self._own.get(path)  # the file may be found before `add` told of it
         self._let_go()
         self.wake_files()
 
     def _let_go(self) -> None:
         """Of the journals of child processes that are gone: there may be thousands, one after another."""
-        for path, tail in self._tails.items():
-            sent = tail.journal is None and not path.stem.endswith(FILES) and self._said.get(path) == tail.offset
-            if sent and folders.remove_journal(path, tail.offset):
-                self._tails = {each: other for each, other in self._tails.items() if other is not tail}
-                tail.close()
+        if not self._saying.acquire(blocking=False):
+            return  # whoever ends the Run reads them just now
+        try:
+            for path, tail in self._tails.items():
+                sent = tail.journal is None and not path.stem.endswith(FILES) and self._said.get(path) == tail.offset
+                if sent and folders.remove_journal(path, tail.offset):
+                    self._tails = {each: other for each, other in self._tails.items() if other is not tail}
+                    tail.close()
+        finally:
+            self._saying.release()
 
     def say(self) -> None:
         """Say what was logged and was not said yet."""
@@ -276,6 +288,10 @@ class Sender:
                     _log.info("Logged metric '%s'=%s for run '%s'.", *said, self.name)
 
     # the second thread: files of artifacts, which may be large
+
+    def _start_upload(self) -> None:
+        if self._uploading.acquire(blocking=False):  # for good: there is one such thread, whoever finds a file first
+            self._thread("tellurio-uploader", self._upload)
 
     def _upload(self) -> None:
         road = Road()

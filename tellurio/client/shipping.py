@@ -165,7 +165,7 @@ class Tail:
         """Whether something waits to be sent."""
         if self.journal is not None:
             return self.offset < self.end or bool(self.journal.waiting)
-        return self.offset < self.end and bool(self.batch())
+        return self.offset < self.end and bool(self._next()[1])
 
     def read(self, offset: int, size: int = BYTES) -> bytes:
         """Whole lines from ``offset`` on, about ``size`` bytes of them."""
@@ -180,14 +180,17 @@ class Tail:
 
     def batch(self) -> list[bytes]:
         """The next lines to send."""
-        while content := self.read(self.offset):
-            lines = content.split(b"\n")[:-1]
-            if wanted := self._wanted(lines):
-                return wanted
-            self.offset += len(content)
-        if self.journal is None:
-            return []
-        return self._wanted(self.journal.in_memory())
+        self.offset, lines = self._next()
+        return lines
+
+    def _next(self) -> tuple[int, list[bytes]]:
+        """Where the next lines to send begin, and these.  It changes nothing: two threads may look at once."""
+        offset = self.offset
+        while content := self.read(offset):
+            if wanted := self._wanted(content.split(b"\n")[:-1]):
+                return offset, wanted
+            offset += len(content)
+        return offset, [] if self.journal is None else self._wanted(self.journal.in_memory())
 
     def _wanted(self, lines: list[bytes]) -> list[bytes]:
         wanted: list[bytes] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import threading
 import time
 from pathlib import Path
 from typing import Any, cast
@@ -210,6 +211,75 @@ def test_a_server_that_refuses_for_hours_is_said_once(
     (warning,) = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
     assert f"What is logged waits in {tmp_path / 'run'}; it is tried again." in warning
     journal.close()
+
+
+def sending(folder: Path) -> Sender:
+    """A sender whose server is away."""
+
+    class Away:
+        def post(self, path: str, **_: Any) -> Any:
+            raise ServerUnreachableError("away")
+
+    client = cast(Client, Away())
+    return Sender(folder, "run", "name", client, lambda: client, 5.0, lambda: None)
+
+
+def test_a_journal_of_files_that_is_found_before_it_is_told_of_has_one_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two would upload it side by side, and lose their place in it."""
+    monkeypatch.setattr(sender_module, "SCAN", 0.01)
+    sender = sending(tmp_path / "run")
+    sender.start()
+    journal = Journal(tmp_path / "run", f"me{shipping.FILES}")
+    while journal.path not in sender._tails:
+        time.sleep(0.01)
+    sender.add(journal)
+    while sender._tails[journal.path].journal is not journal:
+        time.sleep(0.01)
+    assert [thread.name for thread in sender._threads] == ["tellurio-sender", "tellurio-uploader"]
+    sender.stop()
+    journal.close()
+
+
+def test_whether_something_waits_can_be_looked_at_by_two_threads(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "run", "me")
+    for step in range(1, 4):
+        journal.metric("x", 0.0, step)
+    tail = Tail(journal.path)
+    tail.acknowledged = 3  # the other thread is about to move on
+    assert not tail.pending
+    assert tail.offset == 0
+    tail.acknowledge(3)
+    assert tail.offset == journal.end
+    tail.close()
+    journal.close()
+
+
+def test_a_journal_that_is_read_at_the_end_is_not_let_go_of_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`finish` says what was logged, while the other thread tidies up after a child process."""
+    journal = Journal(tmp_path / "run", "child")
+    journal.metric("x", 0.0, 1)
+    journal.close()
+    sender = sending(tmp_path / "run")
+    sender._scan()
+    (tail,) = sender._tails.values()
+    tail.offset = sender._said[tail.path] = tail.end
+    say = sender._say
+
+    def meanwhile(tail: Tail) -> None:
+        scanning = threading.Thread(target=sender._scan)
+        scanning.start()
+        scanning.join()
+        say(tail)
+
+    monkeypatch.setattr(sender, "_say", meanwhile)
+    sender.say()
+    sender._scan()
+    assert not sender._tails
+    assert not tail.path.exists()
 
 
 def test_waking_counts_once() -> None:
