@@ -13,6 +13,8 @@ from typing import Any
 import httpx2
 import orjson
 
+from tellurio.server.__main__ import PORT_TAKEN
+
 __all__ = ["ServerProcess"]
 
 PATIENCE = 150.0
@@ -54,13 +56,8 @@ class ServerProcess:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        command = [sys.executable, "-m", self._module, "--home", str(self.folder), "--port", str(self.port)]
-        env = {**os.environ, "TELLURIO_HOME": str(self.home)}
         (self.folder / "server.json").unlink(missing_ok=True)  # of one that was killed
-        with (self.home / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [*command, *self._arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env
-            )
+        self._process = self._spawned()
         facts = self._facts()
         self.url, self.port, self.key, self.pid = facts["url"], facts["port"], facts["key"], facts["pid"]
 
@@ -83,10 +80,20 @@ class ServerProcess:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         return httpx2.Client(base_url=self.url, headers=headers, timeout=PATIENCE, trust_env=False, **options)
 
+    def _spawned(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", self._module, "--home", str(self.folder), "--port", str(self.port)]
+        env = {**os.environ, "TELLURIO_HOME": str(self.home)}
+        with (self.home / "log").open("ab") as log:
+            return subprocess.Popen(
+                [*command, *self._arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env
+            )
+
     def _facts(self) -> dict[str, Any]:
         assert self._process is not None
         file, end = self.folder / "server.json", time.monotonic() + PATIENCE
         while not file.exists():
+            if self.port and self._process.poll() == PORT_TAKEN:
+                self._process = self._spawned()  # somebody got the port while it was free: until they leave it again
             assert self._process.poll() is None, f"the server ended: {self.log}"
             assert time.monotonic() < end, f"the server did not start: {self.log}"
             time.sleep(0.02)
