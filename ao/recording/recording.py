@@ -59,7 +59,7 @@ class Recording:
         self._child = journal is None
         self._journal = journal
         self._whole = True  # whether this process is recorded from end to end
-        self.writer = Writer(journal or self._late_journal, self.say, inline=self._child)
+        self.writer = Writer(self._late_journal, self.say, journal, inline=self._child)
 
     @classmethod
     def begin(cls, run: Mapping[str, Any], book: Book | None = None, *, whole: bool = True) -> Recording:
@@ -176,12 +176,13 @@ class Recording:
         if not self._child:
             self.writer.put_now("s", {"status": status} | _reason(reason))
         self._sum_up()
-        self.writer.close()
-        lost = self.writer.failed + (0 if written else 1)
+        writer = self.writer
+        self.writer = Writer(self._late_journal, self.say, inline=True)  # for a thread that outlives the block
+        writer.close(PATIENCE if written else 0)
+        lost = writer.failed + (0 if written else 1)
         if lost:
             what = "1 record was" if lost == 1 else f"{lost} records were"
             self.say(f"{what} lost: {self.folder} cannot be written.")
-        self.writer = Writer(self._late_journal, self.say, inline=True)  # for a thread that outlives the block
 
     def _sum_up(self) -> None:
         """Add what the children counted, and take away what lay in the folder for them."""

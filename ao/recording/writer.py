@@ -34,17 +34,17 @@ class Writer:
     """Appends records to a journal of this process, in the order they were put.
 
     Args:
-        journal: the journal, or what makes it when it is needed.
+        make: makes the journal when there is none.
         say: told, in a sentence, of what could not be written.
+        journal: the journal.
         inline: make no thread for any record: in a child process, which may be killed or leave by
             ``os._exit`` as soon as its task is done.
     """
 
     def __init__(
-        self, journal: Journal | Callable[[], Journal], say: Callable[[str], None], *, inline: bool = False
+        self, make: Callable[[], Journal], say: Callable[[str], None], journal: Journal | None = None, *, inline: bool
     ) -> None:
-        self._journal: Journal | None = None if callable(journal) else journal
-        self._make = journal if callable(journal) else None
+        self._make, self._journal = make, journal
         self._say = say
         self._queue: deque[tuple[str, Fields, bool]] = deque()
         self._wakes: SimpleQueue[bool] = SimpleQueue()
@@ -94,12 +94,20 @@ class Writer:
         self._go_on()
         return True
 
-    def close(self) -> None:
-        """Let go of the journal; all is written."""
-        if self._journal is not None:
-            self._journal.close()
-            self.failed += self._journal.lost
-            self._journal = None
+    def close(self, patience: float) -> None:
+        """Let go of the journal; all is written.  What a thread puts from now on goes into another one.
+
+        Args:
+            patience: seconds to wait for a thread that writes just now.
+        """
+        free = self._writing.acquire(timeout=patience)
+        journal, self._journal = self._journal, None
+        if journal is not None:
+            journal.close()
+            self.failed += journal.lost
+        if free:
+            self._writing.release()
+            self._go_on()
 
     def pause(self) -> bool:
         """Before a fork: let the thread end, so that no lock is held that a child needs.
@@ -192,7 +200,6 @@ class Writer:
         told = fields()
         content = told if isinstance(told, bytes) else _to_json()(told)
         if self._journal is None:
-            assert self._make is not None
             self._journal = self._make()
         self._journal.append(kind, content)
 

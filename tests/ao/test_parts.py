@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import threading
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,6 +20,7 @@ from ao.recording.journal import Journal
 from ao.recording.ledger import Ledger
 from ao.recording.plain_json import dumps
 from ao.recording.to_json import to_json
+from ao.recording.writer import Writer
 from ao.replay.book import Book
 from tellurio.client import feeding
 from tellurio.client.feeding import Feed
@@ -204,6 +206,32 @@ def test_a_server_that_looks_at_a_journal_is_not_taken_for_its_recorder(
     journal.close()
     assert not feed.alive()
     assert seen == [False, True]
+
+
+def test_what_is_put_while_a_writer_is_closed_goes_into_another_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread may end a call just when the block ends that it is recorded in."""
+    monkeypatch.setenv("TELLURIO_HOME", str(tmp_path))
+    journal, said = Journal("run", {"id": "run"}, first=True), list[str]()
+    writer = Writer(lambda: Journal("run", {"id": "run"}, first=False), said.append, journal, inline=False)
+    close = journal.close
+
+    def closing() -> None:
+        thread = threading.Thread(target=writer.put, args=("e", lambda: {"number": 1}))
+        thread.start()
+        thread.join()
+        close()
+
+    monkeypatch.setattr(journal, "close", closing)
+    writer.put("e", lambda: {"number": 0})
+    writer.close(1.0)
+    writer.put("e", lambda: {"number": 2})
+    writer.close(1.0)
+    first, second = sorted(tmp_path.glob("journals/run/*.jsonl"))
+    assert [json.loads(each).get("number") for each in first.read_bytes().splitlines()] == [None, 0]
+    assert [json.loads(each).get("number") for each in second.read_bytes().splitlines()] == [None, 1, 2]
+    assert (said, writer.failed) == ([], 0)
 
 
 @pytest.mark.parametrize(
