@@ -26,6 +26,7 @@ __all__ = ["LocalServer", "ensure_local_server", "local_status", "stop_local_ser
 
 _START_SECONDS = 60.0  # a second or two, but for a machine that is very busy
 _STOP_SECONDS = 20.0
+_KILL_SECONDS = 20.0
 _HEALTH_SECONDS = 5.0
 _PAUSE = 0.02
 _LOG_LINES = 12
@@ -98,7 +99,7 @@ def stop_local_server() -> int | None:
         _signal(pid, signal.SIGTERM)
         if not _gone(pid, _STOP_SECONDS):
             _signal(pid, signal.SIGKILL)
-            if not _gone(pid, _STOP_SECONDS):
+            if not _gone(pid, _KILL_SECONDS):
                 raise TellurioError(f"The local server (process {pid}) does not end, even by SIGKILL.")
         return pid
 

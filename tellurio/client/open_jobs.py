@@ -23,6 +23,9 @@ logger = logging.getLogger("afnio.tellurio")
 WAIT = 60.0
 """Seconds a job may still run before it is cancelled: its calls are paid for, and best waited for."""
 
+END = 10.0
+"""Seconds for the end of a job that was cancelled."""
+
 PAUSE = 0.1
 PAGE = 1000
 
@@ -93,6 +96,9 @@ def _await_end(client: Client, run_id: str, job_id: str) -> None:
         state = _state(client, path)
     if state in ("running", "waiting"):
         client.delete(path)
+        until = time.monotonic() + END  # it ends beside that answer: a call that has come in is stored first
+        while _state(client, path) in ("running", "waiting") and time.monotonic() < until:
+            time.sleep(PAUSE)
 
 
 def _state(client: Client, path: str) -> str | None:

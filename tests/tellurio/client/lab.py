@@ -15,7 +15,12 @@ from tests.tellurio.running import PATIENCE, ServerProcess
 
 __all__ = ["end_of", "environment", "eventually", "points", "run_of", "runs_of", "script", "start", "stored"]
 
-HEAD = "import os, signal, sys, threading, time\nimport afnio.tellurio as te\n"
+HEAD = """import os, signal, sys, threading, time
+import afnio.tellurio as te
+from tellurio.client import ending
+ending.AT_EXIT = ending.AT_SIGNAL = float(os.environ.get("LAB_PATIENCE", 120.0))
+"""
+"""A process that ends waits for a busy server as long as a test does."""
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:

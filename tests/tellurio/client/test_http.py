@@ -199,8 +199,10 @@ def test_a_fork_has_connections_of_its_own() -> None:
         reading, writing = os.pipe()
         child = os.fork()
         if child == 0:
-            os.write(writing, b"ok" if client.get("/child") == "/child" else b"no")
-            os._exit(0)
+            try:
+                os.write(writing, b"ok" if client.get("/child") == "/child" else b"no")
+            finally:
+                os._exit(0)
         os.waitpid(child, 0)
         assert os.read(reading, 2) == b"ok"
         assert client.get("/parent") == "/parent"

@@ -28,8 +28,12 @@ def own_server(tmp_path: Path) -> Iterator[ServerProcess]:
 
 
 def remote(server: ServerProcess) -> Any:
-    """Makes ``server`` one that the script cannot start by itself."""
-    return {"TELLURIO_BACKEND_HTTP_BASE_URL": server.url, "TELLURIO_API_KEY": server.key}
+    """Makes ``server`` one that the script cannot start by itself, and does not wait for long at its end."""
+    return {
+        "TELLURIO_BACKEND_HTTP_BASE_URL": server.url,
+        "TELLURIO_API_KEY": server.key,
+        "LAB_PATIENCE": "2",
+    }
 
 
 LOGGING = """

@@ -14,7 +14,10 @@ from afnio.models.openai import AsyncOpenAI
 from afnio.trainer import Trainer
 from afnio.utils.data import DataLoader
 from afnio.utils.datasets import SupportTickets
+from tellurio.client import ending
 from tests.tellurio.scripts.trained import Desk
+
+ending.AT_EXIT = ending.AT_SIGNAL = 120.0  # a busy server is waited for
 
 
 def main(ckpt_path: Any = None, replayed: str | None = None) -> None:

@@ -121,16 +121,18 @@ def test_calls_that_the_client_never_heard_of_count_when_the_job_is_taken_up_aga
     with own.lab(budget=budget) as lab:
         _, loss = a_loss(lab, 6)
         killed = threading.Event()
+        again = threading.Thread(target=own.server.start)
 
         def strike(ask: Any) -> Any:
             if len(lab.brain.of("backward")) == 6 and not killed.is_set():
                 killed.set()
                 own.server.kill()
-                threading.Thread(target=own.server.start).start()
+                again.start()
             return {"feedback": [{"variable": "v1", "text": "better"}]}
 
         lab.brain.rule = by_role(backward=strike)
         lab.backward(loss)
+        again.join()
         recorded = own.cost()["calls"]
         assert recorded == 6
         assert lab.engine.ledger.total(role="backward").calls == budget.spent["calls"] - 6 == 6

@@ -17,6 +17,7 @@ from afnio.models.lm_server import LMServer
 from tellurio.client.http import Client
 from tellurio.client.open_jobs import close_job, fetch_open_jobs, open_job
 from tests.autodiff.lab import Served
+from tests.tellurio.client.odd import Answer, Asked, serving
 from tests.tellurio.engine.place import Place, a_loss
 from tests.tellurio.engine.test_leases import state, vanish
 from tests.tellurio.running import ServerProcess
@@ -83,6 +84,27 @@ def test_a_job_that_needs_its_client_is_cancelled(moody: Place, sent: dict[str, 
     added = fetch_open_jobs(log, moody.client())
     assert state(moody, job_id) in ("cancelled", "done")
     assert added == len([call for call in moody.get("/calls") if call["job_id"] == job_id])
+    assert notes(log) == []
+
+
+def test_the_end_of_a_job_that_is_cancelled_is_waited_for(log: CallLog) -> None:
+    """A call that has just come in is stored before it."""
+    states = ["waiting", "waiting", "running", "cancelled"]
+    record = {"v": 1, "key": "k", "role": "optimizer", "request": {}, "response": {}}
+
+    def script(asked: Asked) -> Answer:
+        if asked.method == "DELETE":
+            return Answer(204, b"")
+        if "/jobs/" in asked.path:
+            return Answer(body={"state": states.pop(0)})
+        if "/calls/" in asked.path:
+            return Answer(body={"record": record})
+        return Answer(body=[] if states else [{"key": 1, "job_id": "j", "source": "live"}])
+
+    with serving(script) as server:
+        client = Client(server.url, "key")
+        open_job(log, client, "r", "j")
+        assert fetch_open_jobs(log, client) == 1
     assert notes(log) == []
 
 
