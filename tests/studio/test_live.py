@@ -149,7 +149,7 @@ def test_what_happens_is_shown_as_it_happens(project: str, visit: Visit, house: 
 
 def test_a_server_that_goes_is_missed_and_caught_up_with(project: str, visit: Visit, house: ServerProcess) -> None:
     visitor = visit()
-    visitor.expects("ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED", "ERR_CONNECTION_RESET", "ERR_EMPTY_RESPONSE")
+    visitor.expects("net::ERR_")  # which one depends on what it is doing when the server goes
     script = Script(house)
     script.write(metric("score", 0.5, 1))
     page = visitor.sign_in(f"{project}runs/{script.slug}/")
@@ -174,7 +174,7 @@ def test_a_page_that_is_opened_for_a_server_that_goes_says_so_and_goes_on(
     project: str, visit: Visit, house: ServerProcess
 ) -> None:
     visitor = visit()
-    visitor.expects("ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED", "ERR_CONNECTION_RESET", "ERR_EMPTY_RESPONSE")
+    visitor.expects("net::ERR_")  # which one depends on what it is doing when the server goes
     script = Script(house)
     page = visitor.sign_in("/")
     expect(page.get_by_role("link", name="Quickstart")).to_be_visible()
