@@ -10,6 +10,8 @@ from typing import Any, Self
 
 from aiohttp import web
 
+from afnio.models.lm_server.server import Listening
+
 Answer = Callable[["Endpoint", dict[str, Any]], Awaitable[web.StreamResponse]]
 
 
@@ -110,15 +112,13 @@ class Endpoint:
             app.router.add_post("/{any:.*}/chat/completions", self._chat)
             app.router.add_post("/{any:.*}/messages", self._chat)
             runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1, access_log=None)
-            await runner.setup()
-            site = web.TCPSite(runner, "127.0.0.1", 0)
-            await site.start()
-            self.port = runner.addresses[0][1]
+            listening = await Listening.begin(runner)
+            self.port = listening.port
             self.url = f"http://127.0.0.1:{self.port}"
             self.base_url = f"{self.url}/v1"
             ready.set()
             await self._stop.wait()
-            await runner.cleanup()
+            await listening.close()
 
         asyncio.run(main())
 

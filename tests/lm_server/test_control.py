@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from typing import Any
 
 import httpx2
@@ -137,6 +140,28 @@ def test_a_server_can_be_stopped_and_started_again() -> None:
     with server:
         assert server.port == port
         assert server.stats()["calls"] == 0
+
+
+def test_a_connection_that_comes_while_the_server_stops_is_closed_too() -> None:
+    """The server is busy while its clients connect and it is told to stop, so it learns of all that at once."""
+    busy, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        busy.set()
+        go_on.wait(150)
+
+    server = LMServer("echo").start()
+    loop = server._running._loop  # type: ignore[union-attr]
+    loop.call_soon_threadsafe(hold)  # type: ignore[union-attr]
+    assert busy.wait(150)
+    clients = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(5)]
+    loop.call_soon_threadsafe(server._running._done.set)  # type: ignore[union-attr]
+    go_on.set()
+    server.stop()
+    del loop
+    gc.collect()  # what was not closed would tell, and a warning is an error
+    for client in clients:
+        client.close()
 
 
 @pytest.mark.parametrize("process", [False, True])

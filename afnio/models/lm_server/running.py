@@ -147,20 +147,14 @@ class _Thread:
     async def _main(self, simulation: Simulation, port: int) -> None:
         self._loop, self._done = asyncio.get_running_loop(), asyncio.Event()
         try:
-            runner, self._port = await listen(simulation, port)
+            listening, self._port = await listen(simulation, port)
         except OSError as error:
             self._error = error
             return
         finally:
             self._up.set()
         await self._done.wait()
-        left = [] if runner.server is None else [each.transport for each in runner.server.connections]
-        await runner.shutdown()
-        await runner.cleanup()
-        for transport in left:  # a client that reads no more would keep its connection open
-            if transport is not None:
-                transport.abort()
-        await asyncio.sleep(0)
+        await listening.close()
 
     def stop(self) -> None:
         if self._thread is None or self._loop is None:
@@ -224,7 +218,7 @@ def serve(settings: Settings, *, port: int = 0, faults: Faults = (), started: An
 
 
 async def _serve(simulation: Simulation, port: int, started: Any, until: Any) -> None:
-    runner, port = await listen(simulation, port)
+    listening, port = await listen(simulation, port)
     try:
         if started:
             started(port)
@@ -233,5 +227,4 @@ async def _serve(simulation: Simulation, port: int, started: Any, until: Any) ->
         else:
             await asyncio.Event().wait()
     finally:
-        await runner.shutdown()
-        await runner.cleanup()
+        await listening.close()

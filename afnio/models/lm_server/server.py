@@ -19,7 +19,7 @@ from afnio.models.lm_server.stats import Row
 if TYPE_CHECKING:
     from aiohttp import web
 
-__all__ = ["Handler", "listen"]
+__all__ = ["Handler", "Listening", "listen"]
 
 _JSON = "application/json"
 _NEAR = 0.004
@@ -27,18 +27,51 @@ _TICK = 0.0012
 _EARLY = 0.0004
 _IDLE = 16
 """The first three are seconds, see ``_sleep_until``; the last is how many open requests still count as idle."""
+_TURNS = 8
+"""Turns of the loop in which a connection that was taken is told to the server; asyncio needs three."""
 
 
-async def listen(simulation: Simulation, port: int) -> tuple[web.ServerRunner, int]:
-    """Serve on 127.0.0.1; returns the runner (to clean up) and the port (``port``, or a free one for 0)."""
+async def listen(simulation: Simulation, port: int) -> tuple[Listening, int]:
+    """Serve on 127.0.0.1; returns what is to be closed, and the port (``port``, or a free one for 0)."""
     from aiohttp import web
 
     server = web.Server(Handler(simulation).handle, access_log=None, handler_cancellation=True)
-    runner = web.ServerRunner(server)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", port, backlog=2048)
-    await site.start()
-    return runner, int(runner.addresses[0][1])
+    listening = await Listening.begin(web.ServerRunner(server), port)
+    return listening, listening.port
+
+
+class Listening:
+    """A runner of aiohttp that serves on a socket of 127.0.0.1, until it is closed."""
+
+    def __init__(self, runner: web.BaseRunner, taken: socket.socket) -> None:
+        self.runner, self._socket = runner, taken
+        self.port: int = taken.getsockname()[1]
+
+    @classmethod
+    async def begin(cls, runner: web.BaseRunner, port: int = 0) -> Listening:
+        """Listen on ``port``, or on a free one for 0.
+
+        Raises:
+            OSError: it is taken.
+        """
+        from aiohttp import web
+
+        listening = cls(runner, socket.create_server(("127.0.0.1", port), backlog=2048))
+        await runner.setup()
+        await web.SockSite(runner, listening._socket, backlog=2048).start()
+        return listening
+
+    async def close(self) -> None:
+        """Take no connection any more, and close every one: also those of clients that read no more."""
+        asyncio.get_running_loop().remove_reader(self._socket)
+        for _ in range(_TURNS):  # asyncio does not close a connection that it took, if the server is closed meanwhile
+            await asyncio.sleep(0)
+        transports = [] if self.runner.server is None else [each.transport for each in self.runner.server.connections]
+        await self.runner.cleanup()
+        for transport in transports:
+            if transport is not None:
+                transport.abort()
+        await asyncio.sleep(0)
 
 
 class Handler:
