@@ -111,8 +111,16 @@ def remove_if_done(folder: Path, stored: Mapping[Path, int]) -> bool:
     left = False
     for path in journals_in(folder):
         left = not remove_journal(path, stored.get(path, 0)) or left
-    if left:
-        return False
+    for _ in range(3):  # whoever looks whether somebody holds the folder makes its lock anew
+        if left or journals_in(folder):
+            return False
+        if _removed(folder):
+            return True
+    return False
+
+
+def _removed(folder: Path) -> bool:
+    """Whether a folder without journals is gone; its ``meta.json`` stays where it is not."""
     meta = (folder / META).read_bytes() if (folder / META).exists() else None
     for path in [*(folder / SPOOL).glob("*"), folder / META, folder / LOCK]:
         path.unlink(missing_ok=True)
@@ -120,7 +128,7 @@ def remove_if_done(folder: Path, stored: Mapping[Path, int]) -> bool:
         if (folder / SPOOL).exists():
             (folder / SPOOL).rmdir()
         folder.rmdir()
-    except OSError:  # a process began to log again
+    except OSError:  # a process began to log again, or looks at it
         if meta is not None:
             with contextlib.suppress(OSError), atomic_write(folder / META, mode=0o600) as file:
                 file.write(meta)

@@ -17,8 +17,9 @@ __all__ = ["end_of", "environment", "eventually", "points", "run_of", "runs_of",
 
 HEAD = """import os, signal, sys, threading, time
 import afnio.tellurio as te
-from tellurio.client import ending
+from tellurio.client import ending, run as _runs
 ending.AT_EXIT = ending.AT_SIGNAL = float(os.environ.get("LAB_PATIENCE", 120.0))
+_runs.PATIENCE = max(_runs.PATIENCE, ending.AT_EXIT)
 """
 """A process that ends waits for a busy server as long as a test does."""
 

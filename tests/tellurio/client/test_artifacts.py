@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from tests.tellurio.client.lab import run_of, script, stored
+from tests.tellurio.client.lab import eventually, run_of, script, stored
 from tests.tellurio.running import ServerProcess
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
@@ -47,7 +47,8 @@ def test_a_file_is_kept_as_it_was_when_it_was_logged(server: ServerProcess, tmp_
     assert renamed["files"] == [
         {"path": "notes.txt", "sha256": hashlib.sha256(b"second").hexdigest(), "size": 6},
     ]
-    assert not (server.home / "journals" / run_of(server, "files")["id"]).exists()
+    folder = server.home / "journals" / run_of(server, "files")["id"]
+    eventually(lambda: not folder.exists())  # the server looks after it, too
 
 
 def test_a_folder_is_kept_whole(server: ServerProcess, tmp_path: Path) -> None:

@@ -208,6 +208,24 @@ def test_who_tidies_up_never_takes_the_file_of_a_process_that_begins(tmp_path: P
         tidying.join()
 
 
+def test_a_folder_goes_though_somebody_looks_at_it_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks whether it is held makes its lock anew."""
+    rmdir = Path.rmdir
+    looked: list[bool] = []
+
+    def seen(folder: Path) -> None:
+        if not looked:
+            with folders.held(folder) as free:
+                looked.append(free)
+        rmdir(folder)
+
+    monkeypatch.setattr(Path, "rmdir", seen)
+    folders.write_meta(tmp_path / "run", {"run_id": "x"})
+    assert folders.remove_if_done(tmp_path / "run", {})
+    assert looked == [True]
+    assert not (tmp_path / "run").exists()
+
+
 def test_what_is_logged_after_closing_goes_into_no_other_file(tmp_path: Path) -> None:
     with (tmp_path / "other").open("wb") as other:
         taken = -1

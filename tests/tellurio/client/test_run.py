@@ -332,7 +332,7 @@ def test_child_processes_log_into_the_same_run(server: ServerProcess, tmp_path: 
     lines = [line for line in done.stderr.splitlines() if "Logged metric 'child" in line]
     assert len(lines) == 3 * 201
     assert done.stderr.splitlines()[-1] == f"INFO : Run '{run['name']}' marked as COMPLETED."
-    assert not (server.home / "journals" / run["id"]).exists()
+    eventually(lambda: not (server.home / "journals" / run["id"]).exists())  # the server looks after it, too
 
 
 def test_a_run_is_handed_to_a_pool(server: ServerProcess, tmp_path: Path) -> None:

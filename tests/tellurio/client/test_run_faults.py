@@ -55,7 +55,7 @@ print(step)
 def test_a_server_that_is_killed_and_started_again_misses_nothing(
     own_server: ServerProcess, tmp_path: Path, how: str
 ) -> None:
-    process = start(tmp_path / "home", LOGGING, tmp_path, **remote(own_server))
+    process = start(tmp_path / "home", LOGGING, tmp_path, **remote(own_server) | {"LAB_PATIENCE": "120"})
     assert process.stdout is not None
     process.stdout.readline()
     for _ in range(2):

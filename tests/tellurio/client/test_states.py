@@ -72,7 +72,7 @@ def test_an_end_of_the_process_is_told_as_it_was(server: ServerProcess, tmp_path
     assert run["status"] == status
     said = [line for line in done.stderr.splitlines() if re.search(" : .*(marked|ended|could not)", line)]
     assert said == [f"INFO : Run '{run['name']}' marked as {status}."]
-    assert not (server.home / "journals" / run["id"]).exists()
+    eventually(lambda: not (server.home / "journals" / run["id"]).exists())  # the server looks after it, too
 
 
 def test_a_script_of_a_module_too(server: ServerProcess, tmp_path: Path) -> None:

@@ -187,7 +187,8 @@ def test_an_answer_that_makes_no_sense_fails_the_job(place: Place, sent: dict[st
             return not thread.is_alive()
 
         eventually(answered)
-    eventually(lambda: place.get(f"/jobs/{job_id}")["state"] == "failed")  # it is told first, then stored
+        stored = url.removesuffix("/answers")
+        eventually(lambda: client.get(stored).json().get("state") == "failed")  # it is told first, then stored
     status, events = place.send(sent["backward"], job_id)
     assert (status, events[-1][0]) == (200, "failed")
     assert f"the answer of node {node}" in events[-1][1]["error"]["message"].lower()
