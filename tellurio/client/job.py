@@ -469,9 +469,8 @@ class RemoteJob:
                 del self._outbox[: len(batch)]
             elif shut:
                 return self._give_up(_refusal("an answer of this process", response, content))
-            elif refused:  # nor will it take them the next time
-                fault = JobError(f"The server did not take an answer of this process: {said}")
-                self._outbox[: len(batch)] = [(name, self._as_answer(name, fault, "raised")) for name, _ in batch]
+            elif refused and (faults := self._as_faults(batch, said)) != batch:  # nor will it take them the next time
+                self._outbox[: len(batch)] = faults
             else:
                 logger.debug("Job %s: answers could not be sent: %s", self._id, said)
                 failing_since = failing_since or time.monotonic()
@@ -479,6 +478,10 @@ class RemoteJob:
                     return self._give_up(self._gone(_Broken(f"it took no answer of this process: {said}")))
                 await asyncio.sleep(0.2)
         return None
+
+    def _as_faults(self, batch: Sequence[tuple[str, bytes]], said: str) -> list[tuple[str, bytes]]:
+        fault = JobError(f"The server did not take an answer of this process: {said}")
+        return [(name, self._as_answer(name, fault, "raised")) for name, _ in batch]
 
     def _give_up(self, error: TellurioError) -> None:
         """Have `run` raise ``error``: the stream, on which nothing more can come, breaks."""

@@ -190,6 +190,7 @@ def test_a_server_of_another_version_in_the_middle_of_a_job(line: tuple[Place, P
     ("refusal", "kind", "says"),
     [
         (b"413 Content Too Large", ServerUnreachableError, r"did not answer for 0 s \(it took no answer .* 413: "),
+        (b"422 Unprocessable Content\r\n%s: 99.0", ServerUnreachableError, r"did not answer for 0 s \(.* 422: "),
         (b"401 Unauthorized\r\n%s: 99.0", InvalidAPIKeyError, r"refused an answer of this process \(401\)"),
         (b"403 Forbidden\r\n%s: 99.0", ServerError, r"refused an answer of this process \(403\)"),
     ],
