@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
 import os
@@ -134,12 +135,15 @@ def test_a_process_answers_the_same_bytes_as_a_thread() -> None:
 
 
 def test_a_server_can_be_stopped_and_started_again() -> None:
-    server = LMServer("echo")
-    with server:
-        port = server.port
-    with server:
-        assert server.port == port
-        assert server.stats()["calls"] == 0
+    for _ in range(9):  # meanwhile another process may take the port
+        server = LMServer("echo")
+        with server:
+            port = server.port
+        with contextlib.suppress(OSError), server:
+            assert server.port == port
+            assert server.stats()["calls"] == 0
+            return
+    pytest.fail("its port was taken each time")
 
 
 def test_a_connection_that_comes_while_the_server_stops_is_closed_too() -> None:

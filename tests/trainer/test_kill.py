@@ -54,9 +54,17 @@ def asked(server: LMServer) -> Counter[str]:
 def strike_and_resume(world: Striking, server: LMServer, root: Path, at: int, sign: int) -> Any:
     """One process struck at its ``at``-th request, another that goes on; nothing recorded is asked again."""
     server.reset()
-    process = start(root, server.base_url)
-    world.arm(at, lambda: process.send_signal(sign))
-    first = ended(process)
+    started = threading.Event()
+    victim: list[subprocess.Popen[str]] = []
+
+    def strike() -> None:
+        started.wait()
+        victim[0].send_signal(sign)
+
+    world.arm(at, strike)
+    victim.append(start(root, server.base_url))
+    started.set()
+    first = ended(victim[0])
     world.arm(None, lambda: None)
     known = recorded(root)
     server.reset()
