@@ -21,7 +21,7 @@ from benchmarks.contender import REPO, clean_environment
 
 __all__ = ["Process", "Served", "Wire", "home_folder", "process_of", "served"]
 
-READY_SECONDS = 30.0
+READY_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
