@@ -539,7 +539,9 @@ def test_sharing_critics_saves_calls_and_loses_or_doubles_no_sample(spec: Any) -
 
 
 @given(spec=specs)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @pytest.mark.parametrize("drive", ["sync", "async"])
 def test_over_http_the_same_arrives_in_the_same_order(drive: str, served: tuple[LMServer, Served], spec: Any) -> None:
     with open_lab() as lab:
