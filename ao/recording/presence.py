@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from _thread import RLock
 
 from ao.intercept.install import install
 from ao.recording.carrying import carry
@@ -15,18 +16,27 @@ if TYPE_CHECKING:
 
 __all__ = ["forget", "hold"]
 
+PATIENCE = 10.0
+"""Seconds to wait for another thread that puts the patches in place; after a fork, it may not be there any more."""
+
+_holding = RLock()
 _undo: list[Callable[[], object]] = []
 
 
 def hold(say: Callable[[str], None], leaving: Callable[[int], None]) -> None:
-    """Put the patches in place, unless they are.
+    """Put the patches in place, unless they are.  When this returns they are, whichever thread has done it.
 
     Args:
         say: told, in a sentence, what a person should know.
         leaving: called with the exit status before ``os._exit``.
     """
-    if not _undo:
-        _undo.extend([install(_Recorder(), notice=say), carry(leaving)])
+    free = _holding.acquire(timeout=PATIENCE)
+    try:
+        if not _undo:
+            _undo.extend([install(_Recorder(), notice=say), carry(leaving)])
+    finally:
+        if free:
+            _holding.release()
 
 
 def forget() -> None:

@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 import time
+from _thread import allocate_lock
 
 from ao.home import folder
 from ao.local import ensure_server
@@ -275,14 +276,13 @@ def entered(task: Callable[..., Any], subrun: Subrun | None) -> Callable[..., An
     return task
 
 
-_sees_forks = False
+_sees_forks = allocate_lock()
+"""Taken once, for ever."""
 _paused: list[Writer] = []
 
 
 def _see_forks() -> None:
-    global _sees_forks
-    if not _sees_forks and hasattr(os, "register_at_fork"):
-        _sees_forks = True
+    if hasattr(os, "register_at_fork") and _sees_forks.acquire(blocking=False):
         os.register_at_fork(before=_forking, after_in_parent=_went_on, after_in_child=_forked)
 
 

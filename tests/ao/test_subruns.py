@@ -289,6 +289,30 @@ def test_outside_of_ao_record_each_block_is_a_recording(real: Lab) -> None:
     assert (real.get(f"/runs/{left}")["name"], real.get(f"/runs/{left}")["parent_id"]) == ("to the left", None)
 
 
+TOGETHER = """
+import threading, time
+from ao.intercept.imports import Watch
+
+start, slow = Watch.start, [0.5]
+def starting(self):  # as slow as it may be to put the patches in place
+    if slow: time.sleep(slow.pop())
+    start(self)
+Watch.start = starting
+
+def work(name):
+    with ao_record(name): ask(name)
+threads = [threading.Thread(target=work, args=(name,)) for name in ("one", "two")]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+
+
+def test_outside_of_ao_record_blocks_that_begin_together_are_all_recorded(lab: Lab) -> None:
+    ran = lab.python(lab.write("script.py", HEAD + TOGETHER))
+    assert (ran.status, ran.err) == (0, "")
+    assert sorted(call["request"]["messages"][0]["content"] for call in lab.calls) == ["one", "two"]
+
+
 def _of_three_calls(lab: Lab, name: str) -> dict[str, Any] | None:
     graph = lab.stored(name)
     return graph if len(graph["calls"]) == 3 else None
