@@ -15,6 +15,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -176,7 +177,7 @@ def _environment() -> dict[str, str]:
     given.setdefault("npm_config_fetch_timeout", "60000")
     given.setdefault("npm_config_fetch_retries", "5")
     given.setdefault("npm_config_fetch_retry_maxtimeout", "20000")
-    given.setdefault("npm_config_cache", os.path.join(os.path.expanduser("~"), ".npm"))
+    given.setdefault("npm_config_cache", _npm_cache())
     for name in ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE"):  # who needs one for pip needs it for npm too
         if os.path.isfile(given.get(name, "")):
             given.setdefault("NODE_EXTRA_CA_CERTS", given[name])
@@ -184,6 +185,17 @@ def _environment() -> dict[str, str]:
         if os.path.isfile(file):
             given.setdefault("npm_config_globalconfig", file)
     return given
+
+
+def _npm_cache() -> str:
+    """Where npm keeps what it downloads: at home, unless nothing can be written there."""
+    folders = [os.path.join(folder, ".npm") for folder in (os.path.expanduser("~"), tempfile.gettempdir())]
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            os.makedirs(folder, exist_ok=True)
+            if os.access(folder, os.W_OK):
+                return folder
+    return folders[0]
 
 
 class StudioHook(BuildHookInterface[Any]):

@@ -6,9 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
+
+from scripts import build_studio
 
 REPO = Path(__file__).parents[1]
 SCRIPTS = sorted(path for path in (REPO / "scripts").iterdir() if path.is_file() and path.suffix == "")
@@ -100,6 +103,14 @@ def test_a_chromium_that_could_not_be_downloaded_is_tried_again(tmp_path: Path) 
     done = run("/bin/sh", "scripts/find-chromium", **given)
     assert done.stdout.strip() == str(browser), done.stderr
     assert calls.read_text() == "install\n" * 3
+
+
+def test_npm_does_without_a_home_that_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert build_studio._npm_cache() == str(tmp_path / ".npm")
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HOME", str(tmp_path / "file"))
+    assert build_studio._npm_cache() == str(Path(tempfile.gettempdir()) / ".npm")
 
 
 def test_the_setup_is_done_once_and_again_when_the_lock_changes(tmp_path: Path) -> None:
