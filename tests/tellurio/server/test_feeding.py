@@ -32,8 +32,16 @@ Dict = dict[str, Any]
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     server = ServerProcess(tmp_path_factory.mktemp("home"))
+    with_a_namespace(server)
     yield server
     server.stop()
+
+
+def with_a_namespace(server: ServerProcess) -> None:
+    """Its user has one, as users of a server elsewhere do: a feeder makes none there."""
+    with server.client() as client:
+        slug = client.get("/api/v1/me").json()["user"]["slug"]
+        assert client.post("/api/v1/namespaces", json={"slug": slug}).status_code == 201
 
 
 class Recorder:
@@ -65,9 +73,9 @@ def until(server: ServerProcess, path: str, holds: Callable[[Any], bool]) -> Any
 
 
 def test_a_run_is_there_while_its_recorder_lives_and_ends_as_it_says(server: ServerProcess) -> None:
-    recorder = Recorder(server.home)
+    recorder = Recorder(server.home, name="it lives")
     run = until(server, f"/api/v1/runs/{recorder.id}", lambda run: run["status"] == "RUNNING")
-    assert (run["kind"], run["project_slug"], run["name"]) == ("recording", "agents", "agent")
+    assert (run["kind"], run["project_slug"], run["name"]) == ("recording", "agents", "it lives")
     part = str(uuid.uuid4())
     recorder.journal.append("b", {"run": {"id": part, "kind": "subrun", "name": "sample-1", "parent_id": recorder.id}})
     recorder.call("first")

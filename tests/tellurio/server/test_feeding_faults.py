@@ -22,13 +22,14 @@ from tellurio.client.orphans import sync
 from tellurio.dataflow import ContentIndex
 from tests.tellurio.client.odd import Answer, serving
 from tests.tellurio.running import PATIENCE, ServerProcess
-from tests.tellurio.server.test_feeding import Recorder, until
+from tests.tellurio.server.test_feeding import Recorder, until, with_a_namespace
 from tests.tellurio.server.test_recordings import call
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     server = ServerProcess(tmp_path_factory.mktemp("home"))
+    with_a_namespace(server)
     yield server
     server.stop()
 

@@ -74,7 +74,7 @@ def test_the_graph_has_calls_parts_and_edges(client: httpx2.Client, flow: tuple[
     assert (edge["from"], edge["to"], edge["kind"]) == (calls[0]["call_id"], calls[1]["call_id"], "content")
     assert 0.5 < edge["confidence"] <= 1
     assert edge["spans"][0]["to"]["path"] == "/messages/0/content"
-    assert len(graph["children"]) == 1
+    assert graph["calls"][2]["run"] in graph["children"]  # another test may have edited a copy
     assert (graph["run"]["calls"], graph["complete"]) == (3, True)  # with its part's
     assert graph["calls"][0]["output"] == calls[0]["response"]
 
