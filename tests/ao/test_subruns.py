@@ -331,7 +331,7 @@ def inside(text):
 if __name__ == "__main__":
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context(sys.argv[1])) as pool:
         pool.submit(ask, "outside").result()
-        for name in ("one", "two"):
+        for name in (f"{sys.argv[1]} one", f"{sys.argv[1]} two"):
             with ao_record(name):
                 assert list(pool.map(ask, [f"{name} first", f"{name} second"]))[1] == f"{name} second"
                 pool.submit(inside, name).result()
@@ -339,7 +339,7 @@ if __name__ == "__main__":
 """
     ran = real.python(real.write("script.py", HEAD + source), method)
     assert (ran.status, ran.err) == (0, "")
-    for name in ("one", "two"):
+    for name in (f"{method} one", f"{method} two"):
         graph = real.until(partial(_of_three_calls, real, name))
         assert tree(real, graph) == {"": [f"{name} first", f"{name} second"], "inside": [name]}
         assert graph["run"]["status"] == "COMPLETED"

@@ -133,9 +133,9 @@ def test_a_run_is_named_in_four_ways(tool: Tool, desk: Desk, how: str) -> None:
     ("arguments", "status", "says"),
     [
         (["show", "no such thing"], 1, "There is no Run 'no such thing': no id, no name. See: ao-tool runs"),
-        (["show", "first agent", "--node", "17"], 1, "there is no call '17'. There is: 1 or "),
+        (["show", "first agent", "--node", "1700000017"], 1, "there is no call '1700000017'. There is: 1 or "),
         (["show", "first agent", "--node", "gpt"], 1, "(gpt-5-mini, "),
-        (["edit", "first agent", "17", "--input", "/model", "x"], 1, ". See: ao-tool show"),
+        (["edit", "first agent", "1700000017", "--input", "/model", "x"], 1, ". See: ao-tool show"),
         (["edit", "first agent", "0", "--input", "/mesages/0", "x"], 1, "not 'mesages'; did you mean 'messages'?"),
         (["edit", "first agent", "0", "--input", "/model/0/x", "x"], 1, "/model is a text, not '0'"),
         (["edit", "first agent", "0", "--input", "/model"], 1, "Give the new VALUE, or --remove; one of them."),
