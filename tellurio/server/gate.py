@@ -68,11 +68,13 @@ class Gate:
         self._store, self._remember = store, remember
         self._users: dict[bytes, tuple[dict[str, Any], float]] = {}
         self._callers: dict[tuple[str, str, str], tuple[Caller, float]] = {}
+        self._forgotten = 0
 
     def forget(self) -> None:
         """Something changed: ask the store again."""
         self._users.clear()
         self._callers.clear()
+        self._forgotten += 1
 
     async def admit(self, permission: Permission, scope: Scope) -> None:
         """Let the request pass, and say in its scope who sent it.
@@ -121,11 +123,12 @@ class Gate:
         if scheme.lower() != b"bearer" or not key.isascii() or len(key) > 200:
             message = "The Authorization header is not of the form: Bearer tel_..."
             raise _unauthorized(scope, "malformed header", message)
+        asked = self._forgotten
         user = await self._store.aread(users.user_of_key, key.strip().decode())
         if user is None:
             message = "The server does not know this API key, or it has expired or was revoked. Type: afnio login"
             raise _unauthorized(scope, "unknown key", message)
-        _remember(self._users, digest, (user, now + self._remember))
+        self._keep(asked, self._users, digest, (user, now + self._remember))
         return user
 
     async def _of_cookie(self, cookies: bytes) -> dict[str, Any] | None:
@@ -133,10 +136,11 @@ class Gate:
         entry = self._users.get(digest)
         if entry is not None and entry[1] > now:
             return entry[0]
+        asked = self._forgotten
         secret = secret_in(cookies.decode("latin-1"))
         user = await self._store.aread(sessions.user_of_session, secret) if secret else None
         if user is not None:
-            _remember(self._users, digest, (user, now + self._remember))
+            self._keep(asked, self._users, digest, (user, now + self._remember))
         return user
 
     # What.
@@ -156,8 +160,8 @@ class Gate:
             what, work, name = "job", _through_job, (params["job_id"], "job")
         else:
             what, work, name = "project", _through_project, (params["ns"], params["project"])
-        asked, now = (user["id"], *name), time.monotonic()
-        entry = self._callers.get(asked)
+        known_as, asked, now = (user["id"], *name), self._forgotten, time.monotonic()
+        entry = self._callers.get(known_as)
         if entry is not None and entry[1] > now:
             found = entry[0]
         else:
@@ -165,12 +169,20 @@ class Gate:
             if known is None:
                 raise unknown(what, "/".join(name) if what == "project" else name[0])
             found = known
-            _remember(self._callers, asked, (found, now + self._remember))
+            self._keep(asked, self._callers, known_as, (found, now + self._remember))
         if RANKS[found.role or "VIEWER"] < NEEDED[permission]:
             needed = "EDITOR or OWNER" if permission is Permission.WRITE else "OWNER"
             where = f"{found.project['namespace_slug']}/{found.project['slug']}"
             raise Refused(403, f"Your role in project {where} is {found.role}; this needs {needed}. Ask its owner.")
         return found
+
+    def _keep(self, asked: int, cache: dict[Any, Any], name: Any, entry: Any) -> None:
+        """Remember an answer of the store, unless something has changed since it was asked: it may be an old one."""
+        if asked != self._forgotten:
+            return
+        if len(cache) >= MOST:
+            cache.clear()
+        cache[name] = entry
 
 
 _Through = Callable[[Connection, dict[str, Any], str, str], Caller | None]
@@ -196,12 +208,6 @@ def _through_project(connection: Connection, user: dict[str, Any], namespace: st
     project = projects.project(connection, namespace, slug)
     role = project and projects.role_in(connection, user["id"], project)
     return Caller(user, role, project) if project and role else None
-
-
-def _remember(cache: dict[Any, Any], name: Any, entry: Any) -> None:
-    if len(cache) >= MOST:
-        cache.clear()
-    cache[name] = entry
 
 
 def _how(scope: Scope) -> str:

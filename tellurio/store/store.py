@@ -119,9 +119,9 @@ class Store:
             return
         self._closed = True
         self._pool.shutdown()
-        while self._idle:
-            self._idle.pop().close()
+        self._let_go()
         self._writer.close()  # the last connection to go: SQLite then empties the write-ahead log
+        fcntl.flock(self._lock, fcntl.LOCK_UN)  # a process that is just being started may have the handle for a moment
         os.close(self._lock)
 
     def __enter__(self) -> Self:
@@ -155,10 +155,17 @@ class Store:
             return self._read_engine.connect()
 
     def _give(self, connection: Connection) -> None:
-        if self._closed or connection.invalidated or len(self._idle) >= READERS_KEPT:
+        if connection.invalidated or len(self._idle) >= READERS_KEPT:
             connection.close()
         else:
             self._idle.append(connection)
+        if self._closed:  # looked at last: `close` may have seen the others just before this one
+            self._let_go()
+
+    def _let_go(self) -> None:
+        with contextlib.suppress(IndexError):  # another thread does the same
+            while True:
+                self._idle.pop().close()
 
 
 def _locked(path: Path) -> int:

@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from tellurio.server.app import declared
 from tellurio.server.doors import Door, Permission, PlainDoor, Resource
+from tellurio.server.gate import _through_run
 from tellurio.store import projects
 from tests.tellurio.server.lab import House, Visitor, full_run, new_run
 
@@ -167,6 +168,27 @@ def test_a_role_that_was_taken_away_is_gone_at_once(home: House, owner: Visitor,
     owner.json("PATCH", change, json={"visibility": "PUBLIC"})
     assert stranger("GET", one).status_code == 200
     owner.json("PATCH", change, json={"visibility": "RESTRICTED"})
+    assert stranger("GET", one).status_code == 404
+
+
+def test_what_was_read_just_before_a_role_was_taken_away_is_not_believed_later(
+    home: House, owner: Visitor, run: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stranger, one = home.user("stranger"), f"/api/v1/runs/{run['id']}"
+    owner.json("PATCH", "/api/v1/namespaces/ours/projects/my-project", json={"visibility": "PUBLIC"})
+    read = home.store.aread
+
+    async def slow(work: Any, *args: Any, **options: Any) -> Any:
+        found = await read(work, *args, **options)
+        if work is _through_run:
+            close = "UPDATE projects SET visibility = 'RESTRICTED'"
+            await home.store.awrite(lambda c: c.exec_driver_sql(close).close())
+            home.app.state.gate.forget()  # another request does it, while this one still has its answer in hand
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(home.store, "aread", slow)
+        stranger("GET", one)
     assert stranger("GET", one).status_code == 404
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
 from pathlib import Path
@@ -168,6 +169,27 @@ def test_closing_stores_what_waits_and_then_nothing_more(tmp_path: Path) -> None
     assert not (tmp_path / "tellurio.db-wal").exists()
     with Store.open(tmp_path) as again:
         assert len(again.read(names)) == 20
+
+
+def test_a_reader_that_is_done_just_when_the_store_closes_leaves_no_connection(tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+
+    class Idle(deque[Connection]):
+        def append(self, connection: Connection) -> None:
+            store.close()  # by another thread, when the reader has seen that it is open
+            super().append(connection)
+
+    store._idle = Idle()
+    assert store.read(names) == []
+    assert len(store._idle) == 0
+
+
+def test_the_folder_is_free_at_once_although_a_child_has_the_handle_still(tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+    child = os.dup(store._lock)  # as between fork and exec of a child that another thread starts
+    store.close()
+    Store.open(tmp_path).close()
+    os.close(child)
 
 
 def test_a_reader_cannot_write(store: Store) -> None:
