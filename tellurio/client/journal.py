@@ -64,6 +64,11 @@ class Journal:
         self._closing = weakref.finalize(self, os.close, self.fd)
         self._closing.atexit = False  # a thread may still write then
 
+    @property
+    def number(self) -> int:
+        """Of the last record."""
+        return self._number
+
     def metric(self, name: str, value: float | str, step: int | None) -> None:
         """Append a metric; ``value`` as ``number_out`` gives it.  The short way: it is what loops call."""
         with self._lock:

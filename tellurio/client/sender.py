@@ -106,6 +106,8 @@ class Sender:
         self._scanned_at = 0.0
         self._progress = 0
         self._asked = self._clean = 0  # drains asked for; the last one that found everything stored
+        self._goals: dict[Path, int] = {}  # how far each journal was when a drain was asked for
+        self._goals_of = 0  # which drain that is
         self._stopped = self._alive = self._leaving = False
         self._saying, self._uploading = threading.Lock(), threading.Lock()
         self._threads: list[threading.Thread] = []
@@ -184,13 +186,15 @@ class Sender:
         while not self._stopped:
             asked = self._asked
             self._look(hurry=asked > self._clean)
-            if self._guarded(road, self._send):
-                continue
-            if not road.pause and not self._files_wait():
-                self._clean = max(self._clean, asked)
+            if self._goals_of <= self._clean < asked:
+                self._goals_of, self._goals = asked, {path: tail.logged for path, tail in self._tails.items()}
+            more = self._guarded(road, self._send)
+            if not road.pause and self._reached():
+                self._clean = max(self._clean, self._goals_of)
                 if self._leaving and self._clean >= self._asked:
                     break
-            self._rest(road)
+            if not more:
+                self._rest(road)
         if self._leaving:
             self._stopped = True
             self.wake_files()
@@ -198,6 +202,15 @@ class Sender:
                 if thread is not threading.current_thread():
                     thread.join(5.0)
             self._tidy()
+
+    def _reached(self) -> bool:
+        """Whether all is stored that was logged when the drain was asked for; a child process may log for ever."""
+        for path, goal in self._goals.items():
+            tail = self._tails.get(path)
+            if tail is not None and tail.stored < goal and tail.pending:
+                return False
+        self._goals = {}
+        return True
 
     def _rest(self, road: Road) -> None:
         if self._clean < self._asked:
@@ -223,10 +236,11 @@ class Sender:
         return more
 
     def _ship(self, tail: Tail) -> bool:
+        waited_for = tail.stored < self._goals.get(tail.path, 0)
         if not ship(tail, self.run_id, self._keeper):
             return False
         self._contact = time.monotonic()
-        self._progress += 1
+        self._progress += waited_for
         return True
 
     def _look(self, *, hurry: bool) -> None:
@@ -279,7 +293,8 @@ class Sender:
         if not _log.isEnabledFor(logging.INFO):
             self._said[tail.path] = tail.end
             return
-        while content := tail.read(offset):
+        end = tail.end
+        while offset < end and (content := tail.read(offset)):
             for line in content.split(b"\n")[:-1]:
                 offset += len(line) + 1
                 self._said[tail.path] = offset
@@ -307,9 +322,6 @@ class Sender:
     def _upload_pass(self) -> bool:
         more = [self._ship(tail) for path, tail in self._tails.items() if path.stem.endswith(FILES)]
         return any(more)
-
-    def _files_wait(self) -> bool:
-        return any(tail.pending for path, tail in self._tails.items() if path.stem.endswith(FILES))
 
     def _moved(self) -> None:
         self._progress += 1

@@ -161,6 +161,16 @@ class Tail:
         return self.journal.end if self.journal is not None else os.fstat(self._fd).st_size
 
     @property
+    def logged(self) -> int:
+        """How far its process has got: records, or of another process, bytes; `stored` counts the same."""
+        return self.journal.number if self.journal is not None else self.end
+
+    @property
+    def stored(self) -> int:
+        """How much of it the keeper has."""
+        return self.acknowledged if self.journal is not None else self.offset
+
+    @property
     def pending(self) -> bool:
         """Whether something waits to be sent."""
         if self.journal is not None:

@@ -369,6 +369,26 @@ def test_a_child_that_outlives_the_run_loses_nothing(server: ServerProcess, tmp_
     assert run_of(server, "outlives")["status"] == "COMPLETED"
 
 
+def test_a_child_that_logs_for_ever_holds_up_no_end(server: ServerProcess, tmp_path: Path) -> None:
+    text = """
+    te.configure_logging("warning")
+    run = te.init("lab", "for-ever")
+    child = os.fork()
+    while child == 0:
+        run.log("child", 1.0)
+    while len(list(run.folder.glob("*.jsonl"))) < 2:
+        time.sleep(0.01)
+    run.log("parent", 1.0)
+    assert run.flush()
+    run.finish()
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    """
+    script(server.home, text, tmp_path)
+    assert metric(server, "for-ever", "parent") == [1.0]
+    assert run_of(server, "for-ever")["status"] == "COMPLETED"
+
+
 def test_two_processes_make_one_project(server: ServerProcess, tmp_path: Path) -> None:
     processes = [start(server.home, "te.init('together', 'One Project').finish()", tmp_path / str(n)) for n in range(4)]
     for process in processes:

@@ -282,6 +282,35 @@ def test_a_journal_that_is_read_at_the_end_is_not_let_go_of_meanwhile(
     assert not tail.path.exists()
 
 
+def test_what_a_child_goes_on_to_log_is_no_progress_of_a_drain(tmp_path: Path) -> None:
+    """The server refuses this process's records, and takes the child's."""
+
+    class Half:
+        def post(self, path: str, *, params: Any = None, content: bytes = b"", **_: Any) -> Any:
+            if params is not None and params["client"] == "me":
+                raise ServerUnreachableError("away")
+            return {"acknowledged": params["first"] + content.count(b"\n") - 1} if params is not None else None
+
+    client = cast(Client, Half())
+    sender = Sender(tmp_path / "run", "run", "name", client, lambda: client, 5.0, lambda: None)
+    mine, child, over = Journal(tmp_path / "run", "me"), Journal(tmp_path / "run", "child"), threading.Event()
+    mine.metric("x", 0.0, 1)
+
+    def work() -> None:
+        while not over.wait(0.001):
+            child.metric("x", 0.0, 1)
+
+    logging = threading.Thread(target=work)
+    logging.start()
+    sender.add(mine)
+    sender.start()
+    assert not sender.drain(0.5)  # longer than between two tries
+    over.set()
+    logging.join()
+    sender.stop()
+    child.close()
+
+
 def test_waking_counts_once() -> None:
     wake = Wake()
     assert not wake.wait(0)
