@@ -70,8 +70,13 @@ class Proxy:
         self.port = listening.sockets[0].getsockname()[1]
         self._ready.set()
         self._loop.run_forever()
+        for each in listening.sockets:  # a connection that is being taken while its server is closed is never closed
+            self._loop.remove_reader(each.fileno())
+        self._loop.run_until_complete(_turns())
+        self._cut_all()
         listening.close()
         self._loop.run_until_complete(_ended(asyncio.all_tasks(self._loop)))
+        self._loop.run_until_complete(_turns())
         self._loop.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -137,6 +142,11 @@ class Proxy:
                     return
                 if self.pause:
                     await asyncio.sleep(self.pause)
+
+
+async def _turns() -> None:
+    for _ in range(8):
+        await asyncio.sleep(0)
 
 
 async def _ended(tasks: Collection[asyncio.Task[Any]]) -> None:
