@@ -185,6 +185,7 @@ class Run:
             self.record("v", {"name": name, "type": "image", "v": image, "step": step})
 
     def _spooled(self, name: str, content: bytes | Path) -> tuple[str, list[dict[str, Any]]]:
+        self._open("_files", FILES)  # first: who tidies the folder up leaves the copies alone where there is a journal
         if isinstance(content, Path):
             return spooled(content, self.folder)
         file_name = f"{slugify(name.rpartition('/')[2]) or 'image'}.{image_type(content)}"
@@ -209,7 +210,7 @@ class Run:
             raise self._over("run.log_artifact")
         source = Path(path)
         name = checked_artifact_name(source.absolute().name if name is None else name)
-        found, files = spooled(source, self.folder)
+        found, files = self._spooled(name, source)
         self._record_files(name, kind or found, files)
 
     def _record_files(self, name: str, kind: str, files: list[dict[str, Any]]) -> None:

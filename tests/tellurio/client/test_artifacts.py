@@ -51,6 +51,28 @@ def test_a_file_is_kept_as_it_was_when_it_was_logged(server: ServerProcess, tmp_
     eventually(lambda: not folder.exists())  # the server looks after it, too
 
 
+def test_a_copy_is_made_where_a_journal_keeps_it(server: ServerProcess, tmp_path: Path) -> None:
+    """The Run may end while a child process copies: a folder without a journal is tidied away, with its copies."""
+    (tmp_path / "notes.txt").write_text("notes")
+    text = """
+    from pathlib import Path
+    from tellurio.client import run as runs
+    spooled = runs.spooled
+    def looked(path, folder):
+        print(len(list(folder.glob("*-files.jsonl"))))
+        return spooled(path, folder)
+    runs.spooled = looked
+    with te.init("lab", "journal first") as run:
+        if os.fork() == 0:
+            run.log_artifact("notes.txt")
+            os._exit(0)
+        os.wait()
+        run.log("notes", Path("notes.txt"))
+    """
+    assert script(server.home, text, tmp_path).stdout.split() == ["1", "2"]
+    assert [each["name"] for each in artifacts(server, "journal-first")] == ["notes", "notes.txt"]
+
+
 def test_a_folder_is_kept_whole(server: ServerProcess, tmp_path: Path) -> None:
     folder = tmp_path / "data"
     (folder / "deep" / "er").mkdir(parents=True)
