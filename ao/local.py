@@ -49,7 +49,10 @@ def alive(pid: object) -> bool:
 
 
 def _spawn(arguments: list[str]) -> None:
-    """A process of its own, quiet: it outlives the script, and Ctrl-C in its terminal is not for it."""
+    """A process of its own, quiet: it outlives the script, and Ctrl-C in its terminal is not for it.
+
+    It is no child of the script's, which may wait for any of its own: a shell starts it, and ends.
+    """
     command = [sys.executable, *arguments]
     try:
         if not hasattr(os, "posix_spawn"):
@@ -59,6 +62,10 @@ def _spawn(arguments: list[str]) -> None:
             subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, cwd=home())
             return
         nothing = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]
-        os.posix_spawn(sys.executable, command, os.environ, file_actions=nothing, setsid=True)
+        shell = ["sh", "-c", '"$@" &', "sh", *command]
+        try:
+            os.waitpid(os.posix_spawn("/bin/sh", shell, os.environ, file_actions=nothing, setsid=True), 0)
+        except FileNotFoundError:  # a machine without a shell
+            os.posix_spawn(sys.executable, command, os.environ, file_actions=nothing, setsid=True)
     except OSError:
         pass  # the folder stays, and is found by the next server

@@ -169,6 +169,16 @@ def test_no_server_can_be_started(lab: Lab) -> None:
     assert len(lab.calls) == 1
 
 
+def test_who_starts_the_server_is_no_child_of_the_script(lab: Lab) -> None:
+    """Or else ``os.wait()`` would give the script the end of a process that it does not know."""
+    (lab.home / "server" / "server.json").unlink()
+    (lab.home / "server").rmdir()
+    (lab.home / "server").write_text("")
+    source = "import os\ntry: print(os.waitpid(-1, os.WNOHANG))\nexcept ChildProcessError: print('none')"
+    ran = lab.record(lab.write("script.py", source))
+    assert (ran.status, ran.out, ran.err) == (0, "none\n", "")
+
+
 def test_two_recorders_at_once(real: Lab) -> None:
     script = real.write("script.py", "import sys\nfrom ask import ask\nfor n in range(20): ask(f'{sys.argv[1]} {n}')\n")
     command = [*RECORD, "--run-name"]
