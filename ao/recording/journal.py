@@ -135,8 +135,7 @@ class Journal:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             _lock(fd)
-            if not os.fstat(fd).st_nlink:  # before it was locked, the server took it for one of a dead process
-                raise FileNotFoundError(2, "No such file or directory", path)
+            os.stat(path)  # it is gone if the server took it for one of a dead process before it was locked
             self._tell(run_id, name)
         except BaseException:
             os.close(fd)
