@@ -89,6 +89,19 @@ def test_a_job_that_needs_its_client_waits_for_it_then_is_put_aside_and_goes_on(
     assert moody.asked() - before <= 3
 
 
+def test_a_job_is_taken_up_with_a_higher_fence_than_its_client_has_heard_of(moody: Place, sent: dict[str, Any]) -> None:
+    """After a power cut the store may have forgotten who held it last."""
+    job_id = uuid.uuid4().hex
+    vanish(moody, sent["backward"], job_id)
+    eventually(lambda: state(moody, job_id) == "waiting")
+    url, heard = f"/api/v1/runs/{moody.run_id}/jobs/{job_id}", {"Last-Event-ID": "7:2"}
+    with moody.server.client() as client:
+        with client.stream("POST", url, json=sent["backward"], headers=heard) as answer:
+            said = answer.iter_lines()
+            assert next(line for line in said if line.startswith("data: ")) == 'data: {"fence":8}'
+        assert client.delete(url).status_code == 204
+
+
 def test_a_job_that_needs_no_client_goes_on_without_it(moody: Place, sent: dict[str, Any]) -> None:
     job_id, before = uuid.uuid4().hex, moody.asked()
     vanish(moody, sent["step"], job_id)
