@@ -33,6 +33,7 @@ class Watch:
         """Hand over what is imported, and wait for the rest."""
         sys.meta_path.insert(0, self)
         for name in list(self._waiting):
+            _wait_for_import(name)
             module = sys.modules.get(name)
             if module is not None and not _half_made(module):
                 self._arrived(name, module)
@@ -86,8 +87,17 @@ class Watch:
 
 
 def _half_made(module: ModuleType) -> bool:
-    """Another thread is importing it just now (or a partial import is on this one's stack)."""
+    """Its import is on this thread's stack, and not at its end."""
     return bool(getattr(getattr(module, "__spec__", None), "_initializing", False))
+
+
+def _wait_for_import(name: str) -> None:
+    """Until no other thread is importing it: it does not know of us.  One on our own stack is not waited for."""
+    importing: Any = sys.modules["_frozen_importlib"]
+    try:
+        importing._lock_unlock_module(name)
+    except AttributeError:
+        pass  # a Python that locks them otherwise
 
 
 def _found_by_others(us: Watch, name: str, path: Any, target: Any) -> Any:

@@ -223,6 +223,34 @@ def test_a_module_is_handed_over_once_when_it_is_complete(tmp_path: Path) -> Non
     assert said == "[('json', None), ('watched_two', 7), ('watched_one', 7)] False"
 
 
+def test_a_module_that_another_thread_is_importing_is_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "watched_slow.py").write_text("import gate\ngate.begun.set()\ngate.go.wait()\nvalue = 7\n")
+    (tmp_path / "watched_self.py").write_text("import gate\ngate.watch('watched_self')\nvalue = 7\n")
+    gate = """
+        import threading
+        from ao.intercept.imports import Watch
+        begun, go, seen = threading.Event(), threading.Event(), []
+        def watch(name):
+            Watch([name], lambda name, module: seen.append((name, vars(module).get("value")))).start()
+    """
+    (tmp_path / "gate.py").write_text(textwrap.dedent(gate))
+    said = run(
+        """
+        import gate, threading
+        thread = threading.Thread(target=lambda: __import__("watched_slow"))
+        thread.start()
+        gate.begun.wait()
+        threading.Timer(0.2, gate.go.set).start()
+        gate.watch("watched_slow")
+        thread.join()
+        import watched_self  # on the stack of its own import there is nothing to wait for
+        print(gate.seen)
+        """,
+        tmp_path,
+    )
+    assert said == "[('watched_slow', 7)]"
+
+
 def test_a_module_that_fails_to_import_fails_as_ever_and_may_be_tried_again(tmp_path: Path) -> None:
     (tmp_path / "watched_bad.py").write_text(
         "import os\nif not os.path.exists(__file__ + '.ok'): raise ZeroDivisionError\n"
