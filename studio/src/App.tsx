@@ -5,6 +5,7 @@ import { usePath } from "./lib/location";
 import { routeOf } from "./lib/route";
 import { useStore } from "./lib/store";
 import { connection } from "./live/connection";
+import { outdated } from "./live/outdated";
 import { Banner } from "./ui/Banner";
 import { ErrorBoundary } from "./ui/ErrorBoundary";
 import { Header } from "./ui/Header";
@@ -30,7 +31,7 @@ const client = new QueryClient({
   },
 });
 
-connection.onReturn(() => void client.invalidateQueries());
+connection.onReturn(() => outdated(client));
 
 export function App() {
   return (

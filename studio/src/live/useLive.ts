@@ -4,6 +4,7 @@ import { address } from "../api/client";
 import { keys } from "../api/queries";
 import { throttled } from "../lib/throttle";
 import { type Hint, oldParts, parseHint, touchesListing } from "./hints";
+import { outdated } from "./outdated";
 import { follow } from "./stream";
 
 /** A table of Runs is read again at most so often, however many Runs are going on. */
@@ -13,7 +14,7 @@ const LISTING_PAUSE = 1000;
 export function useLiveProject(ns: string, project: string): void {
   const client = useQueryClient();
   useEffect(() => {
-    const reread = throttled(() => void client.invalidateQueries({ queryKey: keys.listing(ns, project) }), LISTING_PAUSE);
+    const reread = throttled(() => outdated(client, keys.listing(ns, project)), LISTING_PAUSE);
     const stop = follow(address("/api/v1/namespaces/{ns}/projects/{project}/live", { ns, project }), {
       changed(data) {
         const hint = parseHint(data);
@@ -38,11 +39,11 @@ export function useLiveRun(runId: string | undefined): void {
         const hint = parseHint(data);
         if (hint?.run_id === runId) apply(client, hint);
       },
-      reset: () => void client.invalidateQueries({ queryKey: keys.run(runId) }),
+      reset: () => outdated(client, keys.run(runId)),
     });
   }, [client, runId]);
 }
 
 function apply(client: QueryClient, hint: Hint): void {
-  for (const part of oldParts(hint)) void client.invalidateQueries({ queryKey: [...keys.run(hint.run_id), part] });
+  for (const part of oldParts(hint)) outdated(client, [...keys.run(hint.run_id), part]);
 }
