@@ -133,10 +133,16 @@ _START = (
 
 
 def _of_living(command: Mapping[str, Any]) -> dict[str, str]:
-    """The keys of the recorder, if it still runs, as this user's processes may read them."""
+    """The keys of the recorder, if it still runs, as this user's processes may read them.
+
+    By its arguments it is known again: its process id may be another program's by now, whose keys are not the script's.
+    """
+    argv = [str(each).encode(errors="surrogateescape") for each in command.get("argv") or ()]
     try:
-        with open(f"/proc/{int(command.get('pid') or 0)}/environ", "rb") as file:
-            pairs = [line.partition(b"=") for line in file.read().split(b"\0")]
+        process = Path(f"/proc/{int(command.get('pid') or 0)}")
+        if process.joinpath("cmdline").read_bytes().split(b"\0")[-len(argv) - 1 : -1] != argv:
+            return {}
+        pairs = [line.partition(b"=") for line in process.joinpath("environ").read_bytes().split(b"\0")]
     except (OSError, ValueError):
         return {}
     wanted = {str(name).encode() for name in command.get("needs") or ()}

@@ -137,8 +137,7 @@ class Processes:
             given = {**_own_environment(), **dict(stored.get("env") or {}), **environ}
             _, _, given = restart(stored, run_id, cache=cache, environ=given)  # now: keys of one that runs go with it
             if run["status"] == "RUNNING":
-                await self.stop(user, run_id)
-                await self._ended(run_id)
+                await self._stopped(user, run_id)
             draft = run if run["status"] == "DRAFT" else await self._store.awrite(_copied, run, durable=True)
             command, where, env = restart(stored, draft["id"], cache=cache, environ=given)
         except CannotRun as error:
@@ -247,6 +246,17 @@ class Processes:
     def _records(self, pid: int, run_id: str) -> bool:
         home: Path = self._settings.journals_home
         return records(pid, home / "journals" / run_id)
+
+    async def _stopped(self, user: Mapping[str, Any], run_id: str) -> None:
+        try:
+            await self.stop(user, run_id)
+        except Refused as refused:  # it may have ended by itself just now, which is stored in a moment
+            try:
+                await self._ended(run_id)
+            except Refused:
+                raise refused from None
+        else:
+            await self._ended(run_id)
 
     async def _ended(self, run_id: str) -> None:
         for _ in range(int(PATIENCE / _PAUSE)):

@@ -17,7 +17,9 @@ from typing import Any
 import httpx2
 import pytest
 
+from tellurio.client.restarting import CannotRun, restart
 from tellurio.server.outputs import LIMIT, Outputs, Said
+from tellurio.server.processes import Processes
 from tellurio.store.edits import not_begun
 from tellurio.store.recordings import begin_recording
 from tellurio.store.runs import end_run
@@ -437,6 +439,44 @@ def test_an_interpreter_that_is_no_program_is_told(
     (tmp_path / "a.py").unlink()
     answer = client.post(f"/api/v1/runs/{id}/rerun", json={})
     assert (answer.status_code, f"Its script is gone: {tmp_path / 'a.py'}" in answer.text) == (409, True)
+
+
+def test_the_keys_of_another_program_with_the_recorders_process_id_are_not_taken(tmp_path: Path) -> None:
+    (tmp_path / "a.py").touch()
+    command = {"argv": ["a.py", "x"], "cwd": str(tmp_path), "needs": ["MY_API_KEY"], "interpreter": sys.executable}
+    waits = [sys.executable, "-c", "print(flush=True); input()"]
+    for arguments, is_recorder in ((["a.py", "x"], True), (["b.py", "x"], False), ([], False)):
+        pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "env": {"MY_API_KEY": SECRET}}
+        with subprocess.Popen([*waits, *arguments], **pipes) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            living = {**command, "pid": process.pid}
+            if is_recorder:
+                assert restart(living, "1", environ={})[2]["MY_API_KEY"] == SECRET
+            else:
+                with pytest.raises(CannotRun, match="It was recorded with MY_API_KEY, which is not set here"):
+                    restart(living, "1", environ={})
+
+
+def test_a_script_that_ends_just_when_it_is_to_be_stopped_is_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with house(tmp_path / "server", journals_home=tmp_path) as home:
+        me = home.user("me")
+        home.store.write(lambda c: c.exec_driver_sql("UPDATE users SET is_admin = 1"))
+        (tmp_path / "python").write_bytes(b"\x00no program")
+        (tmp_path / "python").chmod(0o700)
+        (tmp_path / "a.py").touch()
+        command = {"argv": ["a.py"], "cwd": str(tmp_path), "interpreter": str(tmp_path / "python"), "pid": 2**22 + 1}
+        run = home.store.write(begin_recording, {"id": str(uuid.uuid4()), "kind": "recording", "command": command})
+
+        def gone(self: Processes, pid: int, run_id: str) -> bool:
+            home.store.submit(end_run, run_id, "COMPLETED", by_client=True, now=time.time())
+            return False
+
+        monkeypatch.setattr(Processes, "_records", gone)
+        answer = me("POST", f"/api/v1/runs/{run['id']}/rerun", json={})
+        assert "could not be started" in answer.text  # so far it came
 
 
 def test_a_failure_that_is_just_being_stored_is_no_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
