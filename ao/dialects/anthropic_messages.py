@@ -8,7 +8,7 @@ from typing import Any
 
 from ao.dialects import _json
 from ao.dialects.base import Asked, Dialect, at, count, fields, listed
-from ao.dialects.events import sse
+from ao.dialects.events import last_line, sse
 
 __all__ = ["AnthropicMessages"]
 
@@ -48,7 +48,7 @@ class AnthropicMessages(Dialect):
         return usage | {name: number for name, number in parts.items() if number}
 
     def ended(self, body: bytes) -> bool:
-        return b"event: message_stop" in body[-256:]
+        return b"event: message_stop" in body[-256:] and last_line(body[-256:]).startswith(b"data:")
 
     def fold(self, events: Iterable[Any]) -> Any:
         body: dict[str, Any] = {}

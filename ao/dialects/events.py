@@ -8,7 +8,7 @@ from typing import Any
 
 from ao.dialects import _json
 
-__all__ = ["lines", "parse", "sse"]
+__all__ = ["last_line", "lines", "parse", "sse"]
 
 _LINE = re.compile(rb"\r\n|\n|\r")
 
@@ -21,6 +21,11 @@ def parse(body: bytes) -> list[Any]:
     if start.startswith(b"{"):
         return [value for line in _LINE.split(body) if line.strip() for value in _values(line)]
     return [value for data in _data(body) for value in _values(data)]
+
+
+def last_line(body: bytes) -> bytes:
+    """The last line that is not empty; ``b""`` when it is not whole: no line break came after it."""
+    return body.rstrip(b"\r\n").rpartition(b"\n")[2].strip() if body.endswith((b"\n", b"\r")) else b""
 
 
 def _data(body: bytes) -> Iterable[bytes]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ao.dialects import _json
 from ao.dialects.base import Asked, Dialect, at, count, fields, listed
-from ao.dialects.events import sse
+from ao.dialects.events import parse, sse
 
 __all__ = ["Gemini", "GeminiEmbeddings"]
 
@@ -49,6 +49,12 @@ class Gemini(Dialect):
 
     def answering(self, body: Any) -> str:
         return str(at(body, "modelVersion") or "")
+
+    def ended(self, body: bytes) -> bool:
+        """There is no event that says so: the last one has the reason why the model stopped."""
+        told = parse(body)[-1:]
+        candidates = listed(told, 0, "candidates")
+        return bool(candidates) and all(at(each, "finishReason") for each in candidates)
 
     def fold(self, events: Iterable[Any]) -> Any:
         body: dict[str, Any] = {}

@@ -22,7 +22,7 @@ class _Ollama(Dialect):
         return at(asked.json, "stream") is not False
 
     def ended(self, body: bytes) -> bool:
-        return bool(re.search(rb'"done": ?true', body))
+        return bool(re.search(rb'"done": ?true', body)) and body.rstrip().endswith(b"}")
 
     def usage(self, body: Any) -> dict[str, int] | None:
         if at(body, "prompt_eval_count") is None and at(body, "eval_count") is None:

@@ -38,7 +38,7 @@ def chat_usage(body: Any) -> dict[str, int] | None:
 
 def done(body: bytes) -> bool:
     """Whether the last event is ``[DONE]``."""
-    return body[-64:].rstrip().endswith(b"[DONE]")
+    return body[-64:].rstrip().rpartition(b"\n")[2] in (b"data: [DONE]", b"data:[DONE]")
 
 
 class OpenAIChat(Dialect):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ao.dialects.base import Asked, Dialect, at, count, fields, listed
-from ao.dialects.events import sse
+from ao.dialects.events import last_line, sse
 from ao.dialects.openai_chat import deployed
 
 __all__ = ["OpenAIResponses"]
@@ -47,7 +47,7 @@ class OpenAIResponses(Dialect):
         return usage | {name: number for name, number in parts.items() if number}
 
     def ended(self, body: bytes) -> bool:
-        return bool(_ENDED.search(body))
+        return bool(_ENDED.search(body)) and last_line(body).startswith(b"data:")
 
     def fold(self, events: Iterable[Any]) -> Any:
         """The last event holds the whole body; of a stream that broke before it, what was said so far."""

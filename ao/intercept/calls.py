@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextvars import ContextVar
 from time import perf_counter
 from typing import Any, Protocol
 
 from ao import dialects
+from ao.dialects import _json
 from ao.dialects.base import Asked
 from ao.intercept.credentials import public_headers, public_text, public_url
+from ao.intercept.faults import fault_of, raised
 from ao.intercept.hosts import Hosts, host_of
 from ao.intercept.quiet import is_quiet
-from ao.intercept.seam import Attempt, Decision, Exchange, Outcome, Recorder, Replay
+from ao.intercept.seam import Attempt, Decision, Exchange, Outcome, Recorder, Replay, split
 from ao.intercept.tee import Tee
 from ao.intercept.where import Place, place, task_name, thread_name
 
-__all__ = ["Call", "Desk", "Sent"]
+__all__ = ["Call", "Desk", "Given", "Sent"]
 
 _RETRY_COUNT = "x-stainless-retry-count"
 _REMEMBERED = 32
@@ -39,6 +41,12 @@ class Sent(Protocol):
 
     def teed(self, response: Any, call: Call) -> Any:
         """The response, with ``call.tee(...)`` on its body."""
+
+    def seen(self, error: BaseException) -> BaseException:
+        """The error that the script gets where this one is raised: a library may use a cancellation as a timeout."""
+
+    def parts(self) -> Mapping[str, Any]:
+        """What errors of this library hold of the request, by attribute; see ``faults.raised``."""
 
 
 class Desk:
@@ -124,15 +132,21 @@ class Desk:
         """Ask the recorder about a new call."""
         return Call(self, recorder, exchange, recorder.begin(exchange))
 
-    def finish_all(self) -> None:
-        """Tell about the answers that nobody has read to their end."""
+    def finish_all(self, *, over: bool = False) -> None:
+        """Tell about the answers that nobody has read to their end.
+
+        Args:
+            over: the script has come to its end by itself: what it is not just reading, it has left.
+        """
         while self._open:
             try:
                 left = list(self._open)
             except RuntimeError:  # another thread has just added one
                 continue
             for tee in left:
-                tee.finish(complete=False, error=EOFError("still being read when recording ended"))
+                left_alone = over and not tee.busy
+                error = None if left_alone else EOFError("still being read when recording ended")
+                tee.finish(complete=False, error=error)
                 self._open.discard(tee)
 
     def failed_on(self, error: Exception) -> None:
@@ -162,9 +176,10 @@ class Call:
         self.failed, self.going = False, True
         self._begun = perf_counter()
 
-    def given(self, replay: Replay) -> None:
+    def given(self, replay: Replay) -> Given:
         """It is answered from a record.  A library that tries again after an error is given the same error again."""
-        self.failed, self.going = replay.status >= 300, False
+        self.failed, self.going = replay.status is None or replay.status >= 300, False
+        return Given(self, replay)
 
     def tried(self, status: int | None, error: str | None) -> None:
         """A library has tried by itself, and tries again."""
@@ -183,14 +198,15 @@ class Call:
     def broke(self, error: BaseException) -> None:
         """No answer came."""
         self.failed = True
-        self._tell(None, (), b"", (), 0, False, _spelled(error), None, None)
+        self._tell(None, (), b"", (), 0, False, _spelled(error), None, None, fault=fault_of(error))
 
     def _heard(self, tee: Tee) -> None:
         said = None if tee.error is None else _spelled(tee.error)
         self.failed = self.failed or tee.error is not None
         headers, body, chunks = public_headers(tee.headers), bytes(tee.kept), tuple(tee.chunks)
         complete = tee.complete or (tee.error is None and self._ended(body))
-        self._tell(tee.status, headers, body, chunks, tee.omitted, complete, said, tee.first, tee.last)
+        ending: dict[str, Any] = {} if complete else {"left": tee.left, "fault": fault_of(tee.error)}
+        self._tell(tee.status, headers, body, chunks, tee.omitted, complete, said, tee.first, tee.last, **ending)
         if tee.omitted:
             self._desk.say(
                 f"An answer of {self.exchange.label} is longer than {self._desk.limit:,} bytes; the rest of it was "
@@ -198,8 +214,10 @@ class Call:
             )
 
     def _ended(self, body: bytes) -> bool:
+        """Whether all is there, although the script has not seen the end of it."""
         try:
-            return dialects.get(self.exchange.dialect).ended(body)
+            dialect = dialects.get(self.exchange.dialect)
+            return dialect.ended(body) if self.exchange.streaming else isinstance(_json.loads(body), dict)
         except Exception:  # noqa: BLE001 - a dialect of the user's own must not fail the script
             return False
 
@@ -214,6 +232,7 @@ class Call:
         error: str | None,
         first: float | None,
         last: float | None,
+        **ending: Any,
     ) -> None:
         now, self.going = perf_counter(), False
         self._attempts.append(Attempt(self._begun - self._zero, now - self._begun, status, error))
@@ -229,11 +248,35 @@ class Call:
             first,
             last,
             now - self._zero,
+            **ending,
         )
         try:
             self._recorder.end(self.exchange, outcome)
         except Exception as problem:  # noqa: BLE001 - the script must not notice
             self._desk.say(f"A call was not recorded to its end: {type(problem).__name__}: {problem}")
+
+
+class Given:
+    """A recorded answer on its way to the script."""
+
+    __slots__ = ("_call", "replay")
+
+    def __init__(self, call: Call, replay: Replay) -> None:
+        self._call, self.replay = call, replay
+
+    def pieces(self) -> Iterator[tuple[float, bytes]]:
+        """Each piece with the seconds to wait before it."""
+        before = 0.0
+        for when, piece in split(self.replay.body, self.replay.chunks):
+            yield (when - before) * self.replay.pace, piece
+            before = when
+
+    def error(self, parts: Mapping[str, Any]) -> Exception | None:
+        """What is to be raised where there are no more pieces, perhaps again; None: the body is whole."""
+        if self.replay.fault is None:
+            return None
+        self._call.failed = True
+        return raised(self.replay.fault, self._call.exchange.library, parts)
 
 
 _last: ContextVar[weakref.ref[Call] | None] = ContextVar("ao_last_call", default=None)

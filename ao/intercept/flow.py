@@ -7,14 +7,15 @@ import time
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any, TypeAlias
 
-from ao.intercept.calls import Desk, Sent
+from ao.intercept.calls import Desk, Given, Sent
 from ao.intercept.quiet import enter, leave
-from ao.intercept.seam import Decision, Live, Replay
+from ao.intercept.seam import Live, Replay
 
-__all__ = ["Flow", "adrive", "apause", "drive", "flow", "pause"]
+__all__ = ["Flow", "Step", "adrive", "apause", "drive", "flow", "pause"]
 
-Flow: TypeAlias = Generator[Decision | None, Any, Any]
-"""Yields a decision to have it carried out, which gives a response; None to give others a turn."""
+Step: TypeAlias = Live | Given
+Flow: TypeAlias = Generator[Step | None, Any, Any]
+"""Yields what is to be carried out, which gives a response; None to give others a turn."""
 
 _AS_IT_IS = Live()
 
@@ -26,13 +27,15 @@ def flow(desk: Desk, sent: Sent) -> Flow:
         return (yield _AS_IT_IS)
     if isinstance(call.decision, Replay):
         yield None
-        call.given(call.decision)
-        return (yield call.decision)
+        given = call.given(call.decision)
+        if call.decision.status is None and (error := given.error(sent.parts())) is not None:
+            raise error
+        return (yield given)
     token = enter()
     try:
         response = yield call.decision
     except BaseException as error:
-        call.broke(error)
+        call.broke(sent.seen(error))
         raise
     finally:
         leave(token)
@@ -43,7 +46,7 @@ def flow(desk: Desk, sent: Sent) -> Flow:
         return response
 
 
-def drive(steps: Flow, act: Callable[[Decision], Any]) -> Any:
+def drive(steps: Flow, act: Callable[[Step], Any]) -> Any:
     """Run a flow in a library that blocks."""
     try:
         step = next(steps)
@@ -58,7 +61,7 @@ def drive(steps: Flow, act: Callable[[Decision], Any]) -> Any:
         return done.value
 
 
-async def adrive(steps: Flow, act: Callable[[Decision], Awaitable[Any]]) -> Any:
+async def adrive(steps: Flow, act: Callable[[Step], Awaitable[Any]]) -> Any:
     """Run a flow in a library that awaits."""
     try:
         step = next(steps)

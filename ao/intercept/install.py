@@ -12,10 +12,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
-    from typing import Any
+    from typing import Any, Protocol
 
     from ao.intercept.calls import Desk
     from ao.intercept.seam import Recorder
+
+    class Undo(Protocol):
+        """Undoes ``install``."""
+
+        def __call__(self, *, over: bool = False) -> None:
+            """``over``: the script has come to its end by itself: answers that it is not just reading, it has left."""
+
 
 __all__ = ["LIMIT", "install"]
 
@@ -41,9 +48,7 @@ _lock = RLock()
 _installed: Installed | None = None
 
 
-def install(
-    recorder: Recorder, *, notice: Callable[[str], None] | None = None, limit: int = LIMIT
-) -> Callable[[], None]:
+def install(recorder: Recorder, *, notice: Callable[[str], None] | None = None, limit: int = LIMIT) -> Undo:
     """Have the LM calls of this process told to ``recorder``.
 
     Libraries that are imported are patched at once, others when they are.  Installing again puts another recorder in
@@ -79,24 +84,24 @@ class Installed:
         self._users: list[tuple[Recorder, Callable[[str], None], int]] = []
         self._watch = Watch(_LIBRARIES, self._arrived)
 
-    def use(self, recorder: Recorder, notice: Callable[[str], None], limit: int) -> Callable[[], None]:
+    def use(self, recorder: Recorder, notice: Callable[[str], None], limit: int) -> Undo:
         """Tell this recorder from now on."""
         user = (recorder, notice, limit)
         self._users.append(user)
         self._put_on_desk()
-        return lambda: self._drop(user)
+        return lambda *, over=False: self._drop(user, over)
 
     def start(self) -> None:
         """Patch what is imported and wait for the rest; without the lock, as another thread may be importing too."""
         self._watch.start()
 
-    def _drop(self, user: tuple[Any, Any, int]) -> None:
+    def _drop(self, user: tuple[Any, Any, int], over: bool) -> None:
         global _installed
         with _lock:
             if not any(user is known for known in self._users):
                 return
             if self._desk is not None and user is self._users[-1]:
-                self._desk.finish_all()
+                self._desk.finish_all(over=over)
                 for sentence in self._desk.hosts.unheard():
                     self._desk.say(sentence)
             self._users = [known for known in self._users if known is not user]

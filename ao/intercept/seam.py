@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
+from ao.intercept.faults import LEFT, Fault
+
 __all__ = ["Attempt", "Decision", "Exchange", "Live", "Outcome", "Recorder", "Replay", "split"]
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
@@ -74,16 +76,20 @@ class Replay:
 
     The pieces of ``body`` reach the script one by one, as ``chunks`` says (without: in one piece), each after a turn
     of the event loop.  ``pace`` stretches the recorded times: 1 waits as long as it took then, 0 not at all.
+    Who reads on after the last piece is raised ``fault``, if there is one; without a ``status`` it is raised at once.
     """
 
-    status: int = 200
+    status: int | None = 200
     headers: Headers = ()
     body: bytes = b""
     chunks: Chunks = ()
     pace: float = 0.0
+    fault: Fault | None = None
 
     def framed(self) -> Headers:
-        """The headers with the length that ``body`` has, where they tell one."""
+        """The headers with the length that ``body`` has, where they tell one and it is all there is."""
+        if self.fault is not None:
+            return self.headers
         length = str(len(self.body))
         return tuple((name, length if name.lower() == "content-length" else value) for name, value in self.headers)
 
@@ -112,7 +118,9 @@ class Outcome:
         omitted: bytes that the script was given beyond ``body``.
         complete: the body came to its end, or to the event that says that it has; False when the script left it early,
             never read it, or it broke.
+        left: the script left it early, and would again: it was not interrupted by a cancellation or by Ctrl-C.
         error: the exception, ``"ReadTimeout: ..."``; None when all went well, or when the status tells.
+        fault: the same, to be raised again; None when it is none of a transport.
         attempts: all of them, the last one included.
         first_byte, last_byte: seconds after ``Exchange.started``; None when no byte of a body came.
         seconds: from ``started`` to the end.
@@ -129,15 +137,18 @@ class Outcome:
     first_byte: float | None
     last_byte: float | None
     seconds: float
+    left: bool = False
+    fault: Fault | None = None
 
     def replay(self, *, pace: float = 0.0) -> Replay | None:
-        """The decision that gives the script what it was given; None when that was not kept, or when it broke.
+        """The decision that gives the script what it was given, the error too; None when that was not kept.
 
-        Of an answer that the script left early there is no more than it read: ``complete`` says so.
+        Of an answer that the script left early there is no more than it read; who reads on is raised an error.
         """
-        if self.status is None or self.error is not None or self.omitted:
+        fault = LEFT if self.left else self.fault
+        if self.omitted or (fault is None and (self.status is None or not self.complete)):
             return None
-        return Replay(self.status, self.headers, self.body, self.chunks, pace)
+        return Replay(self.status, self.headers, self.body, self.chunks, pace, fault)
 
 
 class Recorder(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from time import perf_counter
@@ -45,7 +46,7 @@ class Tee:
         self.kept = bytearray()
         self.chunks: list[tuple[float, int]] = []
         self.omitted = 0
-        self.complete = False
+        self.complete = self.left = False
         self.error: BaseException | None = None
         self.first: float | None = None
         self.last: float | None = None
@@ -86,7 +87,10 @@ class Tee:
             self.busy = False
 
     def finish(self, *, complete: bool, error: BaseException | None = None) -> None:
-        """There will be no more: the body is at its end (``complete``), or was left, or broke (``error``)."""
+        """There will be no more: the body is at its end (``complete``), or was left, or broke (``error``).
+
+        ``left`` says whether the script left it by itself, and not because it was being stopped or cancelled.
+        """
         ended, self._ended = self._ended, None
         if ended is None or os.getpid() != self._process:
             return
@@ -94,6 +98,7 @@ class Tee:
             self._say_plain()
         self.error = error or self.error
         self.complete = complete and self.error is None
+        self.left = not complete and self.error is None and not _interrupted()
         ended(self)
 
     def __del__(self) -> None:
@@ -126,6 +131,12 @@ class Tee:
         if self._encodings:
             gone = ("content-encoding", "content-length")
             self.headers = [(name, value) for name, value in self.headers if name.lower() not in gone]
+
+
+def _interrupted() -> bool:
+    """Whether Ctrl-C or a cancellation is on its way through the script."""
+    error = sys.exc_info()[1]
+    return error is not None and not isinstance(error, (Exception, GeneratorExit, SystemExit))
 
 
 def _encodings(headers: list[tuple[str, str]]) -> list[str]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import deque
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
-from ao.intercept.calls import Call, Desk
-from ao.intercept.flow import adrive, flow
+from ao.intercept.calls import Call, Desk, Given
+from ao.intercept.flow import Step, adrive, flow
 from ao.intercept.patching import Patches
-from ao.intercept.seam import Decision, Replay, split
+from ao.intercept.seam import Replay
 from ao.intercept.tee import Tee
 
 __all__ = ["patch"]
@@ -56,7 +57,7 @@ class _Library:
     async def middleware(self, request: Any, handler: Any) -> Any:
         """What aiohttp awaits instead of the connection."""
         sent = _Sent(self, request)
-        return await adrive(flow(self.desk, sent), lambda decision: sent.act(handler, decision))
+        return await adrive(flow(self.desk, sent), lambda step: sent.act(handler, step))
 
 
 class _Sent:
@@ -77,13 +78,13 @@ class _Sent:
         value = body._value if isinstance(body, self._library.aiohttp.BytesPayload) else None
         return bytes(value) if isinstance(value, (bytes, bytearray, memoryview)) else None
 
-    async def act(self, handler: Any, decision: Decision) -> Any:
+    async def act(self, handler: Any, step: Step) -> Any:
         """Send the script's request, with another body if there is one; or answer it from a record."""
-        if isinstance(decision, Replay):
-            return await self._answer(decision)
-        if decision.body is not None:
+        if isinstance(step, Given):
+            return await self._answer(step)
+        if step.body is not None:
             kind = self._request.headers.get("Content-Type")
-            await self._request.update_body(decision.body)
+            await self._request.update_body(step.body)
             if kind:
                 self._request.headers["Content-Type"] = kind
         return await handler(self._request)
@@ -99,12 +100,21 @@ class _Sent:
             response.content = self._library.teed(content, tee)
         return response
 
-    async def _answer(self, replay: Replay) -> Any:
+    def seen(self, error: BaseException) -> BaseException:
+        """aiohttp's timeout for all of a request cancels it first."""
+        timer = getattr(self._request, "_timer", None)
+        late = isinstance(error, asyncio.CancelledError) and getattr(timer, "_cancelled", False)
+        return TimeoutError() if late else error
+
+    def parts(self) -> Mapping[str, Any]:
+        return {"_conn_key": self._request.connection_key}
+
+    async def _answer(self, given: Given) -> Any:
         """A response of the class that the session wants, started from a record."""
         request, loop = self._request, asyncio.get_running_loop()
         content = self._library.replayed(_Nowhere(), 2**16, loop=loop)
-        content.hold(replay)
-        given = {
+        content.hold(given)
+        options = {
             "writer": None,
             "continue100": None,
             "timer": None,
@@ -115,10 +125,10 @@ class _Sent:
         }
         make, url = request.response_class, request.original_url
         try:
-            response = make(request.method, url, stream_writer=SimpleNamespace(output_size=0), **given)
+            response = make(request.method, url, stream_writer=SimpleNamespace(output_size=0), **options)
         except TypeError:  # before 3.14
-            response = make(request.method, url, **given)
-        await response.start(_Nowhere(self._message(replay), content))
+            response = make(request.method, url, **options)
+        await response.start(_Nowhere(self._message(given.replay), content))
         return response
 
     def _message(self, replay: Replay) -> Any:
@@ -139,11 +149,11 @@ def _raw(text: str) -> bytes:
     return text.encode("latin-1", "replace")
 
 
-def _reason(status: int) -> str:
+def _reason(status: int | None) -> str:
     from http import HTTPStatus
 
     try:
-        return HTTPStatus(status).phrase
+        return HTTPStatus(status or 0).phrase
     except ValueError:
         return ""
 
@@ -246,6 +256,7 @@ class _Teed:
         return piece
 
     async def _guarded(self, reading: Any) -> Any:
+        self._tee.busy = True
         try:
             return await reading
         except (asyncio.IncompleteReadError, asyncio.CancelledError):
@@ -253,6 +264,8 @@ class _Teed:
         except BaseException as error:
             self._tee.finish(complete=False, error=error)
             raise
+        finally:
+            self._tee.busy = False
 
     def _took(self, piece: bytes, *, may_be_empty: bool = False) -> None:
         self._tee.feed(piece)
@@ -260,8 +273,10 @@ class _Teed:
             self._tee.finish(complete=self._reader.exception() is None)
 
     def set_exception(self, error: Any, *args: Any) -> None:
-        """The script closes or releases the response."""
-        self._tee.finish(complete=self._reader.at_eof())
+        """The script closes or releases the response.  What has come, and it has not read, came all the same."""
+        if self._tee.open:
+            self._tee.feed(b"".join(getattr(self._reader, "_buffer", ()))[getattr(self._reader, "_buffer_offset", 0) :])
+            self._tee.finish(complete=self._reader.is_eof())
         self._reader.set_exception(error, *args)
 
     def exception(self) -> Any:
@@ -298,21 +313,24 @@ class _Replayed:
     end_http_chunk_receiving: Any
     feed_data: Any
     feed_eof: Any
+    set_exception: Any
 
-    def hold(self, replay: Replay) -> None:
+    def hold(self, given: Given) -> None:
         """Give this."""
-        self._pieces = deque(split(replay.body, replay.chunks))
-        self._pace, self._before = replay.pace, 0.0
-        self._chunked = any(name.lower() == "transfer-encoding" for name, _ in replay.headers)
-        if not self._pieces:
-            self.feed_eof()
+        self._given = given
+        self._pieces = deque(given.pieces())
+        self._chunked = any(name.lower() == "transfer-encoding" for name, _ in given.replay.headers)
+        self._end()
 
     async def _wait(self, func_name: str) -> None:
-        when, piece = first = self._pieces[0]
-        await asyncio.sleep(max((when - self._before) * self._pace, 0.0))
+        if not self._pieces:
+            error = self._given.error({})
+            self.set_exception(error)
+            raise error or EOFError
+        wait, piece = first = self._pieces[0]
+        await asyncio.sleep(max(wait, 0.0))
         if self._pieces and self._pieces[0] is first:
             self._pieces.popleft()
-            self._before = when
             self._give(piece)
 
     def _give(self, piece: bytes) -> None:
@@ -321,5 +339,9 @@ class _Replayed:
         self.feed_data(piece)
         if self._chunked:
             self.end_http_chunk_receiving()
-        if not self._pieces:
+        self._end()
+
+    def _end(self) -> None:
+        """The end, if there is one; before an error the script is given what there is."""
+        if not self._pieces and self._given.replay.fault is None:
             self.feed_eof()

@@ -6,13 +6,13 @@ The client itself goes on doing what it does: redirects, auth, cookies, event ho
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
-from ao.intercept.calls import Call, Desk
-from ao.intercept.flow import adrive, apause, drive, flow, pause
+from ao.intercept.calls import Call, Desk, Given
+from ao.intercept.flow import Step, adrive, apause, drive, flow, pause
 from ao.intercept.patching import Patches
-from ao.intercept.seam import Decision, Live, Replay, split
+from ao.intercept.seam import Live
 from ao.intercept.tee import Tee
 
 __all__ = ["patch"]
@@ -61,10 +61,10 @@ class _Transport:
         """What the client calls."""
         sent = _Sent(self._library, request, self._library.teed, self._library.replayed)
 
-        def act(decision: Decision) -> Any:
-            if isinstance(decision, Replay):
-                return sent.answer(decision)
-            return self._transport.handle_request(sent.request(decision))
+        def act(step: Step) -> Any:
+            if isinstance(step, Given):
+                return sent.answer(step)
+            return self._transport.handle_request(sent.request(step))
 
         return drive(flow(self._library.desk, sent), act)
 
@@ -77,10 +77,10 @@ class _AsyncTransport(_Transport):
         """What the client awaits."""
         sent = _Sent(self._library, request, self._library.ateed, self._library.areplayed)
 
-        async def act(decision: Decision) -> Any:
-            if isinstance(decision, Replay):
-                return sent.answer(decision)
-            return await self._transport.handle_async_request(sent.request(decision))
+        async def act(step: Step) -> Any:
+            if isinstance(step, Given):
+                return sent.answer(step)
+            return await self._transport.handle_async_request(sent.request(step))
 
         return await adrive(flow(self._library.desk, sent), act)
 
@@ -120,12 +120,12 @@ class _Sent:
             extensions=self._request.extensions,
         )
 
-    def answer(self, replay: Replay) -> Any:
+    def answer(self, given: Given) -> Any:
         """A response of the library, made from a record."""
         return self._httpx.Response(
-            replay.status,
-            headers=list(replay.framed()),
-            stream=self._replayed(replay),
+            given.replay.status,
+            headers=list(given.replay.framed()),
+            stream=self._replayed(given),
             extensions={"http_version": b"HTTP/1.1"},
         )
 
@@ -139,6 +139,12 @@ class _Sent:
             tee.feed(whole)
             tee.finish(complete=True)
         return response
+
+    def seen(self, error: BaseException) -> BaseException:
+        return error
+
+    def parts(self) -> Mapping[str, Any]:
+        return {}  # the client adds the request
 
     def _read_already(self, response: Any) -> bytes | None:
         """The body of a response that a mock made from a text: the client won't iterate over its stream."""
@@ -160,10 +166,13 @@ class _Stream:
 class _Teed(_Stream):
     def __iter__(self) -> Iterator[bytes]:
         tee = self._tee
+        tee.busy = True
         try:
             for piece in self._stream:
                 tee.feed(piece)
+                tee.busy = False
                 yield piece
+                tee.busy = True
         except GeneratorExit:
             raise
         except BaseException as error:
@@ -182,10 +191,13 @@ class _Teed(_Stream):
 class _ATeed(_Stream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         tee = self._tee
+        tee.busy = True
         try:
             async for piece in self._stream:
                 tee.feed(piece)
+                tee.busy = False
                 yield piece
+                tee.busy = True
         except GeneratorExit:
             raise
         except BaseException as error:
@@ -204,26 +216,27 @@ class _ATeed(_Stream):
 class _Record:
     """A recorded body, given piece by piece."""
 
-    def __init__(self, replay: Replay) -> None:
-        self._replay = replay
+    def __init__(self, given: Given) -> None:
+        self._given = given
 
-    def _pieces(self) -> Iterator[tuple[float, bytes]]:
-        """Each piece with the seconds to wait before it."""
-        before = 0.0
-        for when, piece in split(self._replay.body, self._replay.chunks):
-            yield (when - before) * self._replay.pace, piece
-            before = when
+    def _end(self) -> None:
+        """Raise what comes after the last piece."""
+        error = self._given.error({})
+        if error is not None:
+            raise error
 
 
 class _Replayed(_Record):
     def __iter__(self) -> Iterator[bytes]:
-        for wait, piece in self._pieces():
+        for wait, piece in self._given.pieces():
             pause(wait)
             yield piece
+        self._end()
 
 
 class _AReplayed(_Record):
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        for wait, piece in self._pieces():
+        for wait, piece in self._given.pieces():
             await apause(wait)
             yield piece
+        self._end()

@@ -30,6 +30,9 @@ def patch(session: Any, patches: Patches, desk: Desk) -> None:
             decision = call.decision
             if isinstance(decision, Replay):
                 await apause(0.0)
+                error = call.given(decision).error({})
+                if error is not None:
+                    raise error
                 return results.made(decision)
             try:
                 result = await before(self, name, _arguments(decision, arguments), *args, **options)

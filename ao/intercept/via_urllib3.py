@@ -13,10 +13,10 @@ from http.client import HTTPResponse as RawResponse
 from inspect import signature
 from typing import Any
 
-from ao.intercept.calls import Call, Desk
-from ao.intercept.flow import drive, flow, pause
+from ao.intercept.calls import Call, Desk, Given
+from ao.intercept.flow import Step, drive, flow, pause
 from ao.intercept.patching import Patches
-from ao.intercept.seam import Decision, Live, Replay, split
+from ao.intercept.seam import Live
 from ao.intercept.tee import Tee
 
 __all__ = ["patch"]
@@ -46,7 +46,7 @@ def _opener(before: Any, desk: Desk, response: Any) -> Any:
             return _passed(before, self, method, url, args, options)
         given = dict(zip(names[2:], args, strict=False)) | options
         sent = _Sent(self, method, url, given, response)
-        return drive(flow(desk, sent), lambda decision: sent.act(before, decision))
+        return drive(flow(desk, sent), lambda step: sent.act(before, step))
 
     return urlopen
 
@@ -80,9 +80,9 @@ class _Sent:
             return body.encode()
         return bytes(body) if isinstance(body, (bytes, bytearray, memoryview)) else None
 
-    def act(self, before: Any, decision: Decision) -> Any:
+    def act(self, before: Any, step: Step) -> Any:
         """Send it, or answer it from a record."""
-        return self.answer(decision) if isinstance(decision, Replay) else self.send(before, decision)
+        return self.answer(step) if isinstance(step, Given) else self.send(before, step)
 
     def send(self, before: Any, live: Live) -> Any:
         """Send the script's request, or one like it with another body."""
@@ -101,12 +101,18 @@ class _Sent:
         """urllib3 has tried, and tries again."""
         self._history.append(attempt)
 
-    def answer(self, replay: Replay) -> Any:
+    def seen(self, error: BaseException) -> BaseException:
+        return error
+
+    def parts(self) -> Mapping[str, Any]:
+        return {"pool": self.pool}
+
+    def answer(self, given: Given) -> Any:
         """urllib3's response over the standard library's, over a file that holds the record."""
-        raw = RawResponse(_Socket(replay), method=self.method)  # type: ignore[arg-type]
+        raw = RawResponse(_Socket(given, self.parts()), method=self.method)  # type: ignore[arg-type]
         raw.begin()
         known = signature(self._response.__init__).parameters
-        given: dict[str, Any] = {
+        options: dict[str, Any] = {
             "body": raw,
             "headers": raw.headers.items(),
             "status": raw.status,
@@ -121,8 +127,8 @@ class _Sent:
             "request_method": self.method,
             "request_url": self._target,
         }
-        given["headers"] = dict(given["headers"])
-        return self._response(**{name: value for name, value in given.items() if name in known})
+        options["headers"] = dict(options["headers"])
+        return self._response(**{name: value for name, value in options.items() if name in known})
 
     def teed(self, response: Any, call: Call) -> Any:
         for attempt in self._history:
@@ -221,6 +227,7 @@ def _closer(before: Any) -> Any:
     def close(self: Any) -> Any:
         tee: Tee | None = self.__dict__.get(_TEE)
         if tee is not None and not tee.busy:
+            tee.feed(_decoded(self), encoded=not self.decode_content)
             tee.finish(complete=_exhausted(self) and not getattr(self, "chunked", False))
         return before(self)
 
@@ -230,6 +237,11 @@ def _closer(before: Any) -> Any:
 def _feed(response: Any, tee: Tee, data: Any, decode_content: Any) -> None:
     decoded = response.decode_content if decode_content is None else decode_content
     tee.feed(data, encoded=not decoded)
+
+
+def _decoded(response: Any) -> bytes:
+    """What urllib3 has decoded, and nobody has read."""
+    return b"".join(getattr(getattr(response, "_decoded_buffer", None), "buffer", ()))
 
 
 def _exhausted(response: Any) -> bool:
@@ -244,19 +256,20 @@ def _exhausted(response: Any) -> bool:
 class _Socket:
     """What ``http.client`` takes for a socket: a file that holds a recorded answer."""
 
-    def __init__(self, replay: Replay) -> None:
-        self._replay = replay
+    def __init__(self, given: Given, parts: Mapping[str, Any]) -> None:
+        self._given, self._parts = given, parts
 
     def makefile(self, mode: str, *args: Any, **options: Any) -> Any:
         """The file."""
-        return io.BufferedReader(_Wire(self._replay))
+        return io.BufferedReader(_Wire(self._given, self._parts))
 
 
 class _Wire(io.RawIOBase):
     """A recorded answer as bytes on the wire; each chunk comes when it is asked for."""
 
-    def __init__(self, replay: Replay) -> None:
-        self._pieces = _wire(replay)
+    def __init__(self, given: Given, parts: Mapping[str, Any]) -> None:
+        self._given, self._parts = given, parts
+        self._pieces = _wire(given)
         self._left = b""
 
     def readable(self) -> bool:
@@ -265,25 +278,32 @@ class _Wire(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         if not self._left:
             self._left = next(self._pieces, b"")
+        if not self._left and (error := self._given.error(self._parts)) is not None:
+            raise error
         size = min(len(buffer), len(self._left))
         buffer[:size], self._left = self._left[:size], self._left[size:]
         return size
 
 
-def _wire(replay: Replay) -> Iterator[bytes]:
-    """Chunked if the recorded answer was; else with a length, as without one its end would be that of the file."""
+def _wire(given: Given) -> Iterator[bytes]:
+    """Chunked if the recorded answer was; else with a length, as without one its end would be that of the file.
+
+    An answer that ends with an error has no end.
+    """
+    replay = given.replay
     chunked = any(name.lower() == "transfer-encoding" for name, _ in replay.headers)
-    framing = ("transfer-encoding", "content-length")
+    whole = replay.fault is None
+    framing = ("transfer-encoding", "content-length") if chunked or whole else ()
     headers = [f"{name}: {value}" for name, value in replay.headers if name.lower() not in framing]
-    headers.append("transfer-encoding: chunked" if chunked else f"content-length: {len(replay.body)}")
-    yield f"HTTP/1.1 {replay.status} {_reason(replay.status)}\r\n".encode()
+    if chunked or whole:
+        headers.append("transfer-encoding: chunked" if chunked else f"content-length: {len(replay.body)}")
+    status = replay.status or 0
+    yield f"HTTP/1.1 {status} {_reason(status)}\r\n".encode()
     yield ("\r\n".join(headers) + "\r\n\r\n").encode("latin-1", "replace")
-    before = 0.0
-    for when, piece in split(replay.body, replay.chunks):
-        pause((when - before) * replay.pace)
-        before = when
+    for wait, piece in given.pieces():
+        pause(wait)
         yield b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece
-    if chunked:
+    if chunked and whole:
         yield b"0\r\n\r\n"
 
 

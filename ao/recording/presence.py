@@ -20,7 +20,7 @@ PATIENCE = 10.0
 """Seconds to wait for another thread that puts the patches in place; after a fork, it may not be there any more."""
 
 _holding = RLock()
-_undo: list[Callable[[], object]] = []
+_undo: list[Callable[[bool], object]] = []
 
 
 def hold(say: Callable[[str], None], leaving: Callable[[int], None]) -> None:
@@ -33,16 +33,17 @@ def hold(say: Callable[[str], None], leaving: Callable[[int], None]) -> None:
     free = _holding.acquire(timeout=PATIENCE)
     try:
         if not _undo:
-            _undo.extend([install(_Recorder(), notice=say), carry(leaving)])
+            seen, carried = install(_Recorder(), notice=say), carry(leaving)
+            _undo.extend([lambda over: seen(over=over), lambda over: carried()])
     finally:
         if free:
             _holding.release()
 
 
-def forget() -> None:
-    """Take them away."""
+def forget(*, over: bool) -> None:
+    """Take them away; ``over``: the script has come to its end by itself."""
     while _undo:
-        _undo.pop()()
+        _undo.pop()(over)
 
 
 class _Recorder:

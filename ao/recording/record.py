@@ -127,6 +127,10 @@ def record_of(note: Note, exchange: Exchange, outcome: Outcome, *, source: str =
         "headers": outcome.headers,
     }
     record.update(_bytes_of(outcome, reading))
+    if outcome.left:
+        record["left"] = True
+    if outcome.fault is not None:
+        record["fault"] = outcome.fault
     if note.origin is not None:
         record["replayed_from"] = note.origin
     if note.edited is not None:
@@ -146,7 +150,8 @@ def replay_of(record: dict[str, Any]) -> dict[str, Any]:
 _REPLAYED = frozenset(
     (
         *("call_id", "key", "lineage", "site", "occurrence", "format", "model", "request", "status", "response"),
-        *("raw", "raw_base64", "chunks", "headers", "error", "complete", "omitted", "replayed_from", "edited"),
+        *("raw", "raw_base64", "chunks", "headers", "error", "complete", "left", "fault", "omitted"),
+        *("replayed_from", "edited"),
     )
 )
 

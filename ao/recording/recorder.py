@@ -7,6 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from ao.intercept.faults import LEFT
 from ao.intercept.seam import Decision, Live, Outcome, Replay
 from ao.recording.record import Note, record_of, replay_of, request_key
 from ao.recording.state import active, random_id
@@ -66,7 +67,7 @@ class JournalRecorder:
             decided = Live()
         if isinstance(decided, Replay):
             recording.count("edited" if note.edited else "replayed")
-            self._put(note, exchange, _replayed(decided), "log")
+            self._put(note, exchange, _replayed(decided, entry.record), "log")
         else:
             recording.count("edited" if note.edited else "new")
             note.origin = entry.call_id if note.edited else None
@@ -109,8 +110,12 @@ def _whole(file: str) -> str:
     return file if file.startswith("<") else os.path.abspath(file)
 
 
-def _replayed(answer: Replay) -> Outcome:
+def _replayed(answer: Replay, told: dict[str, Any]) -> Outcome:
     last = answer.chunks[-1][0] if answer.chunks else 0.0
     times: dict[str, Any] = {"first_byte": 0.0, "last_byte": last, "seconds": 0.0}
     given: dict[str, Any] = {"omitted": 0, "complete": True, "error": None, "attempts": ()}
+    if answer.fault is LEFT:
+        given |= {"complete": False, "left": True}
+    elif answer.fault is not None:
+        given |= {"complete": False, "error": told.get("error"), "fault": answer.fault}
     return Outcome(answer.status, answer.headers, answer.body, answer.chunks, **given, **times)

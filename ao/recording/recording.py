@@ -170,7 +170,7 @@ class Recording:
         if self not in living:
             return
         if self._whole:
-            forget()  # answers that are still being read are told as far as they came
+            forget(over=status == "COMPLETED")  # answers that are still being read are told as far as they came
             set_process_subrun(None)
         written = self.writer.flush(PATIENCE)
         living.remove(self)

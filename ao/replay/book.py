@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ao.dialects.base import Asked
 from ao.dialects.reading import respell
+from ao.intercept.faults import LEFT, Fault, can_raise
 from ao.intercept.seam import Decision, Exchange, Live, Replay
 from tellurio.schemas.pointer import changed
 
@@ -149,10 +150,20 @@ def decision(entry: Entry, exchange: Exchange) -> tuple[Decision, dict[str, Any]
     headers = tuple((name, value) for name, value in told.get("headers") or () if name.lower() not in GONE)
     if entry.has_edit("output"):
         return _edited(entry, exchange, headers), {"output": told.get("response")}, None
-    if told.get("status") is None or not told.get("complete", True) or told.get("omitted"):
-        return Live(), None, None  # no answer, or not all of one, was recorded
+    status, fault = told.get("status"), _fault(told)
+    known = told.get("complete", True) and status is not None if fault is None else can_raise(fault, exchange.library)
+    if not known or told.get("omitted"):
+        return Live(), None, None  # no answer, or not all of one, was recorded, and no error that can be raised again
     body, chunks = _body(told)
-    return Replay(int(told["status"]), headers, body, chunks), None, None
+    return Replay(None if status is None else int(status), headers, body, chunks, fault=fault), None, None
+
+
+def _fault(told: dict[str, Any]) -> Fault | None:
+    """What comes after all that was recorded; None: nothing, or it is not known."""
+    if told.get("left"):
+        return LEFT
+    fault: Any = told.get("fault")
+    return fault if isinstance(fault, dict) else None
 
 
 def _edited(entry: Entry, exchange: Exchange, headers: tuple[tuple[str, str], ...]) -> Replay:

@@ -139,7 +139,7 @@ _REPLAYED = (
         "chunks",
         "headers",
     ),
-    *("error", "complete", "omitted"),
+    *("error", "complete", "left", "fault", "omitted"),
 )
 
 
