@@ -11,7 +11,7 @@ from ao.intercept.credentials import public_text
 __all__ = ["LEFT", "Fault", "can_raise", "fault_of", "raised"]
 
 Fault: TypeAlias = Mapping[str, Any]
-"""An exception without its objects: ``kind``, ``args``, ``state`` (its attributes); exceptions in them are faults."""
+"""An exception without its objects: ``kind``, ``args``, ``state`` (its attributes), ``cause``; one in it is a fault."""
 
 LEFT: Fault = {"kind": "left"}
 """The script read no further: of what comes then, nothing is recorded."""
@@ -30,9 +30,17 @@ _BROKEN = {
 }
 """Library -> its error of a connection that broke while an answer was read."""
 
-_THEIRS = ("httpx", "httpx2", "urllib3", "requests", "aiohttp")
+_THEIRS = {
+    "httpx": ("httpx", "httpcore", "h11"),
+    "httpx2": ("httpx2", "httpcore2", "h11"),
+    "urllib3": ("urllib3", "requests"),
+    "aiohttp": ("aiohttp",),
+}
+"""Library -> first words of the modules whose errors are raised in its calls."""
+
+_LIBRARIES = frozenset(name for names in _THEIRS.values() for name in names)
 _SYSTEMS = ("builtins", "socket", "ssl", "http")
-"""First words of the modules whose errors are raised again: of libraries all, of Python's those of the system."""
+"""The same of Python's own, but errors of the system only."""
 
 _OF_THE_SYSTEM = ("errno", "strerror", "filename")
 _LONGEST = 2**16
@@ -49,23 +57,25 @@ def _described(error: BaseException, depth: int) -> dict[str, Any]:
     if isinstance(error, OSError):
         told = {name: getattr(error, name) for name in _OF_THE_SYSTEM}
         state |= {name: value for name, value in told.items() if value is not None}
-    return {
+    fault = {
         "kind": f"{type(error).__module__}.{type(error).__qualname__}",
         "args": [_plain(value, depth) for value in error.args],
         "state": {name: _plain(value, depth) for name, value in state.items()},
     }
+    cause = _plain(error.__cause__, depth)
+    return fault | {"cause": cause} if isinstance(cause, dict) else fault
 
 
 def _plain(value: Any, depth: int) -> Any:
-    """A text, a number or a fault; of anything else nothing is kept."""
+    """A text, a number or a fault; of another library's error its text, of anything else nothing is kept."""
     if isinstance(value, str):
         return public_text(str(value))
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, bytes):  # what came before it broke: only its length is ever told
         return value[:_LONGEST].decode("latin-1")
-    if isinstance(value, Exception) and depth < _DEEPEST:
-        return _described(value, depth + 1)
+    if isinstance(value, Exception):
+        return _described(value, depth + 1) if _known(type(value)) and depth < _DEEPEST else public_text(str(value))
     return None
 
 
@@ -100,6 +110,7 @@ def _made(fault: Fault, library: str, parts: Mapping[str, Any]) -> Exception | N
             setattr(error, name, value)
         else:
             error.__dict__[name] = parts.get(name) if value is None else _value(value, library, parts)
+    error.__cause__ = _value(fault.get("cause"), library, parts)
     return error
 
 
@@ -110,17 +121,20 @@ def _value(value: Any, library: str, parts: Mapping[str, Any]) -> Any:
 def _kind(fault: Fault, library: str) -> type[Exception] | None:
     """The class; None where it is not there, or none that this library raises."""
     module, _, name = str(fault["kind"]).rpartition(".")
-    first = module.partition(".")[0]
-    if first.startswith("httpx") and library.startswith("httpx"):
-        module = module.replace(first, library, 1)
-    elif first in _THEIRS and first != library and (first, library) != ("requests", "urllib3"):
+    first, dot, rest = module.partition(".")
+    if library in ("httpx", "httpx2") and first in _OF_HTTPX:
+        first = first.removesuffix("2") + library.removeprefix("httpx")
+    if first in _LIBRARIES and first not in _THEIRS.get(library, ()):
         return None
-    found = getattr(sys.modules.get(module), name, None)
+    found = getattr(sys.modules.get(first + dot + rest), name, None)
     return found if isinstance(found, type) and _known(found) else None
+
+
+_OF_HTTPX = ("httpx", "httpx2", "httpcore", "httpcore2")
 
 
 def _known(kind: type) -> bool:
     if not issubclass(kind, Exception):
         return False
     first = kind.__module__.partition(".")[0]
-    return first in _THEIRS or (first in _SYSTEMS and (issubclass(kind, OSError) or first == "http"))
+    return first in _LIBRARIES or (first in _SYSTEMS and (issubclass(kind, OSError) or first == "http"))

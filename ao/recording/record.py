@@ -151,7 +151,7 @@ _REPLAYED = frozenset(
     (
         *("call_id", "key", "lineage", "site", "occurrence", "format", "model", "request", "status", "response"),
         *("raw", "raw_base64", "chunks", "headers", "error", "complete", "left", "fault", "omitted"),
-        *("replayed_from", "edited"),
+        *("started", "replayed_from", "edited"),
     )
 )
 

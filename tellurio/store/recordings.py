@@ -146,7 +146,8 @@ _REPLAYED = (
 def recorded_calls(c: Connection, run_id: str) -> Iterator[dict[str, Any]]:
     """What another run of the script needs of the calls of this one, and of its parts, in the order they came.
 
-    Of a draft: the calls of the Run it was copied from, with the ``edits`` that were made.
+    Of a draft: the calls of the Run it was copied from, with the ``edits`` that were made.  A stream that was being
+    read when a Run crashed or was stopped is none that its script has ``left``, and would leave again.
 
     Raises:
         LookupError: there is no such Run.
@@ -158,24 +159,43 @@ def recorded_calls(c: Connection, run_id: str) -> Iterator[dict[str, Any]]:
     for edit in edits(c, found["key"]):
         made[edit["call_id"]].append({name: edit[name] for name in ("field", "path", "value", "removed")})
     source = run(c, found["parent_id"]) if found["status"] == "DRAFT" and found["parent_id"] else found
-    for record in _records(c, source) if source is not None else ():
+    for record, stopped in _with_ends(c, source) if source is not None else ():
         call_id = str(record["call_id"])
         yield {
             "call_id": call_id,
             "key": record["key"],
             **{name: record.get(name) for name in _REPLAYED},
+            **({"left": False} if stopped else {}),
             **({"request": record.get("request"), "edits": made[call_id]} if call_id in made else {}),
         }
 
 
-def _records(c: Connection, found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The recorded calls of a Run and of its parts, as their recorder told them."""
+def _as_begun(c: Connection, found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The recorded calls of a Run and of its parts, those of each in the order in which they began.
+
+    They are told of in the order in which they ended, but those that are answered from a recording at once.
+    """
     for key in [found["key"], *subruns(c, found["id"])]:
-        for row in execute(c, _RECORDED, (key,)):
-            record = orjson.loads(bytes(row.record))
-            if record.get("call_id"):
-                yield record
-        yield from told_to_another(c, key)
+        yield from sorted(_records_of(c, key), key=lambda record: record.get("started") or float("inf"))
+
+
+def _records_of(c: Connection, key: int) -> Iterator[dict[str, Any]]:
+    for row in execute(c, _RECORDED, (key,)):
+        record = orjson.loads(bytes(row.record))
+        if record.get("call_id"):
+            yield record
+    yield from told_to_another(c, key)
+
+
+def _with_ends(c: Connection, found: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], bool]]:
+    """The recorded calls, each with whether it was the last one of a part that did not come to its end by itself."""
+    for key in [found["key"], *subruns(c, found["id"])]:
+        if execute(c, "SELECT status FROM runs WHERE key = ?", (key,)).scalar() == "COMPLETED":
+            yield from ((record, False) for record in _records_of(c, key))
+            continue
+        records = list(_records_of(c, key))
+        last = {record.get("lineage"): record["call_id"] for record in records}
+        yield from ((record, last[record.get("lineage")] == record["call_id"]) for record in records)
 
 
 def diff(c: Connection, before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -184,11 +204,11 @@ def diff(c: Connection, before: Mapping[str, Any], after: Mapping[str, Any]) -> 
     ``replayed``, ``edited`` and ``new`` (asked anew) are calls of ``after``; ``missing`` are calls of ``before`` that
     did not come again; ``reordered`` are those of the replayed and edited ones that came in another order.
     """
-    old = list(_records(c, before))
+    old = list(_as_begun(c, before))
     told: dict[str, list[str]] = {name: [] for name in ("replayed", "edited", "new", "missing", "reordered")}
     places = {record["call_id"]: place for place, record in enumerate(old)}
     matched: list[tuple[int, str]] = []
-    for record in _records(c, after):
+    for record in _as_begun(c, after):
         origin = record.get("replayed_from")
         kind = "new" if origin not in places else "edited" if record.get("edited") else "replayed"
         told[kind].append(record["call_id"])

@@ -262,6 +262,8 @@ def _failure(way: str, url: str) -> list[tuple[type, str]]:
 
 def _told(error: BaseException) -> Iterator[tuple[type, str]]:
     yield type(error), str(error)
+    if error.__cause__ is not None:
+        yield from _told(error.__cause__)
     for name in ("reason", "os_error"):
         inner = getattr(error, name, None)
         if isinstance(inner, BaseException):
@@ -421,6 +423,7 @@ def test_only_errors_of_the_same_library_are_raised_and_httpx2_for_httpx() -> No
     told = fault_of(httpx.ConnectError("no"))
     assert told is not None
     assert type(raised(told, "httpx2", {})) is httpx2.ConnectError
+    assert type(raised(told, "httpx", {})) is httpx.ConnectError
     assert not can_raise(told, "aiohttp")
     assert can_raise(LEFT, "aiohttp")
     assert not can_raise(LEFT, "mcp")
