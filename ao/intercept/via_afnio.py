@@ -2,11 +2,13 @@
 
 The line that makes a blocking call is on another stack than the request, which runs on a loop of its own.  And of a
 Run that a recorded script began by ``te.init``, afnio's tracker records the calls: by what is told it here they are the
-same calls as the recorder's, to be found, edited and answered again by one name.
+same calls as the recorder's, to be found, edited and answered again by one name.  Of those that failed it would hear
+nothing.
 """
 
 from __future__ import annotations
 
+import sys
 from contextvars import ContextVar
 from typing import Any
 
@@ -50,7 +52,14 @@ def _caller(caller: Any, patches: Patches, desk: Desk) -> None:
     def around(before: Any) -> Any:
         async def run(self: Any) -> Any:
             _made.set([])  # until the tracker was told, which is done by who awaits this
-            return await before(self)
+            try:
+                return await before(self)
+            except Exception as error:
+                try:
+                    _tell_failed(self.request, error)
+                except Exception as problem:  # noqa: BLE001 - the script's own error is the one it shall see
+                    desk.failed_on(problem)
+                raise
 
         return run
 
@@ -62,6 +71,19 @@ def _heed(call: Call) -> None:
     made = _made.get()
     if made is not None:
         made.append(call)
+
+
+def _tell_failed(request: Any, error: Exception) -> None:
+    """Tell the tracker of a call that failed."""
+    made, modules = _made.get(), sys.modules
+    tracker: Any = modules["afnio._dispatch"].current_tracker() if made else None
+    if not made or tracker is None:
+        return
+    failure = getattr(made[-1].exchange.note, "failure", None)
+    record = None if failure is None else failure(made[-1].exchange, error)
+    if record is not None:
+        phase = modules["afnio.calls.session"].current_phase()
+        tracker.call({**record, "node": request.node, "role": request.role, "words": request.words, "phase": phase})
 
 
 def _tracker(tracker: Any, patches: Patches, desk: Desk) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ao.dialects._json import dumps, strict
 from ao.dialects.reading import Reading, read
-from ao.intercept.credentials import public_body
+from ao.intercept.credentials import public_body, public_text
 
 if TYPE_CHECKING:
     from ao.intercept.seam import Exchange, Outcome
@@ -35,6 +35,7 @@ class Note:
         edited: ``{"input": original request}`` or ``{"output": original answer}`` where one was changed.
         sent: the request that was sent, if it is not the script's own.
         tracked: a Run of the script's own records the call: here is only what a rerun needs of it.
+        outcome: of such a call, as far as it is known, and its source.
     """
 
     call_id: str
@@ -49,6 +50,15 @@ class Note:
     edited: dict[str, Any] | None = None
     sent: Any = None
     tracked: bool = False
+    outcome: tuple[Outcome, str] | None = None
+
+    def failure(self, exchange: Exchange, error: Exception) -> dict[str, Any] | None:
+        """What a Run of the script's own is told of a call that failed, for which it has no record of its own."""
+        if not self.tracked or self.outcome is None:
+            return None
+        outcome, source = self.outcome
+        record = record_of(self, exchange, outcome, source=source)
+        return record | {"error": record["error"] or f"{type(error).__name__}: {public_text(str(error))}"}
 
     def beside(self, exchange: Exchange, *, replayed: bool) -> dict[str, Any]:
         """What a Run of the script's own is told of a call besides what it knows: by that the two know it as one."""

@@ -74,6 +74,9 @@ class JournalRecorder:
         return decided
 
     def _put(self, note: Note, exchange: Exchange, outcome: Outcome, source: str) -> None:
+        if note.tracked:
+            note.outcome = outcome, source
+
         def fields() -> dict[str, Any]:
             about = {} if note.run_id is None else {"r": note.run_id}
             record = record_of(note, exchange, outcome, source=source)

@@ -129,6 +129,45 @@ def test_its_calls_are_edited_and_replayed_like_others(real: Lab, field: str, pa
     assert told[False]["id"] in diff["replayed"]
 
 
+FAILING = """
+import os
+import afnio.tellurio as te
+from afnio.errors import APIError
+from script import ask
+from afnio.models.openai import OpenAI
+
+client = OpenAI(api_key="test", base_url=os.environ["OPENAI_BASE_URL"], max_retries=1)
+dead = OpenAI(api_key="test", base_url="http://127.0.0.1:9/v1", max_retries=0)
+run = te.init("local", "Mine", name="inner")
+for asked, text in ((client, "refused"), (client, "well"), (dead, "nobody there"), (client, "at last")):
+    try: print(ask(asked, text))
+    except APIError as error: print(type(error).__name__, error)
+run.finish()
+"""
+
+
+def test_calls_that_failed_are_in_the_graph_with_their_error(real: Lab) -> None:
+    real.write("script.py", PLAIN)
+    real.lm.faults = ["quota@1", "500@3x2"]
+    ran = real.record(real.write("trains.py", FAILING))
+    assert ran.status == 0, ran.err
+    graph = real.stored()
+    told = {question(call): (call["status"], bool(call["error"])) for call in graph["calls"]}
+    failed, well = ("error", True), ("ok", False)
+    assert told == {"refused": failed, "well": well, "nobody there": failed, "at last": failed}
+    assert {call["run"] for call in graph["calls"]} == {real.children(graph["run"]["id"])["inner"]["id"]}
+    assert graph["run"]["calls"] == len(graph["calls"]) == 4
+    assert {call["location"] for call in graph["calls"]} == {f"{real.cwd / 'script.py'}:9"}
+    real.lm.reset()
+    again = real.record("--rerun", graph["run"]["id"], "trains.py")
+    assert (again.status, again.out) == (0, ran.out), again.err
+    assert real.lm.stats(rows=False)["calls"] == 0
+    assert "4 replayed, 0 edited, 0 new, 0 missing" in again.err
+    rerun = real.stored(again.err.split()[-1])
+    assert {question(call): (call["status"], bool(call["error"])) for call in rerun["calls"]} == told
+    assert {call["cached"] for call in rerun["calls"]} == {True}
+
+
 @pytest.mark.parametrize("lm_calls", ["server", "client"])
 def test_a_training_under_ao_record_has_each_paid_call_once(
     tmp_path: Path, real_server: ServerProcess, lm_calls: str

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from ao.intercept.seam import Exchange, Live, Replay
+from ao.replay.book import Entry, decision
 from tests.ao.lab import RECORD, Lab, interrupted
 from tests.ao.test_reruns import ANSWER, again, asked, edited
 
@@ -219,27 +221,27 @@ def test_the_stream_in_which_a_script_crashed_is_asked_for_again(real: Lab, erro
     assert "1 replayed, 0 edited, 1 new, 1 missing" in report
 
 
-def test_a_recording_of_an_older_version_goes_live(real: Lab) -> None:
+def test_a_recording_of_an_older_version_goes_live() -> None:
     """It does not say whether the script left the stream, nor what kind of error there was."""
-    from ao.intercept.seam import Exchange, Live, Replay
-    from ao.replay.book import Book, decision
-
-    told: Dict = {"call_id": "1", "key": "k", "lineage": "", "site": "s", "occurrence": 0, "headers": [], "edits": []}
-    exchange = Exchange("POST", "http://h/v1", "/v1", "openai.chat", *[""] * 2, b"{}", {}, True, None, *[""] * 4, 0.0)
-    exchange.library = "httpx2"
-    old = [
-        {"status": 200, "complete": False, "raw": "data: 1\n\n", "chunks": [[0.1, 9]]},
-        {"status": None, "complete": False, "raw": "", "error": "ConnectError: refused"},
-        {"status": 200, "complete": False, "raw": "data: 1", "error": "ReadError: broken"},
+    asked: Dict = dict.fromkeys(Exchange.__dataclass_fields__, "") | {"library": "httpx2", "json": {}}
+    exchange = Exchange(**asked)
+    told: Dict = {"call_id": "1", "headers": []}
+    stream, refused, broken = (
+        told | {"status": 200, "complete": False, "raw": "data: 1\n\n", "chunks": [[0.1, 9]]},
+        told | {"status": None, "complete": False, "raw": "", "error": "ConnectError: refused"},
+        told | {"status": 200, "complete": False, "raw": "data: 1", "error": "ReadError: broken"},
+    )
+    fault = {"args": ["told"], "state": {}}
+    now = [
+        stream | {"left": True},
+        refused | {"fault": {"kind": "httpx2.ConnectError", **fault}},
+        broken | {"fault": {"kind": "httpx.ReadError", **fault}},
     ]
-    new = [
-        old[0] | {"left": True},
-        old[1] | {"fault": {"kind": "httpx2.ConnectError", "args": ["refused"], "state": {}}},
-        old[2] | {"fault": {"kind": "httpx.ReadError", "args": ["broken"], "state": {}}},
-    ]
-    for records, kind in ((old, Live), (new, Replay)):
-        book = Book(json.dumps(told | record | {"call_id": str(n)}).encode() for n, record in enumerate(records))
-        assert [type(decision(entry, exchange)[0]) for entry in book.entries] == [kind] * 3
+    for records, kind in (([stream, refused, broken], Live), (now, Replay)):
+        entries = [Entry(number, json.dumps(record).encode()) for number, record in enumerate(records)]
+        assert [type(decision(entry, exchange)[0]) for entry in entries] == [kind] * 3
+    of_another = Exchange(**asked | {"library": "aiohttp"})
+    assert [type(decision(entry, of_another)[0]) for entry in entries] == [Replay, Live, Live]
 
 
 # calls that failed

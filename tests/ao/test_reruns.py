@@ -250,13 +250,15 @@ print(len(pieces) > 2, pieces)
 
 
 def test_a_call_that_cannot_be_answered_again_is_missing_and_new(real: Lab) -> None:
+    """It ended with an error that is none of a transport."""
     source = """
-import os, urllib3
+import httpx2
 from ask import ask
 print(ask("one"))
-dead = "http://127.0.0.1:9/v1/chat/completions"
-try: urllib3.request("POST", dead, json={"model": "m", "messages": []}, retries=False)
-except urllib3.exceptions.HTTPError as error: print(type(error).__name__)
+def answer(request): raise LookupError("no answer")
+with httpx2.Client(transport=httpx2.MockTransport(answer)) as client:
+    try: client.post("http://model.test/v1/chat/completions", json={"model": "m", "messages": []})
+    except LookupError as error: print(error)
 """
     ran = real.record(real.write("script.py", source))
     run_id = real.stored()["run"]["id"]
@@ -476,13 +478,13 @@ answer.close()
 """
 
 
-def test_an_answer_that_was_not_read_to_its_end_is_asked_for_again(real: Lab) -> None:
+def test_an_answer_that_was_not_read_to_its_end_is_left_again(real: Lab) -> None:
     graph = recorded(real, LEFT)
     out, report, rerun = again(real, graph["run"]["id"])
-    assert (out, asked(real)) == ("b'data: '\n", 1)
-    assert "0 replayed, 0 edited, 1 new, 1 missing" in report
+    assert (out, asked(real)) == ("b'data: '\n", 0)
+    assert "1 replayed, 0 edited, 0 new, 0 missing" in report
     told = real.get(f"/runs/{graph['run']['id']}/diff/{rerun['run']['id']}")
-    assert [len(told[name]) for name in ("replayed", "new", "missing")] == [0, 1, 1]
+    assert [len(told[name]) for name in ("replayed", "new", "missing")] == [1, 0, 0]
 
 
 def test_a_rerun_of_a_rerun(real: Lab) -> None:

@@ -18,7 +18,6 @@ import urllib3
 
 from ao.intercept import install
 from ao.intercept.faults import LEFT, can_raise, fault_of, raised
-from ao.intercept.seam import Replay
 from tests.ao.intercept.source import Answer, Source, endless, events
 from tests.ao.intercept.tape import Tape
 
@@ -124,18 +123,12 @@ def test_a_stream_left_early_is_left_again_and_ends_in_an_error_where_it_is_read
         _, outcome = tape.only()
         assert (outcome.complete, outcome.left, outcome.error) == (False, True, None)
         for _ in range(2):
-            again = Replay(*_of(outcome.replay()))
-            tape.edit = lambda exchange, again=again: again
+            tape.edit = lambda exchange: outcome.replay()
             assert WAYS[way](source.url + PATH, lines) == recorded
             with pytest.raises(BROKEN[way.split()[0]], match=r"left here.*--no-cache"):
                 WAYS[way](source.url + PATH, 10**9)
         assert len(source.asked) == 1
     assert tape.notices == []
-
-
-def _of(replay: Replay | None) -> tuple[Any, ...]:
-    assert replay is not None
-    return replay.status, replay.headers, replay.body, replay.chunks, replay.pace, replay.fault
 
 
 def test_a_stream_with_a_length_that_is_left_early(way: str, tape: Tape) -> None:
