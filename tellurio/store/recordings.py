@@ -146,8 +146,8 @@ _REPLAYED = (
 def recorded_calls(c: Connection, run_id: str) -> Iterator[dict[str, Any]]:
     """What another run of the script needs of the calls of this one, and of its parts, in the order they came.
 
-    Of a draft: the calls of the Run it was copied from, with the ``edits`` that were made.  A stream that was being
-    read when a Run crashed or was stopped is none that its script has ``left``, and would leave again.
+    Of a draft: the calls of the Run it was copied from, with the ``edits`` that were made.  Of a Run that crashed or
+    was stopped, the call at which it happened is not said to be ``left`` or to have failed: the script shall go on there.
 
     Raises:
         LookupError: there is no such Run.
@@ -165,7 +165,7 @@ def recorded_calls(c: Connection, run_id: str) -> Iterator[dict[str, Any]]:
             "call_id": call_id,
             "key": record["key"],
             **{name: record.get(name) for name in _REPLAYED},
-            **({"left": False} if stopped else {}),
+            **({"left": False, "fault": None} if stopped else {}),
             **({"request": record.get("request"), "edits": made[call_id]} if call_id in made else {}),
         }
 
@@ -188,14 +188,15 @@ def _records_of(c: Connection, key: int) -> Iterator[dict[str, Any]]:
 
 
 def _with_ends(c: Connection, found: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], bool]]:
-    """The recorded calls, each with whether it was the last one of a part that did not come to its end by itself."""
+    """The recorded calls, each with whether its Run was stopped at it, by the same error that stopped all of it."""
     for key in [found["key"], *subruns(c, found["id"])]:
-        if execute(c, "SELECT status FROM runs WHERE key = ?", (key,)).scalar() == "COMPLETED":
+        end = execute(c, "SELECT status, reason FROM runs WHERE key = ?", (key,)).one()
+        if found["status"] == "COMPLETED" or tuple(end) != (found["status"], found["reason"]):
             yield from ((record, False) for record in _records_of(c, key))
             continue
         records = list(_records_of(c, key))
-        last = {record.get("lineage"): record["call_id"] for record in records}
-        yield from ((record, last[record.get("lineage")] == record["call_id"]) for record in records)
+        last = {record.get("lineage"): record["call_id"] for record in records if not record.get("replayed_from")}
+        yield from ((record, last.get(record.get("lineage")) == record["call_id"]) for record in records)
 
 
 def diff(c: Connection, before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[str]]:

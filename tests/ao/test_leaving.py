@@ -173,11 +173,10 @@ def test_threads_tasks_and_subruns_leave_each_where_it_left(real: Lab) -> None:
 KILLED = (
     OPENAI
     + """
-import os, sys
-print(left("one"))
+import os, threading
+print(left("one"), flush=True)
 print(left("two"), flush=True)
-if os.path.exists("wait"):
-    sys.stdin.read() if os.environ.get("STDIN") else __import__("threading").Event().wait()
+if os.path.exists("wait"): threading.Event().wait()
 print(left("three"))
 """
 )
@@ -186,16 +185,16 @@ print(left("three"))
 def test_a_rerun_that_is_killed_can_be_run_again(real: Lab) -> None:
     out, graph = recorded(real, KILLED)
     real.write("wait", "")
-    for number in (signal.SIGKILL, signal.SIGINT):
-        real.write("script.py", KILLED.replace('print(left("one"))', 'print(left("one"), flush=True)'))
+    for number in (signal.SIGINT, signal.SIGKILL):
         name = f"{graph['run']['name']} {number}"
-        command = [*RECORD, "--run-name", name, "--rerun", graph["run"]["id"], "script.py"]
-        interrupted(real, command, number)
+        interrupted(real, [*RECORD, "--run-name", name, "--rerun", graph["run"]["id"], "script.py"], number)
         stopped = real.stored(name)
         assert stopped["run"]["status"] == "CRASHED"
     (real.cwd / "wait").unlink()
     assert asked(real) == 0
     assert (again(real, graph["run"]["id"])[0], asked(real)) == (out, 0)
+    replayed = len(stopped["calls"])
+    assert (again(real, stopped["run"]["id"])[0], asked(real)) == (out, 3 - replayed)
 
 
 CRASHING = (
@@ -242,6 +241,34 @@ def test_a_recording_of_an_older_version_goes_live() -> None:
         assert [type(decision(entry, exchange)[0]) for entry in entries] == [kind] * 3
     of_another = Exchange(**asked | {"library": "aiohttp"})
     assert [type(decision(entry, of_another)[0]) for entry in entries] == [Replay, Live, Live]
+
+
+def test_the_call_that_failed_and_crashed_a_script_is_asked_for_again(real: Lab, dead: socket.socket) -> None:
+    """So that a rerun goes on where the network was away; a failure that the script lived with is one again."""
+    source = """
+import os, httpx2
+from ask import ask
+from ao.runner.context_manager import ao_record
+body = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+def fail(): httpx2.post(os.environ["DEAD"] + "/v1/chat/completions", json=body)
+try:
+    with ao_record("part"):
+        try: fail()
+        except httpx2.ConnectError: raise ValueError("the part failed")
+except ValueError as error: print(error)
+print(ask("one"))
+with ao_record("another part"): fail()
+print("went on")
+"""
+    ran = real.record(real.write("script.py", source))
+    assert (ran.status, ran.out) == (1, "the part failed\none\n")
+    graph = real.stored()
+    assert (graph["run"]["status"], len(graph["calls"])) == ("CRASHED", 3)
+    assert asked(real) == 1
+    real.env["DEAD"] = real.lm.url  # which answers now
+    out, report, _ = again(real, graph["run"]["id"])
+    assert (out, asked(real)) == (ran.out + "went on\n", 1)
+    assert "2 replayed, 0 edited, 1 new, 1 missing" in report
 
 
 # calls that failed
