@@ -147,7 +147,7 @@ def recorded_calls(c: Connection, run_id: str) -> Iterator[dict[str, Any]]:
     """What another run of the script needs of the calls of this one, and of its parts, in the order they came.
 
     Of a draft: the calls of the Run it was copied from, with the ``edits`` that were made.  Of a Run that crashed or
-    was stopped, the call at which it happened is not said to be ``left`` or to have failed: the script shall go on there.
+    was stopped, the call at which it happened is not said to be ``left`` or to have failed: there it shall go on.
 
     Raises:
         LookupError: there is no such Run.
