@@ -43,7 +43,7 @@ _SYSTEMS = ("builtins", "socket", "ssl", "http")
 """The same of Python's own, but errors of the system only."""
 
 _OF_THE_SYSTEM = ("errno", "strerror", "filename")
-_LONGEST = 2**16
+_LONGEST = 2**12
 _DEEPEST = 5
 
 
@@ -93,8 +93,13 @@ def raised(fault: Fault, library: str, parts: Mapping[str, Any]) -> Exception:
         parts: attribute -> the object of this call that it holds, where no record can keep it (``pool``).
     """
     if fault is LEFT:
-        fault = {"kind": _BROKEN.get(library, ""), "args": [LEFT_TEXT], "state": {"_request": None}}
-    return _made(fault, library, parts) or ConnectionError(LEFT_TEXT if fault is LEFT else str(fault.get("args")))
+        kind = _kind({"kind": _BROKEN.get(library, "")}, library) or ConnectionError
+        return kind(LEFT_TEXT)
+    try:
+        error = _made(fault, library, parts)
+    except (TypeError, AttributeError, KeyError):  # a class that is made otherwise now
+        error = None
+    return error or ConnectionError(f"{fault.get('kind')}: {fault.get('args')}")
 
 
 def _made(fault: Fault, library: str, parts: Mapping[str, Any]) -> Exception | None:

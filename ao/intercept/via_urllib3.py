@@ -226,7 +226,7 @@ def _closer(before: Any) -> Any:
 
     def close(self: Any) -> Any:
         tee: Tee | None = self.__dict__.get(_TEE)
-        if tee is not None and not tee.busy:
+        if tee is not None and tee.open and not tee.busy:
             tee.feed(_decoded(self), encoded=not self.decode_content)
             tee.finish(complete=_exhausted(self) and not getattr(self, "chunked", False))
         return before(self)

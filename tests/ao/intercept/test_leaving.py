@@ -407,6 +407,12 @@ def test_faults_are_json_and_tell_no_keys() -> None:
     assert (again.reason.errno, again.reason.strerror) == (104, "Connection reset by peer")
 
 
+def test_a_fault_that_does_not_fit_its_class_any_more_is_an_error_all_the_same() -> None:
+    odd: list[dict[str, Any]] = [{}, {"args": None, "state": {}}, {"args": [], "state": None}]
+    for told in [*odd, {"args": [], "state": {"errno": "x"}}]:
+        assert isinstance(raised({"kind": "builtins.ConnectionResetError", **told}, "httpx2", {}), ConnectionError)
+
+
 def test_what_is_no_error_of_a_transport_is_none() -> None:
     for error in (ValueError("x"), KeyError("x"), asyncio.CancelledError(), KeyboardInterrupt(), EOFError(), None):
         assert fault_of(error) is None
