@@ -206,7 +206,8 @@ def test_a_stream_that_is_left_early_is_told_as_far_as_it_was_read(lab: Lab) -> 
     assert lab.record(lab.write("script.py", source)).out == "chat.completion.chunk\n"
     (call,) = lab.calls
     assert not call["complete"]
-    assert "still being read" in call["error"]
+    assert (call["error"], call["left"]) == (None, True)
+    assert "not read to its end" in call["note"]
     assert call["raw"]
 
 
