@@ -38,14 +38,22 @@ def start_and_wait() -> str:
 
 
 def alive(pid: object) -> bool:
-    """Whether there is such a process."""
+    """Whether there is such a process, and it may be a server.
+
+    One that was killed may be a zombie for ever (in a container there may be nobody to ask how it ended), and its
+    number may be another program's by now.
+    """
     if not isinstance(pid, int) or pid <= 0:
         return False
     try:
         os.kill(pid, 0)
     except OSError as error:
         return isinstance(error, PermissionError)
-    return True
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:  # a zombie has none
+            return b"tellurio" in file.read()
+    except OSError:  # there is no /proc here
+        return True
 
 
 def _spawn(arguments: list[str]) -> None:
