@@ -64,7 +64,8 @@ class Budget:
         self._spent = _Spent()
         self._held = _Spent()
         self.refused = False
-        """Whether the last call that asked was not admitted: what is still in flight then is worth waiting for."""
+        """Whether a call was not admitted since one was last admitted with none in flight: what is still in flight then
+        is worth waiting for."""
 
     def reserve(self, request: Request, pricer: Pricer) -> Hold:
         """Admit one call and set aside what it will presumably use.
@@ -75,12 +76,12 @@ class Budget:
         """
         hold = self._estimate(request, pricer)
         with self._lock:
-            self.refused = True
+            before, self.refused = self.refused, True
             self._check("calls", self.calls, 1)
             self._check("tokens", self.tokens, hold.tokens)
             self._check("usd", self.usd, hold.usd)
             self._check_seconds()
-            self.refused = False
+            self.refused = before and self._held.calls > 0  # a smaller call may be admitted after a larger one was not
             self._held.add(1, hold.tokens, hold.usd)
         return hold
 

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from afnio import cognitive as cog
-from afnio.calls import Budget, CallLog, Session, caller
+from afnio.calls import Budget, CallLog, RawResponse, Session, caller, run_sync, send
 from afnio.errors import BudgetExceeded
 from afnio.models.lm_server import LMServer
 from afnio.models.openai import AsyncOpenAI
 from afnio.variable import Variable
+from tests.calls.endpoint import completion
+from tests.calls.fakes import ask
 from tests.trainer.job import Agent, AsyncAgent, engine, loader, quiet
 
 MESSAGES = [{"role": "user", "content": [Variable("{text}", role="question")]}]
@@ -62,6 +64,46 @@ def test_a_cancellation_for_another_reason_goes_through_at_once(server: LMServer
     with CallLog(tmp_path / "x") as log, Session(log=log, budget=budget).activate():
         asyncio.run(main(budget))
         assert len(log) == budget.spent["calls"] == 0
+
+
+class Held:
+    """Answers once it is told to."""
+
+    inline = False
+
+    def __init__(self) -> None:
+        self.asked, self.answer = 0, asyncio.Event()
+
+    async def send(self, request: Any, timeout: Any) -> RawResponse:
+        self.asked += 1
+        await self.answer.wait()
+        return RawResponse(200, completion("yes"))
+
+    async def until(self, asked: int) -> None:
+        while self.asked < asked:
+            await asyncio.sleep(0)
+
+
+def test_a_smaller_call_that_is_still_admitted_changes_nothing_for_those_in_flight(tmp_path: Path) -> None:
+    async def main() -> None:
+        held = Held()
+        first = asyncio.ensure_future(send(ask("first"), held, max_retries=0))
+        await held.until(1)
+        with pytest.raises(BudgetExceeded):
+            await send(ask("word " * 100_000), held, max_retries=0)
+        second = asyncio.ensure_future(send(ask("second"), held, max_retries=0))
+        await held.until(2)
+        first.cancel()
+        await asyncio.sleep(0)
+        held.answer.set()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        await second
+
+    budget = Budget(tokens=50_000)
+    with CallLog(tmp_path / "x") as log, Session(log=log, budget=budget).activate():
+        run_sync(main())
+        assert len(log) == budget.spent["calls"] == 2
 
 
 def test_no_longer_than_the_grace(server: LMServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
