@@ -22,6 +22,9 @@ __all__ = ["main"]
 
 RUN = "RUN is the id of a Run, the beginning of one (four letters), a name, or 'last', the latest recording."
 NODE = "the call: its id, the beginning of it, or its number in the Run"
+MOST_OUTPUT = 8 * 2**20
+"""Bytes that a server keeps of what a script printed: `tellurio.server.outputs.LIMIT`, without importing a server."""
+
 LATER = (
     "verify-edges comes later. Edges are inferred from the calls' texts; to see what depends on a call, change its "
     "output and run the script again: ao-tool edit RUN NODE --output PATH VALUE, then ao-tool rerun."
@@ -89,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     rerun.add_argument("--detach", action="store_true", help="have the local server run it, and come back at once")
 
     output = command("output", _output, "what a script printed that the local server has run", "run")
-    output.add_argument("--last", type=_size, default=8_388_608, metavar="BYTES", help="only the end of it")
+    output.add_argument("--last", type=_size, default=MOST_OUTPUT, metavar="BYTES", help="only the end of it")
 
     command("diff", _diff, "what became of the calls of a Run in another one", "before", "after")
     command("kill", _kill, "stop a script that runs, as Ctrl-C does", "run")
@@ -104,8 +107,8 @@ def _count(text: str) -> int:
 
 
 def _size(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 8_388_608:
-        raise argparse.ArgumentTypeError(f"expected a number from 1 to 8388608, got {text!r}")
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST_OUTPUT:
+        raise argparse.ArgumentTypeError(f"expected a number from 1 to {MOST_OUTPUT}, got {text!r}")
     return int(text)
 
 

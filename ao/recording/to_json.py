@@ -19,14 +19,17 @@ _REDACTION = "afnio.calls.redact"
 
 def to_json(fields: Mapping[str, Any]) -> bytes:
     """``fields`` as a JSON object; what JSON does not know becomes what is nearest to it."""
-    redacted: bytes = (sys.modules.get(_REDACTION) or _redaction()).redacted(_dumped(fields))
-    return redacted
+    return _redacted(_dumped(fields))
 
 
 def public(text: str) -> str:
     """``text`` without credentials."""
-    known: bytes = (sys.modules.get(_REDACTION) or _redaction()).redacted(text.encode("utf-8", "replace"))
-    return known.decode("utf-8", "replace")
+    return _redacted(text.encode("utf-8", "replace")).decode("utf-8", "replace")
+
+
+def _redacted(data: bytes) -> bytes:
+    redacted: bytes = (sys.modules.get(_REDACTION) or _redaction()).redacted(data)
+    return redacted
 
 
 def _dumped(value: Any) -> bytes:

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from ao.cli.stopping import stop
+from ao.cli.tool import MOST_OUTPUT
+from tellurio.server.outputs import LIMIT
 from tests.ao.cli.conftest import AGENT, Desk, Tool
 from tests.ao.lab import PATIENCE, RECORD
 from tests.tellurio.server.test_reruns import broken
@@ -475,3 +477,7 @@ def test_a_rerun_is_a_recording_like_any_other(tool: Tool, desk: Desk, agent: Ru
     assert again.json["diff"]["missing"] == again.json["diff"]["new"] == []
     assert first.out in again.err
     assert tool("edit", again.json["run"], "1", "--output", "", '{"choices": []}', "--json").json["status"] == "DRAFT"
+
+
+def test_as_much_of_an_output_can_be_asked_for_as_a_server_keeps() -> None:
+    assert MOST_OUTPUT == LIMIT
