@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
 import signal
@@ -34,6 +36,20 @@ class Ran:
     err: str
 
 
+@functools.cache
+def no_server() -> int:
+    """Process id of one that looks like a server and is none; it ends with this process."""
+    command = [sys.executable, "-S", "-c", "import sys; sys.stdin.read()", "-m", "tellurio.server"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE)
+    atexit.register(_end, process)
+    return process.pid
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.communicate()
+
+
 class Lab:
     """A home folder and a working directory.
 
@@ -48,7 +64,7 @@ class Lab:
         self.real = real
         if real is None:
             (self.home / "server").mkdir(parents=True)
-            facts = {"pid": os.getpid(), "url": "http://127.0.0.1:9", "key": "tel_none"}
+            facts = {"pid": no_server(), "url": "http://127.0.0.1:9", "key": "tel_none"}
             (self.home / "server" / "server.json").write_text(json.dumps(facts))
         self.env = {
             **{

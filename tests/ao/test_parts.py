@@ -26,6 +26,7 @@ from tellurio.client import feeding
 from tellurio.client.feeding import Feed
 from tellurio.client.folders import remove_if_done
 from tellurio.client.journal import lock_file
+from tests.ao.lab import no_server
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -257,7 +258,7 @@ def test_a_script_that_calls_nobody_imports_nothing_heavy(tmp_path: Path) -> Non
     run = "import sys; sys.argv = ['ao-record', 'script.py']; from ao.runner.record import main; main()"
     env = {**os.environ, "TELLURIO_HOME": str(tmp_path / "home"), "PYTHONPATH": str(Path(__file__).parents[2])}
     (tmp_path / "home" / "server").mkdir(parents=True)
-    (tmp_path / "home" / "server" / "server.json").write_text(json.dumps({"pid": os.getpid()}))
+    (tmp_path / "home" / "server" / "server.json").write_text(json.dumps({"pid": no_server()}))
     command = [sys.executable, "-S", "-c", run]
     out = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=True).stdout
     heavy = {"typing", "re", "json", "dataclasses", "threading", "pathlib", "inspect", "socket", "orjson", "afnio"}
