@@ -24,7 +24,7 @@ from tellurio.store.edits import not_begun
 from tellurio.store.recordings import begin_recording
 from tellurio.store.runs import end_run
 from tests.tellurio.running import PATIENCE, ServerProcess
-from tests.tellurio.server.lab import House, house, new_run
+from tests.tellurio.server.lab import House, Visitor, house, new_run
 from tests.tellurio.server.test_feeding import Recorder, until
 from tests.tellurio.server.test_feeding_faults import gone
 
@@ -462,13 +462,7 @@ def test_a_script_that_ends_just_when_it_is_to_be_stopped_is_run_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with house(tmp_path / "server", journals_home=tmp_path) as home:
-        me = home.user("me")
-        home.store.write(lambda c: c.exec_driver_sql("UPDATE users SET is_admin = 1"))
-        (tmp_path / "python").write_bytes(b"\x00no program")
-        (tmp_path / "python").chmod(0o700)
-        (tmp_path / "a.py").touch()
-        command = {"argv": ["a.py"], "cwd": str(tmp_path), "interpreter": str(tmp_path / "python"), "pid": 2**22 + 1}
-        run = home.store.write(begin_recording, {"id": str(uuid.uuid4()), "kind": "recording", "command": command})
+        me, run = _that_cannot_be_started(home, tmp_path)
 
         def gone(self: Processes, pid: int, run_id: str) -> bool:
             home.store.submit(end_run, run_id, "COMPLETED", by_client=True, now=time.time())
@@ -481,13 +475,7 @@ def test_a_script_that_ends_just_when_it_is_to_be_stopped_is_run_again(
 
 def test_a_failure_that_is_just_being_stored_is_no_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with house(tmp_path / "server", journals_home=tmp_path) as home:
-        me = home.user("me")
-        home.store.write(lambda c: c.exec_driver_sql("UPDATE users SET is_admin = 1"))
-        (tmp_path / "python").write_bytes(b"\x00no program")
-        (tmp_path / "python").chmod(0o700)
-        (tmp_path / "a.py").touch()
-        command = {"argv": ["a.py"], "cwd": str(tmp_path), "interpreter": str(tmp_path / "python")}
-        run = home.store.write(begin_recording, {"id": str(uuid.uuid4()), "kind": "recording", "command": command})
+        me, run = _that_cannot_be_started(home, tmp_path)
         home.store.write(end_run, run["id"], "COMPLETED", by_client=True, now=time.time())
         write = home.store.write
 
@@ -526,6 +514,18 @@ def test_nobody_pokes_the_server(tmp_path: Path) -> None:
         me = home.user("me")
         assert me("POST", "/api/v1/recordings/poke").status_code == 405
         assert me("POST", "/api/v1/collect").status_code == 404
+
+
+def _that_cannot_be_started(home: House, folder: Path) -> tuple[Visitor, dict[str, Any]]:
+    """This machine's user, and a recording of theirs whose interpreter is no program."""
+    me = home.user("me")
+    home.store.write(lambda c: c.exec_driver_sql("UPDATE users SET is_admin = 1"))
+    python = folder / "python"
+    python.write_bytes(b"\x00no program")
+    python.chmod(0o700)
+    (folder / "a.py").touch()
+    command = {"argv": ["a.py"], "cwd": str(folder), "interpreter": str(python)}
+    return me, home.store.write(begin_recording, {"id": str(uuid.uuid4()), "kind": "recording", "command": command})
 
 
 def _recording(home: House, visitor: Any) -> dict[str, Any]:
